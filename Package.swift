@@ -1,0 +1,129 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every own target: Swift 6 language mode, warnings are errors, and the import rules that the
+// layers of Docs/Architecture.md rest on.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+// Where Tools/setup puts OpenVINO's runtime when the system has none, and where a packaged agent
+// finds it beside itself.
+let openVINORunPath: [LinkerSetting] = [
+    .unsafeFlags([
+        "-Xlinker", "-rpath", "-Xlinker", "\(Context.packageDirectory)/.deps/openvino/libs",
+        "-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../lib/tessera",
+    ])
+]
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "tessera",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "tessera", targets: ["tessera"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // System libraries. pkg-config finds OpenVINO: a system one, or the one in `.deps/`.
+        .systemLibrary(name: "COpenVINO", pkgConfig: "openvino"),
+        .systemLibrary(name: "CDNSSD"),
+
+        // Core: decides everything, does no I/O, depends on nothing.
+        .target(name: "TesseraCore", swiftSettings: strict),
+
+        // Adapters.
+        .target(
+            name: "TesseraWire", dependencies: ["TesseraCore", nioCore, crypto],
+            swiftSettings: strict),
+        .target(
+            name: "TesseraModel", dependencies: ["TesseraCore", crypto], swiftSettings: strict),
+        .target(
+            name: "TesseraEngine", dependencies: ["TesseraCore", "COpenVINO"],
+            swiftSettings: strict),
+        .target(name: "OpenVINOShim", dependencies: ["COpenVINO"]),
+
+        // Edges.
+        .target(
+            name: "TesseraNode",
+            dependencies: [
+                "TesseraCore", "TesseraWire", "TesseraModel", "TesseraEngine", "CDNSSD",
+                nioCore, nioPosix, nioSSL, crypto, x509, logging, lifecycle,
+            ], swiftSettings: strict),
+        .target(
+            name: "TesseraAPI",
+            dependencies: [
+                "TesseraCore", .product(name: "Hummingbird", package: "hummingbird"), nioCore,
+                logging,
+            ], swiftSettings: strict),
+        .target(
+            name: "TesseraSimulator", dependencies: ["TesseraCore", "TesseraWire", nioCore],
+            swiftSettings: strict),
+
+        // Composition.
+        .executableTarget(
+            name: "tessera",
+            dependencies: [
+                "TesseraCore", "TesseraWire", "TesseraModel", "TesseraEngine", "TesseraNode",
+                "TesseraAPI", "TesseraSimulator", "OpenVINOShim", logging, lifecycle, yams, crypto,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict, linkerSettings: openVINORunPath),
+
+        // Tests.
+        .testTarget(
+            name: "TesseraCoreTests", dependencies: ["TesseraCore"], swiftSettings: strict),
+        .testTarget(
+            name: "TesseraWireTests",
+            dependencies: ["TesseraWire", "TesseraCore", nioCore, crypto],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TesseraModelTests", dependencies: ["TesseraModel", "TesseraCore", crypto],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TesseraEngineTests",
+            dependencies: ["TesseraEngine", "TesseraModel", "TesseraCore", "OpenVINOShim"],
+            swiftSettings: strict, linkerSettings: openVINORunPath),
+        .testTarget(
+            name: "TesseraNodeTests",
+            dependencies: [
+                "TesseraNode", "TesseraWire", "TesseraCore", nioCore, nioPosix, nioSSL, crypto,
+                logging,
+            ], swiftSettings: strict, linkerSettings: openVINORunPath),
+        .testTarget(
+            name: "TesseraAPITests",
+            dependencies: [
+                "TesseraAPI", "TesseraCore", nioCore,
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "TesseraSimulatorTests",
+            dependencies: ["TesseraSimulator", "TesseraWire", "TesseraCore"],
+            swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)

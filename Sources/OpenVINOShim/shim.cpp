@@ -1,0 +1,2 @@
+#include "OpenVINOShim.h"
+extern "C" void ov_shim_dummy(void) {}

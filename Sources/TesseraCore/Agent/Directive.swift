@@ -1,0 +1,98 @@
+/// Everything that the core can ask of its shell. The shell carries directives out in order and
+/// decides nothing.
+public enum Directive: Hashable, Sendable {
+    // MARK: Time
+
+    /// Send `Event.woke` at this time. Replaces the wish before it.
+    case wake(at: Timestamp)
+
+    // MARK: Peers
+
+    /// Open a connection to the address unless there is one. Ends in `connected` or `unreachable`.
+    case connect(Address)
+    /// Close the connections to a run of a peer that is dead or gone.
+    case disconnect(NodeBoot)
+    /// Send over the control connection.
+    case send(Message, to: NodeBoot)
+    /// Send as one sealed datagram.
+    case sendDatagram(MembershipMessage, to: NodeBoot, at: Address)
+    /// Sign this record of ours; ends in `signed`.
+    case sign(NodeRecord)
+
+    // MARK: Models
+
+    /// Fetch a blob from a peer, in chunks, resuming what is there; verify; store. Ends in
+    /// `blobStored`, in `manifestStored` if it is a manifest, or in `fetchFailed`.
+    case fetch(BlobID, isManifest: Bool, from: NodeBoot)
+    /// Write the catalogue to disk.
+    case storeCatalogue([CatalogueEntry])
+    /// Throw the model's blobs away that no other model here needs.
+    case discard(ManifestID)
+
+    // MARK: Engine
+
+    /// Cut, compile and warm a fragment for so many concurrent runs. Ends in `compiled` or
+    /// `compileFailed`.
+    case compile(FragmentKey, concurrency: Int)
+    /// Free a compiled fragment.
+    case unload(FragmentKey)
+    /// Run a fragment on these inputs: one payload per input tensor, in ascending order of tensor
+    /// index. Ends in `executed` or `executionFailed`.
+    case execute(attempt: AttemptID, fragment: Int, key: FragmentKey, inputs: [Payload])
+
+    // MARK: Planning
+
+    /// Plan on a worker; ends in `planned` with the token.
+    case plan(token: UInt64, PlanningProblem)
+
+    // MARK: Requests
+
+    /// Send a payload as a slice to a peer over the data connection. The payload stays ours.
+    case sendSlice(SliceHeader, PayloadID, to: NodeBoot)
+    /// The core is done with the payload.
+    case release(PayloadID)
+    /// The client's answer: one payload per model output, in the model's order. The payloads are
+    /// the shell's from here on.
+    case answer(ClientID, outputs: [Payload], AnswerDetail)
+    /// The client's error.
+    case reject(ClientID, RequestError)
+
+    // MARK: Reporting
+
+    /// Something worth telling a person.
+    case report(Report)
+    /// Everything is handed over; stop.
+    case leave
+}
+
+/// How an answer came about; response metadata.
+public struct AnswerDetail: Hashable, Sendable {
+    /// The request.
+    public var attempt: AttemptID
+    /// How many attempts were started.
+    public var attempts: Int
+
+    /// Makes the detail.
+    public init(attempt: AttemptID, attempts: Int) {
+        self.attempt = attempt
+        self.attempts = attempts
+    }
+}
+
+/// Why a request got no result.
+public enum RequestError: Error, Hashable, Sendable {
+    /// The mesh has no such model.
+    case unknownModel
+    /// No plan serves the model: why.
+    case unavailable(reason: String)
+    /// Too much is waiting already; try again after the span.
+    case overloaded(retryAfter: TimeSpan)
+    /// The deadline passed.
+    case deadlineExceeded
+    /// Every attempt failed: the last reason.
+    case failed(reason: String)
+    /// The input killed or failed on more than one node.
+    case refused(reason: String)
+    /// The node is leaving.
+    case leaving
+}

@@ -1,0 +1,99 @@
+/// All that a plan is made of: a pure function of this value gives the plan, the same everywhere.
+public struct PlanningProblem: Hashable, Sendable {
+    /// A node that may host fragments.
+    public struct Node: Hashable, Sendable {
+        /// The node and its run.
+        public var member: NodeBoot
+        /// The name people know it by.
+        public var name: String
+        /// What it can do.
+        public var capability: Capability
+        /// Bytes that are free for this model: the budget less what other models reserve.
+        public var freeMemoryBytes: Int
+        /// Measured times, which override the estimate from `capability`.
+        public var times: [FragmentTime]
+
+        /// Makes a node.
+        public init(
+            member: NodeBoot, name: String, capability: Capability, freeMemoryBytes: Int,
+            times: [FragmentTime]
+        ) {
+            self.member = member
+            self.name = name
+            self.capability = capability
+            self.freeMemoryBytes = freeMemoryBytes
+            self.times = times
+        }
+    }
+
+    /// A directed link.
+    public struct Link: Hashable, Sendable {
+        /// From.
+        public var source: NodeID
+        /// To.
+        public var destination: NodeID
+        /// Bytes per microsecond; 0 is unknown and counts as a fast local network.
+        public var bytesPerMicrosecond: UInt64
+        /// Time that the first byte takes.
+        public var latencyMicroseconds: Int64
+
+        /// Makes a link.
+        public init(
+            source: NodeID, destination: NodeID, bytesPerMicrosecond: UInt64,
+            latencyMicroseconds: Int64
+        ) {
+            self.source = source
+            self.destination = destination
+            self.bytesPerMicrosecond = bytesPerMicrosecond
+            self.latencyMicroseconds = latencyMicroseconds
+        }
+    }
+
+    /// The model.
+    public var outline: ModelOutline
+    /// The nodes, ascending by member.
+    public var nodes: [Node]
+    /// The links that are known, ascending by source, then destination.
+    public var links: [Link]
+    /// The ballot that the plan is made for.
+    public var ballot: Ballot
+    /// The plan that runs now, if any: ties go to what is warm.
+    public var current: Plan?
+    /// The members that `current`'s plan uses and that are lost.
+    public var lost: [NodeBoot]
+
+    /// Makes a problem.
+    public init(
+        outline: ModelOutline, nodes: [Node], links: [Link], ballot: Ballot, current: Plan?,
+        lost: [NodeBoot]
+    ) {
+        self.outline = outline
+        self.nodes = nodes
+        self.links = links
+        self.ballot = ballot
+        self.current = current
+        self.lost = lost
+    }
+}
+
+/// Why a node has no part in a plan.
+public struct LeftOut: Hashable, Sendable {
+    /// The node.
+    public var node: NodeID
+    /// Why.
+    public var reason: String
+
+    /// Makes the note.
+    public init(node: NodeID, reason: String) {
+        self.node = node
+        self.reason = reason
+    }
+}
+
+/// What planning gives: a bundle whose plans the worker has named, or the reason why there is none.
+public enum PlanningResult: Hashable, Sendable {
+    /// The best plan and its alternates.
+    case bundle(PlanBundle, leftOut: [LeftOut])
+    /// No plan: the limit that binds, in words with figures.
+    case impossible(reason: String)
+}

@@ -1,0 +1,216 @@
+/// How a stage uses its nodes.
+public enum StageMode: UInt8, CaseIterable, Sendable {
+    /// One node runs the stage.
+    case single = 1
+    /// Each node runs the whole stage; a request uses one of them.
+    case replicas
+    /// Each node computes a range of output rows.
+    case rows
+    /// Each node runs one branch.
+    case branches
+}
+
+/// How the bytes of a route are packed.
+public enum Codec: UInt8, CaseIterable, Sendable {
+    /// As the engine wrote them.
+    case none = 0
+}
+
+/// A consecutive run of operators and the fragments that compute it together.
+public struct Stage: Hashable, Sendable {
+    /// The operators, a range of `ModelOutline.operators`.
+    public var operators: Range<Int>
+    /// How the fragments share the work.
+    public var mode: StageMode
+    /// Indices into `Plan.fragments`.
+    public var fragments: Range<Int>
+
+    /// Makes a stage.
+    public init(operators: Range<Int>, mode: StageMode, fragments: Range<Int>) {
+        self.operators = operators
+        self.mode = mode
+        self.fragments = fragments
+    }
+}
+
+/// What is compiled and run: part of a model, named by content, so that it is compiled and counted
+/// once however many plans use it.
+public struct FragmentKey: Hashable, Comparable, Sendable {
+    /// The model, which fixes graph and weights.
+    public var manifest: ManifestID
+    /// The operators.
+    public var operators: Range<Int>
+
+    /// Makes the key.
+    public init(manifest: ManifestID, operators: Range<Int>) {
+        self.manifest = manifest
+        self.operators = operators
+    }
+
+    /// By model, then by operators.
+    public static func < (left: FragmentKey, right: FragmentKey) -> Bool {
+        (left.manifest, left.operators.lowerBound, left.operators.upperBound)
+            < (right.manifest, right.operators.lowerBound, right.operators.upperBound)
+    }
+}
+
+/// What one node runs of one stage.
+public struct Fragment: Hashable, Sendable {
+    /// The node and the run of it that promised to host the fragment.
+    public var host: NodeBoot
+    /// The operators it computes.
+    public var operators: Range<Int>
+
+    /// Makes a fragment.
+    public init(host: NodeBoot, operators: Range<Int>) {
+        self.host = host
+        self.operators = operators
+    }
+}
+
+/// One end of a route.
+public enum Endpoint: Hashable, Sendable {
+    /// The node where the request came in.
+    case entry
+    /// A fragment, by its index in the plan.
+    case fragment(Int)
+}
+
+/// A tensor on its way from where it is made to where it is read.
+public struct Route: Hashable, Sendable {
+    /// Index into `ModelOutline.tensors`.
+    public var tensor: Int
+    /// Where it is made.
+    public var source: Endpoint
+    /// Where it is read.
+    public var destination: Endpoint
+    /// How its bytes are packed.
+    public var codec: Codec
+
+    /// Makes a route.
+    public init(tensor: Int, source: Endpoint, destination: Endpoint, codec: Codec = .none) {
+        self.tensor = tensor
+        self.source = source
+        self.destination = destination
+        self.codec = codec
+    }
+}
+
+/// How a model is cut over nodes. Its `PlanID` is the SHA-256 of its canonical encoding (see
+/// `TesseraWire`), ballot included, so that equal PlanIDs are equal plans of one decision.
+public struct Plan: Hashable, Sendable {
+    /// The model.
+    public var manifest: ManifestID
+    /// The decision that this plan belongs to.
+    public var ballot: Ballot
+    /// For an alternate: the node whose loss it answers. Nil for the decided plan itself.
+    public var without: NodeBoot?
+    /// The stages, covering every operator exactly once, in order.
+    public var stages: [Stage]
+    /// The fragments in stage order.
+    public var fragments: [Fragment]
+    /// Every slice that travels, in canonical order: see `Plan.routes(for:fragments:)`.
+    public var routes: [Route]
+    /// How many attempts may be in flight: the tickets that the gate hands out.
+    public var window: Int
+    /// What the planner expects: microseconds per item in a stream.
+    public var predictedPeriodMicroseconds: Int64
+    /// What the planner expects: microseconds for one item alone.
+    public var predictedLatencyMicroseconds: Int64
+
+    /// Makes a plan.
+    public init(
+        manifest: ManifestID, ballot: Ballot, without: NodeBoot? = nil, stages: [Stage],
+        fragments: [Fragment], routes: [Route], window: Int,
+        predictedPeriodMicroseconds: Int64, predictedLatencyMicroseconds: Int64
+    ) {
+        self.manifest = manifest
+        self.ballot = ballot
+        self.without = without
+        self.stages = stages
+        self.fragments = fragments
+        self.routes = routes
+        self.window = window
+        self.predictedPeriodMicroseconds = predictedPeriodMicroseconds
+        self.predictedLatencyMicroseconds = predictedLatencyMicroseconds
+    }
+
+    /// The node that hands out tickets: the lowest one of the first stage.
+    public var gate: NodeBoot? {
+        guard let first = stages.first else { return nil }
+        return fragments[first.fragments].map(\.host).min()
+    }
+
+    /// Every node that the plan uses, ascending, without doubles.
+    public var hosts: [NodeBoot] {
+        var result: [NodeBoot] = []
+        for host in fragments.map(\.host).sorted() where result.last != host { result.append(host) }
+        return result
+    }
+
+    /// The content key of the fragment at `index`.
+    public func key(ofFragment index: Int) -> FragmentKey {
+        FragmentKey(manifest: manifest, operators: fragments[index].operators)
+    }
+
+    /// The routes that stages with these fragments need, in canonical order: by tensor, then by
+    /// destination fragment, the entry last.
+    ///
+    /// A tensor goes straight from the fragment that makes it to each fragment that reads it, also
+    /// over several stages, and to the entry if it is an output of the model.
+    public static func routes(for outline: ModelOutline, fragments: [Fragment]) -> [Route] {
+        func home(of operatorIndex: Int) -> Int? {
+            fragments.firstIndex { $0.operators.contains(operatorIndex) }
+        }
+        var routes: [Route] = []
+        for (index, tensor) in outline.tensors.enumerated() {
+            let maker = tensor.producer.flatMap(home(of:))
+            let source = maker.map(Endpoint.fragment) ?? .entry
+            var readers: [Int] = []
+            for consumer in tensor.consumers {
+                if let reader = home(of: consumer), reader != maker, readers.last != reader {
+                    readers.append(reader)
+                }
+            }
+            for reader in readers {
+                routes.append(Route(tensor: index, source: source, destination: .fragment(reader)))
+            }
+            if tensor.isOutput {
+                routes.append(Route(tensor: index, source: source, destination: .entry))
+            }
+        }
+        return routes
+    }
+}
+
+/// A plan with its name.
+public struct NamedPlan: Hashable, Sendable {
+    /// The SHA-256 of the plan's canonical encoding.
+    public var id: PlanID
+    /// The plan.
+    public var plan: Plan
+
+    /// Pairs a plan with its name. Whoever makes the pair answers for it: the wire computes it for
+    /// everything that arrives, the planning worker for everything that is made here.
+    public init(id: PlanID, plan: Plan) {
+        self.id = id
+        self.plan = plan
+    }
+}
+
+/// What a round decides: a plan and, for the loss of each node it uses, the plan to use instead.
+public struct PlanBundle: Hashable, Sendable {
+    /// The plan.
+    public var primary: NamedPlan
+    /// At most one for each node that the primary uses, ascending by `without`.
+    public var alternates: [NamedPlan]
+
+    /// Makes a bundle.
+    public init(primary: NamedPlan, alternates: [NamedPlan]) {
+        self.primary = primary
+        self.alternates = alternates
+    }
+
+    /// The primary, then the alternates.
+    public var all: [NamedPlan] { [primary] + alternates }
+}

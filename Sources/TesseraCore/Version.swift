@@ -1,0 +1,7 @@
+/// What this build of Tessera calls itself.
+public enum Version {
+    /// The version of the agent and the command line.
+    public static let current = "0.1.0"
+    /// The version of the protocol between agents; see `Docs/Protocol.md`.
+    public static let wireProtocol: UInt16 = 1
+}

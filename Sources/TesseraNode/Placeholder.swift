@@ -1,0 +1,6 @@
+import Crypto
+import Logging
+import NIOPosix
+import NIOSSL
+import ServiceLifecycle
+import X509

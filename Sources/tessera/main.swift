@@ -1,0 +1,4 @@
+import ArgumentParser
+import TesseraAPI
+import Yams
+print("tessera")
