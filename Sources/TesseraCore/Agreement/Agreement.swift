@@ -250,9 +250,8 @@ struct Agreement: Sendable {
         model.round = nil
         if backOff {
             model.failures = min(model.failures + 1, 6)
-            let bound = UInt64(TimeSpan.milliseconds(20).nanoseconds << Int64(model.failures))
-            model.notBefore =
-                now + TimeSpan(nanoseconds: Int64(bound / 2 + generator.next(below: bound)))
+            let bound = TimeSpan.milliseconds(20 << Int64(model.failures))
+            model.notBefore = now + bound / 2 + generator.next(below: bound)
         }
         if let bundle = round.bundle {
             for host in bundle.primary.plan.hosts {

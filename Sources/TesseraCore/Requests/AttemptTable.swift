@@ -65,9 +65,7 @@ struct AttemptTable: Sendable {
         else { return directives.append(.release(payload.id)) }
         if ended[header.attempt] != nil { return directives.append(.release(payload.id)) }
         if open[header.attempt] == nil {
-            // An entry cancels on one connection and sends on another, so for a moment twice the
-            // window may be here; the reservation counts that.
-            guard openCount(layout.plan.ballot) < 2 * layout.plan.window else {
+            guard openCount(layout.plan.ballot) < layout.plan.window else {
                 directives.append(.release(payload.id))
                 directives.append(.report(.limit("attempts over the reservation", count: 1)))
                 return fail(header.attempt, fragment, .full, into: &directives)

@@ -230,8 +230,7 @@ struct FragmentHost: Sendable {
         let added = keys.filter { fragments[$0] == nil }
         let needed = added.reduce(0) {
             $0
-                + FragmentMemory.reservedBytes(
-                    of: $1.operators, outline: outline, window: plan.plan.window)
+                + FragmentMemory.of($1.operators, in: outline).bytes(window: plan.plan.window)
         }
         if needed > memoryBudget - reservedBytes {
             makeRoom(
@@ -249,8 +248,8 @@ struct FragmentHost: Sendable {
         for key in added where fragments[key] == nil {
             fragments[key] = HostedFragment(
                 state: .fetching,
-                reservedBytes: FragmentMemory.reservedBytes(
-                    of: key.operators, outline: outline, window: plan.plan.window),
+                reservedBytes: FragmentMemory.of(key.operators, in: outline)
+                    .bytes(window: plan.plan.window),
                 concurrency: executionSlots)
             changes.append(.needsBlobs(key, blobs: outline.blobs(of: key.operators)))
         }

@@ -75,6 +75,8 @@ struct RequestTable: Sendable {
     private var clients: [ClientID: UInt64] = [:]
     private var queues: [ManifestID: [UInt64]] = [:]
     private var tickets: [PlanID: Tickets] = [:]
+    /// Requests that wait a moment before they are tried again: their plan is just changing.
+    private var delayed: [(until: Timestamp, counter: UInt64)] = []
     private var nextCounter: UInt64 = 1
     private var inputBytes = 0
     private(set) var isClosed = false
@@ -259,6 +261,15 @@ struct RequestTable: Sendable {
         }
     }
 
+    /// Whether the slice is an output that an open attempt of this entry waits for.
+    func awaits(_ header: SliceHeader) -> Bool {
+        guard header.attempt.request.entry == me,
+            let attempt = requests[header.attempt.request.counter]?.attempt
+        else { return false }
+        return attempt.id == header.attempt
+            && attempt.layout.entryReceives.contains(header.route)
+    }
+
     /// An output of the model arrived. The payload is ours from here on. Gives the model whose queue
     /// may go on, if the request is answered by it.
     mutating func onSlice(
@@ -284,6 +295,7 @@ struct RequestTable: Sendable {
             .answer(
                 request.client, outputs: outputs,
                 AnswerDetail(attempt: attempt.id, attempts: request.attempts)))
+        for output in outputs { directives.append(.release(output.id)) }
         if let lost = request.lost, let since = request.lostAt {
             directives.append(.report(.recovered(lost: lost, after: now - since)))
         }
@@ -303,9 +315,15 @@ struct RequestTable: Sendable {
         }
     }
 
+    /// An attempt that met a plan's change is tried again after this span times the tries so far.
+    private static let retryDelay = TimeSpan.milliseconds(5)
+    /// Attempt numbers are a byte on the wire and never used twice.
+    private static let attemptsMax = 200
+
     /// A host could not do its part. Gives the model whose queue must look again.
     mutating func onFailed(
-        _ id: AttemptID, reason: AttemptFailure, into directives: inout [Directive]
+        _ id: AttemptID, reason: AttemptFailure, now: Timestamp,
+        into directives: inout [Directive]
     ) -> ManifestID? {
         let counter = id.request.counter
         guard let request = requests[counter], request.attempt?.id == id else { return nil }
@@ -317,11 +335,17 @@ struct RequestTable: Sendable {
             case .engine, .malformedSlice: true
             }
         if isFault { requests[counter]?.failures += 1 }
-        if (requests[counter]?.failures ?? 0) >= limits.failures || request.attempts >= 200 {
+        if (requests[counter]?.failures ?? 0) >= limits.failures
+            || request.attempts >= Self.attemptsMax
+        {
             directives.append(.reject(request.client, .failed(reason: "\(reason)")))
             finish(counter, into: &directives)
-        } else {
+        } else if isFault {
             queues[request.manifest, default: []].insert(counter, at: 0)
+        } else {
+            let until = now + Self.retryDelay * Int64(min(request.attempts, 20))
+            delayed.append((until, counter))
+            nextWake = min(nextWake, until)
         }
         return request.manifest
     }
@@ -343,7 +367,9 @@ struct RequestTable: Sendable {
             requests[counter]?.lost = lost
             requests[counter]?.lostAt = now
             if wasExecuting { requests[counter]?.deaths.append(lost) }
-            if (requests[counter]?.deaths.count ?? 0) >= limits.deaths {
+            if (requests[counter]?.deaths.count ?? 0) >= limits.deaths
+                || request.attempts >= Self.attemptsMax
+            {
                 directives.append(
                     .reject(
                         request.client,
@@ -367,6 +393,11 @@ struct RequestTable: Sendable {
         now: Timestamp, reason: (ManifestID) -> String, into directives: inout [Directive]
     ) {
         guard now >= nextWake else { return }
+        for item in delayed where item.until <= now {
+            guard let request = requests[item.counter], request.attempt == nil else { continue }
+            queues[request.manifest, default: []].insert(item.counter, at: 0)
+        }
+        delayed.removeAll { $0.until <= now }
         for counter in requests.keys.sorted() {
             guard let request = requests[counter] else { continue }
             if request.deadline <= now {
@@ -378,7 +409,7 @@ struct RequestTable: Sendable {
                 finish(counter, into: &directives)
             }
         }
-        nextWake = .never
+        nextWake = delayed.map(\.until).min() ?? .never
         for request in requests.values {
             nextWake = min(nextWake, request.deadline)
             if let since = request.stranded { nextWake = min(nextWake, since + limits.stranded) }
