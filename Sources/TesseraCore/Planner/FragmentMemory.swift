@@ -35,7 +35,14 @@ public struct FragmentMemory: Hashable, Sendable {
 
     /// What the fragment that computes `operators` takes.
     public static func of(_ operators: Range<Int>, in outline: ModelOutline) -> FragmentMemory {
-        var sweep = RangeSweep(outline, from: operators.lowerBound)
+        of(operators, in: outline, index: TensorIndex(outline))
+    }
+
+    /// What the fragment that computes `operators` takes, by an index that is made already.
+    static func of(
+        _ operators: Range<Int>, in outline: ModelOutline, index: TensorIndex
+    ) -> FragmentMemory {
+        var sweep = RangeSweep(outline, index: index, from: operators.lowerBound)
         for _ in operators { sweep.advance() }
         return sweep.memory
     }
@@ -64,11 +71,6 @@ struct RangeSweep {
     private var answerCount = 0
 
     /// A sweep from the operator `start`.
-    init(_ outline: ModelOutline, from start: Int) {
-        self.init(outline, index: TensorIndex(outline), from: start)
-    }
-
-    /// A sweep that shares the index of the tensors with others.
     init(_ outline: ModelOutline, index: TensorIndex, from start: Int) {
         self.outline = outline
         self.start = start

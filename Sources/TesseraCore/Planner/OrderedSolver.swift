@@ -111,19 +111,30 @@ struct OrderedSolver {
         return winner.map { chains[$0 * count + table.end] }
     }
 
-    /// The best order that a bounded local search finds: swaps of two places and moves of one, from
-    /// several starts. Deterministic.
+    /// The best order that a bounded local search finds.
+    ///
+    /// It swaps two places or moves one, from each start, the best one first.
     func search(starts: [[Int]]) -> (period: Int, chain: [ChainStep], order: [Int])? {
-        var winner: (period: Int, chain: [ChainStep], order: [Int])?
         var evaluations = 0
-        for start in starts {
-            evaluations += 1
-            guard let found = optimum(order: start) else { continue }
-            if winner.map({ found.period < $0.period }) ?? true {
-                winner = (found.period, found.chain, start)
-            }
+        let found = starts.compactMap { start in
+            optimum(order: start).map { (period: $0.period, chain: $0.chain, order: start) }
         }
-        guard var held = winner else { return nil }
+        evaluations += starts.count
+        let ranked = found.indices.sorted { (found[$0].period, $0) < (found[$1].period, $1) }
+        guard let first = ranked.first else { return nil }
+        var best = found[first]
+        for start in ranked {
+            let local = descend(from: found[start], evaluations: &evaluations)
+            if local.period < best.period { best = local }
+        }
+        return best
+    }
+
+    /// Takes the first better neighbour until there is none or enough was tried.
+    private func descend(
+        from start: (period: Int, chain: [ChainStep], order: [Int]), evaluations: inout Int
+    ) -> (period: Int, chain: [ChainStep], order: [Int]) {
+        var held = start
         var improved = true
         while improved {
             improved = false

@@ -44,9 +44,10 @@ struct PeriodBound {
         return result.map { $0 == StageTable.infeasible ? 0 : $0 }
     }
 
-    /// Work counts in quickest times of single pieces. Per unit of time a node does at most the
-    /// best ratio of work to time over all stages that fit it; all the work takes at least its sum
-    /// over the sum of those ratios. Any measure of work gives a sound bound.
+    /// All work over what all nodes together do per unit of time.
+    ///
+    /// Work counts in quickest times of single pieces; any measure gives a sound bound. Per unit of
+    /// time a node does at most the best ratio of work to time over all stages that fit it.
     private static func computeBound(_ table: StageTable) -> Int {
         var work = [0]
         for position in 0..<table.end {

@@ -80,6 +80,7 @@ struct PlanEvaluator {
     private let nodes: [PlanningProblem.Node]
     private let times: [OperatorTimes]
     private let links: LinkTable
+    private let index: TensorIndex
 
     /// Reads the problem's figures once.
     init(_ problem: PlanningProblem) {
@@ -87,6 +88,12 @@ struct PlanEvaluator {
         nodes = problem.nodes
         times = nodes.map { OperatorTimes($0, outline: problem.outline) }
         links = LinkTable(problem.links, nodes: nodes)
+        index = TensorIndex(problem.outline)
+    }
+
+    /// What a fragment takes in memory.
+    func memory(of operators: Range<Int>) -> FragmentMemory {
+        FragmentMemory.of(operators, in: outline, index: index)
     }
 
     /// What all times of a plan come from.
@@ -107,12 +114,12 @@ struct PlanEvaluator {
             }
             hosts.append(index)
         }
-        let load = load(of: plan, hosts: hosts)
+        let load = loads(of: plan, hosts: hosts)
         let endpoint = plan.fragments.indices.map { index in
             TransferCost.endpointNanoseconds(
                 bytes: load.endpointBytes[index], slices: load.endpointSlices[index])
         }
-        let (latency, waits) = latency(of: load, endpoint: endpoint, hosts: hosts)
+        let (latency, waits) = walkThrough(load, endpoint: endpoint, hosts: hosts)
         var (period, bottleneck) = busiest(load, endpoint: endpoint, hosts: hosts)
         // Little's law: with at most `window` items under way, each of which takes `latency`.
         let windowPeriod = (latency + plan.window - 1) / plan.window
@@ -120,7 +127,7 @@ struct PlanEvaluator {
             period = windowPeriod
             bottleneck = .window(plan.window)
         }
-        let memories = plan.fragments.map { FragmentMemory.of($0.operators, in: outline) }
+        let memories = plan.fragments.map { self.memory(of: $0.operators) }
         let stages = plan.fragments.indices.map { index in
             PlanEvaluation.StageTime(
                 operators: plan.fragments[index].operators, host: plan.fragments[index].host,
@@ -142,7 +149,7 @@ struct PlanEvaluator {
             stages: stages, memory: memory)
     }
 
-    private func load(of plan: Plan, hosts: [Int]) -> Load {
+    private func loads(of plan: Plan, hosts: [Int]) -> Load {
         let count = plan.fragments.count
         var load = Load(
             compute: plan.fragments.indices.map { index in
@@ -169,8 +176,8 @@ struct PlanEvaluator {
     }
 
     /// The finish of the last fragment, and how long each fragment's slices travel.
-    private func latency(
-        of load: Load, endpoint: [Int], hosts: [Int]
+    private func walkThrough(
+        _ load: Load, endpoint: [Int], hosts: [Int]
     ) -> (latency: Int, waits: [Int]) {
         let count = hosts.count
         var finish = [Int](repeating: 0, count: count)

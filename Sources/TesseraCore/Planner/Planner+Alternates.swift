@@ -12,9 +12,10 @@ extension Planner {
         var fitsTogether: Bool
     }
 
-    /// For each node that the plan uses the least-change plan without it: its fragments on one other
-    /// node, all others where they are. Where no node has room for them, a new plan without it;
-    /// where there is none either, nothing.
+    /// For each node that the plan uses the least-change plan without it.
+    ///
+    /// Its fragments go to one other node, all others stay where they are. Where no node has room
+    /// for them, it is a new plan without the node; where there is none either, nothing.
     func alternates(for primary: Plan, model: CostModel) -> [Plan] {
         var result: [Plan] = []
         // What receivers hold armed beside the primary: bytes by node, in the order of `nodes`.

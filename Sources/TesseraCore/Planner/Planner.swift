@@ -21,7 +21,9 @@ public struct Planner: Sendable {
         evaluator = PlanEvaluator(problem)
     }
 
-    /// The best plan with its alternates, or why there is none. `naming` gives a plan its name.
+    /// The best plan with its alternates, or why there is none.
+    ///
+    /// `naming` gives a plan its name: hashing is not the core's work.
     public static func plan(
         _ problem: PlanningProblem, naming: (Plan) -> NamedPlan
     ) -> PlanningResult {
@@ -168,7 +170,7 @@ public struct Planner: Sendable {
 
     /// What a fragment takes on its host.
     func memory(of fragment: Fragment) -> FragmentMemory {
-        FragmentMemory.of(fragment.operators, in: problem.outline)
+        evaluator.memory(of: fragment.operators)
     }
 
     /// How many attempts in flight the hosts' memory allows; 0 if not even one.

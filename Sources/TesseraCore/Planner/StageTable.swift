@@ -59,8 +59,8 @@ struct StageTable: Sendable {
                             ? model.stageNanoseconds(node: node, from: from, to: to)
                             : model.compute[node][from * positionCount + to])
                 let isWarm =
-                    !warm.isEmpty
-                    && warm.contains(model.positions[from]..<max(model.positions[to], from))
+                    from < to && !warm.isEmpty
+                    && warm.contains(model.positions[from]..<model.positions[to])
                 changes.append(
                     isWarm
                         ? 0

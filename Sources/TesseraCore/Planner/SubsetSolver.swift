@@ -16,7 +16,9 @@ struct SubsetSolver {
         wordCount = (table.positionCount + 63) / 64
     }
 
-    /// The least period; nil if no pipeline fits. `upperBound` is a period that is known to do.
+    /// The least period; nil if no pipeline fits.
+    ///
+    /// `upperBound` is a period that is known to do.
     func optimum(upperBound: Int?) -> Int? {
         let lower = PeriodBound(table).nanoseconds
         if let upperBound, upperBound <= lower { return upperBound }

@@ -46,7 +46,9 @@ struct LinkTable: Sendable {
         }
     }
 
-    /// How long the link is busy with so many bytes. Within one node nothing travels.
+    /// How long the link is busy with so many bytes.
+    ///
+    /// Within one node nothing travels.
     func occupancy(from source: Int, to destination: Int, bytes: Int) -> Int {
         guard source != destination else { return 0 }
         return CostArithmetic.nanoseconds(
