@@ -1,5 +1,6 @@
-/// The one source of chance in the core: xoshiro256**, seeded by splitmix64. The same seed gives the
-/// same numbers on every machine, and nothing here uses floating point.
+/// The one source of chance in the core: xoshiro256**, seeded by splitmix64.
+///
+/// The same seed gives the same numbers on every machine, and nothing here uses floating point.
 public struct SeededGenerator: RandomNumberGenerator, Hashable, Sendable {
     /// What the generator was made from; `derived(name:)` starts from it.
     public let seed: UInt64
