@@ -16,13 +16,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from exporting import export
 from networks import Bert, GoogLeNet
 
 SEED = 20260
-OPSET = 18
 TOKENS = 128
-# A protobuf message, and so a model in one file, stays below 2 GiB; the graph takes a little of it.
-ONE_FILE_LIMIT = 2**31 - 2**24
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / ".build-models"
 
 
@@ -36,7 +34,7 @@ class Model:
 
 
 def declare_vision_operators() -> torch.library.Library | None:
-    """Declares the operators that torchvision's import looks up, where its compiled ones don't load.
+    """Declares operators that torchvision's import looks up, where its compiled ones don't load.
 
     timm imports torchvision, but the classifiers made here use none of its operators. The
     declarations last as long as the library that is returned.
@@ -119,22 +117,6 @@ def settle(network: nn.Module) -> None:
     network(torch.randn(4, 3, 224, 224))
 
 
-def export(model: Model, path: Path) -> None:
-    """Writes the model with static shapes, its weights apart where one file can't hold them."""
-    size = sum(tensor.nbytes for tensor in model.network.state_dict().values())
-    torch.onnx.export(
-        model.network.eval(),
-        tuple(model.inputs.values()),
-        path,
-        input_names=list(model.inputs),
-        output_names=list(model.outputs),
-        opset_version=OPSET,
-        dynamo=True,
-        external_data=size > ONE_FILE_LIMIT,
-        verbose=False,
-    )
-
-
 def make(name: str, path: Path) -> None:
     """Makes one model; the same name gives the same weights every time."""
     torch.manual_seed(SEED)
@@ -142,7 +124,7 @@ def make(name: str, path: Path) -> None:
     roughen(model.network)
     settle(model.network)
     path.parent.mkdir(parents=True, exist_ok=True)
-    export(model, path)
+    export(model.network, model.inputs, model.outputs, path)
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
     print(f"{name}: {parameters} parameters in {path}")
 
