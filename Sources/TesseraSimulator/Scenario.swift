@@ -72,7 +72,7 @@ public struct Scenario: Hashable, Sendable {
             seed: seed, nodes: nodes, speeds: .init(repeating: 1_000, count: nodes + 4),
             memory: .init(repeating: 1 << 30, count: nodes + 4), lossPerMille: 0,
             delayLeast: .microseconds(50), delayMost: .microseconds(300), operators: 24,
-            requestPeriod: .milliseconds(20), requests: requests, faults: [],
+            requestPeriod: .milliseconds(100), requests: requests, faults: [],
             healAt: until, until: until)
     }
 

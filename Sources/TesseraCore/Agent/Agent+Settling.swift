@@ -4,13 +4,30 @@ extension Agent {
     /// Carries every noted change to the parts that it concerns, then looks again at the plans of
     /// the models that it touched.
     mutating func settle(now: Timestamp, into directives: inout [Directive]) {
-        for change in membership.takeChanges() {
-            onChange(change, now: now, into: &directives)
-        }
-        for change in mesh.takeChanges() { onChange(change, now: now, into: &directives) }
-        for change in placement.takeChanges() { onChange(change, now: now, into: &directives) }
-        for change in host.takeChanges() { onChange(change, now: now, into: &directives) }
-        for change in agreement.takeChanges() { onChange(change, now: now, into: &directives) }
+        var isSettled: Bool
+        repeat {
+            isSettled = true
+            for change in membership.takeChanges() {
+                onChange(change, now: now, into: &directives)
+                isSettled = false
+            }
+            for change in mesh.takeChanges() {
+                onChange(change, now: now, into: &directives)
+                isSettled = false
+            }
+            for change in placement.takeChanges() {
+                onChange(change, now: now, into: &directives)
+                isSettled = false
+            }
+            for change in host.takeChanges() {
+                onChange(change, now: now, into: &directives)
+                isSettled = false
+            }
+            for change in agreement.takeChanges() {
+                onChange(change, now: now, into: &directives)
+                isSettled = false
+            }
+        } while !isSettled
         if !dirty.isEmpty {
             let manifests = dirty.sorted()
             dirty = []

@@ -146,12 +146,15 @@ public struct Agent: Sendable {
             next = 0
             settle(now: now, into: &pending)
         } while !pending.isEmpty
-        let wake = nextWake
+        // A wish that cannot be met yet must not become a busy loop.
+        let wake = max(nextWake, now + Self.shortestSleep)
         if wake != lastWake {
             lastWake = wake
             if wake != .never { output.append(.wake(at: wake)) }
         }
     }
+
+    private static let shortestSleep = TimeSpan.milliseconds(1)
 
     private var nextWake: Timestamp {
         var wake = min(membership.nextWake, mesh.nextWake)

@@ -159,10 +159,12 @@ struct Agreement: Sendable {
         var wake = Timestamp.never
         if let round = model.round { wake = min(wake, round.deadline) }
         if let lease = model.lease { wake = min(wake, lease.until) }
-        if let need = model.need, model.round == nil {
-            wake = min(wake, max(startTime(model, need, manifest, view), now + .milliseconds(1)))
-        } else if model.register.current != nil {
-            wake = min(wake, model.consideredAt + Self.improvementPeriod)
+        if model.round == nil {
+            if let need = model.need {
+                wake = min(wake, startTime(model, need, manifest, view))
+            } else if model.register.current != nil {
+                wake = min(wake, model.consideredAt + Self.improvementPeriod)
+            }
         }
         return wake
     }
