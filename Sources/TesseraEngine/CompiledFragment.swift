@@ -7,7 +7,7 @@ public final class CompiledFragment: Sendable {
     public let inputs: [TensorDescriptor]
     /// What a run writes, in the order in which the fragment's text lists its results.
     public let outputs: [TensorDescriptor]
-    /// How many runs may be inside at once; more wait.
+    /// How many runs are inside the engine at once; more wait in the order of their arrival.
     public let concurrency: Int
     /// The threads that one run uses.
     public let threadsPerRun: Int
@@ -22,8 +22,7 @@ public final class CompiledFragment: Sendable {
 
     /// Takes over a compiled model.
     init(
-        taking compiled: OpaquePointer, source: FragmentSource, concurrency: Int, streams: Int,
-        threads: Int
+        taking compiled: OpaquePointer, source: FragmentSource, streams: Int, threads: Int
     ) throws(EngineError) {
         do {
             inputPorts = try Self.ports(
@@ -33,13 +32,13 @@ public final class CompiledFragment: Sendable {
                 of: compiled, size: ov_compiled_model_outputs_size,
                 port: ov_compiled_model_output_by_index)
             pool = try RequestPool(
-                compiled: compiled, weights: source.weights, count: concurrency)
+                compiled: compiled, weights: source.weights, count: streams)
         } catch {
             ov_compiled_model_free(compiled)
             throw error
         }
         self.compiled = compiled
-        self.concurrency = concurrency
+        concurrency = streams
         threadsPerRun = max(1, threads / streams)
         inputs = inputPorts.map(\.descriptor)
         outputs = outputPorts.map(\.descriptor)
@@ -94,7 +93,12 @@ public final class CompiledFragment: Sendable {
             }
             if let reason { return reason }
         }
-        return OpenVINO.reason { ov_infer_request_infer(request) }
+        // With one stream the caller's own thread computes, which saves two changes of threads. With
+        // several, OpenVINO ties a caller's thread to a stream that may be busy while another is
+        // idle, so its own threads take the runs.
+        if concurrency == 1 { return OpenVINO.reason { ov_infer_request_infer(request) } }
+        return OpenVINO.reason { ov_infer_request_start_async(request) }
+            ?? OpenVINO.reason { ov_infer_request_wait(request) }
     }
 
     private static func ports(

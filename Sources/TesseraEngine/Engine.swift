@@ -54,14 +54,16 @@ public final class Engine: Sendable {
 
     deinit { ov_core_free(core) }
 
-    /// Reads and compiles a fragment, for at most `concurrency` runs at once.
+    /// Reads and compiles a fragment.
     ///
-    /// Runs beyond the engine's threads wait for each other inside the engine; more concurrency than
-    /// threads still hides the time between runs.
+    /// As many runs as fit `concurrency` and the threads are inside the engine at once, and share the
+    /// threads evenly. More callers than that wait in the order of their arrival: a second run on the
+    /// same thread would only delay the first.
     ///
     /// - Parameters:
     ///   - source: the fragment; its weights stay alive as long as what this returns.
-    ///   - concurrency: one of `concurrencyAllowed`.
+    ///   - concurrency: how many runs at once are worth buffers of their own, one of
+    ///     `concurrencyAllowed`. 1 gives the shortest single run, as many as threads the most runs.
     /// - Returns: the fragment, ready to run.
     /// - Throws: `EngineError` with what is wrong with the fragment.
     public func compile(
@@ -76,8 +78,7 @@ public final class Engine: Sendable {
         let streams = min(threads, concurrency)
         let compiled = try compile(model: model, streams: streams)
         return try CompiledFragment(
-            taking: compiled, source: source, concurrency: concurrency, streams: streams,
-            threads: threads)
+            taking: compiled, source: source, streams: streams, threads: threads)
     }
 
     private func read(_ source: FragmentSource) throws(EngineError) -> OpaquePointer {
