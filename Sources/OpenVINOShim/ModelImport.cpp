@@ -181,25 +181,47 @@ ov::PartialShape default_shape(const ov::Output<ov::Node> &input) {
     return shape;
 }
 
+/// The one entry of `shapes` that names `input`; null if there is none.
+const tessera_shape *shape_for(
+    const ov::Output<ov::Node> &input, const tessera_shape *shapes, size_t shape_count) {
+    const auto names = names_of(input);
+    const tessera_shape *given = nullptr;
+    for (size_t index = 0; index < shape_count; ++index) {
+        if (names.count(shapes[index].name) == 0) {
+            continue;
+        }
+        if (given) {
+            throw ImportError("Input '" + title_of(input) + "' was given two shapes. Give one.");
+        }
+        given = &shapes[index];
+    }
+    return given;
+}
+
+/// Refuses a shape for an input that the model does not have.
+void check_names(const Ports &inputs, const tessera_shape *shapes, size_t shape_count) {
+    std::set<std::string> known;
+    std::string titles;
+    for (const auto &input : inputs) {
+        known.merge(names_of(input));
+        titles += (titles.empty() ? "'" : ", '") + title_of(input) + "'";
+    }
+    for (size_t index = 0; index < shape_count; ++index) {
+        if (known.count(shapes[index].name) == 0) {
+            throw ImportError(
+                "The model has no input '" + std::string(shapes[index].name) + "' to give a shape "
+                "to. Its inputs are: " + titles + ".");
+        }
+    }
+}
+
 /// Gives every input a static shape.
 void fix_shapes(
     const std::shared_ptr<ov::Model> &model, const tessera_shape *shapes, size_t shape_count) {
-    std::vector<bool> used(shape_count, false);
+    check_names(model->inputs(), shapes, shape_count);
     std::map<ov::Output<ov::Node>, ov::PartialShape> wanted;
     for (const auto &input : model->inputs()) {
-        const auto names = names_of(input);
-        const tessera_shape *given = nullptr;
-        for (size_t index = 0; index < shape_count; ++index) {
-            if (names.count(shapes[index].name) == 0) {
-                continue;
-            }
-            if (given) {
-                throw ImportError(
-                    "Input '" + title_of(input) + "' was given two shapes. Give one.");
-            }
-            given = &shapes[index];
-            used[index] = true;
-        }
+        const auto given = shape_for(input, shapes, shape_count);
         const auto shape = given ? given_shape(*given) : default_shape(input);
         if (!input.get_partial_shape().compatible(shape)) {
             throw ImportError(
@@ -207,17 +229,6 @@ void fix_shapes(
                 + ": the model allows " + text_of(input.get_partial_shape()) + ".");
         }
         wanted[input] = shape;
-    }
-    for (size_t index = 0; index < shape_count; ++index) {
-        if (!used[index]) {
-            std::string known;
-            for (const auto &input : model->inputs()) {
-                known += (known.empty() ? "'" : ", '") + title_of(input) + "'";
-            }
-            throw ImportError(
-                "The model has no input '" + std::string(shapes[index].name) + "' to give a shape "
-                "to. Its inputs are: " + known + ".");
-        }
     }
     model->reshape(wanted);
 }
@@ -248,14 +259,17 @@ void check_static(const std::shared_ptr<ov::Model> &model) {
             + "'). Tessera serves models whose answer depends on the request alone.");
     }
     if (model->inputs().empty() || model->outputs().empty()) {
-        throw ImportError("The model has no input or no output, so that there is nothing to serve.");
+        throw ImportError(
+            "The model has no input or no output, so that there is nothing to serve. "
+            "Check that the file is whole.");
     }
 }
 
 /// Refuses element types that the mesh has no word for.
 void check_types(const Ports &ports, const char *direction) {
     static const std::set<std::string> known = {
-        "boolean", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f16", "bf16", "f32", "f64"};
+        "boolean", "i8", "i16", "i32", "i64", "u8",
+        "u16", "u32", "u64", "f16", "bf16", "f32", "f64"};
     for (const auto &port : ports) {
         const auto type = port.get_element_type().get_type_name();
         if (known.count(type) == 0) {
@@ -266,58 +280,75 @@ void check_types(const Ports &ports, const char *direction) {
     }
 }
 
+/// Gives `node` a name that is not in `taken` yet, its own if possible, and puts it there.
+void claim_name(const std::shared_ptr<ov::Node> &node, std::set<std::string> &taken) {
+    const auto &own = node->get_friendly_name();
+    const std::string base = own.empty() ? node->get_type_name() : own;
+    auto name = base;
+    for (size_t count = 2; !taken.insert(name).second; ++count) {
+        name = base + "#" + std::to_string(count);
+    }
+    node->set_friendly_name(name);
+}
+
+/// Gives a tensor that enters or leaves the model a name if it has none.
+void name_tensor(ov::Output<ov::Node> port) {
+    if (!port.get_names().empty()) {
+        return;
+    }
+    const auto node = port.get_node();
+    const auto suffix =
+        node->get_output_size() == 1 ? std::string() : "." + std::to_string(port.get_index());
+    port.set_names({node->get_friendly_name() + suffix});
+}
+
 /// Gives every operator a unique name and every input and output at least one tensor name.
 void name_everything(const std::shared_ptr<ov::Model> &model) {
-    const auto nodes = model->get_ordered_ops();
+    // Inputs and what makes the outputs come first, because people know these names.
+    ov::NodeVector nodes;
+    for (const auto &parameter : model->get_parameters()) {
+        nodes.push_back(parameter);
+    }
+    for (const auto &result : model->get_results()) {
+        nodes.push_back(result->input_value(0).get_node_shared_ptr());
+    }
+    for (const auto &node : model->get_ordered_ops()) {
+        nodes.push_back(node);
+    }
     std::set<std::string> taken;
-    const auto claim = [&taken](const std::shared_ptr<ov::Node> &node) {
-        auto name = node->get_friendly_name();
-        if (name.empty()) {
-            name = node->get_type_name();
-        }
-        const auto base = name;
-        for (size_t count = 2; !taken.insert(name).second; ++count) {
-            name = base + "#" + std::to_string(count);
-        }
-        if (name != node->get_friendly_name()) {
-            node->set_friendly_name(name);
-        }
-    };
-    // Parameters and what feeds the outputs first: people know these names.
-    for (const auto &parameter : model->get_parameters()) {
-        claim(parameter);
-    }
-    for (const auto &result : model->get_results()) {
-        const auto source = result->input_value(0).get_node_shared_ptr();
-        if (taken.count(source->get_friendly_name()) == 0) {
-            claim(source);
-        }
-    }
     std::set<ov::Node *> done;
-    for (const auto &parameter : model->get_parameters()) {
-        done.insert(parameter.get());
-    }
-    for (const auto &result : model->get_results()) {
-        done.insert(result->input_value(0).get_node());
-    }
     for (const auto &node : nodes) {
-        if (done.count(node.get()) == 0) {
-            claim(node);
+        if (done.insert(node.get()).second) {
+            claim_name(node, taken);
         }
     }
-    auto name_port = [](ov::Output<ov::Node> port) {
-        if (port.get_names().empty()) {
-            const auto node = port.get_node();
-            const auto suffix = node->get_output_size() == 1
-                ? std::string() : "." + std::to_string(port.get_index());
-            port.set_names({node->get_friendly_name() + suffix});
-        }
-    };
     for (const auto &parameter : model->get_parameters()) {
-        name_port(parameter->output(0));
+        name_tensor(parameter->output(0));
     }
     for (const auto &result : model->get_results()) {
-        name_port(result->input_value(0));
+        name_tensor(result->input_value(0));
+    }
+}
+
+/// OpenVINO's text without the lines that only name places in its source code.
+std::string readable(const std::string &text) {
+    std::istringstream lines(text);
+    std::string result;
+    for (std::string line; std::getline(lines, line);) {
+        const auto is_place = line.rfind("Exception from src", 0) == 0
+            || (line.rfind("Check '", 0) == 0 && line.find("' failed at src/") != line.npos);
+        if (!is_place && !line.empty()) {
+            result += (result.empty() ? "" : " ") + line;
+        }
+    }
+    return (result.empty() ? text : result).substr(0, error_bytes_max);
+}
+
+/// Removes a file that a failed import has left half written; anything else than a file stays.
+void discard(const fs::path &path) {
+    std::error_code ignored;  // The file is useless anyway; a failed removal changes nothing.
+    if (fs::is_regular_file(path, ignored)) {
+        fs::remove(path, ignored);
     }
 }
 
@@ -337,12 +368,12 @@ void write_model(
         }
         ov::Core().read_model(xml, bin);
     } catch (const std::exception &problem) {
-        std::error_code ignored;  // The files are useless; a failed removal changes nothing.
-        fs::remove(xml, ignored);
-        fs::remove(bin, ignored);
+        discard(xml);
+        discard(bin);
         throw ImportError(
             "The imported model could not be written to '" + xml + "' and '" + bin
-            + "'. Check that the folder exists, is writable and has room. " + problem.what());
+            + "'. Check that the folder exists, is writable and has room. "
+            + readable(problem.what()));
     }
 }
 
@@ -362,29 +393,6 @@ void import_model(
     name_everything(model);
     model->validate_nodes_and_infer_types();
     write_model(model, xml, bin);
-}
-
-/// OpenVINO's text without the lines that only name places in its source code.
-std::string readable(const std::string &text) {
-    std::istringstream lines(text);
-    std::string result;
-    for (std::string line; std::getline(lines, line);) {
-        if (line.rfind("Exception from src", 0) == 0 || line.empty()) {
-            continue;
-        }
-        const auto place = line.find("' failed at src/");
-        if (line.rfind("Check '", 0) == 0 && place != std::string::npos) {
-            const auto colon = line.find(":\n", place);
-            if (colon == std::string::npos) {
-                continue;
-            }
-        }
-        result += (result.empty() ? "" : " ") + line;
-    }
-    if (result.empty()) {
-        result = text;
-    }
-    return result.substr(0, error_bytes_max);
 }
 
 }  // namespace

@@ -27,19 +27,19 @@ typedef struct {
 /// Reads a model file and writes it as IR with static shapes.
 ///
 /// The ending of the path decides how the file is read: `.onnx` (with external data beside it),
-/// `.xml` (OpenVINO IR, with the `.bin` beside it), `.tflite`, `.pdmodel` or `.json` (Paddle), `.pb` or a
-/// SavedModel folder (TensorFlow).
+/// `.xml` (OpenVINO IR, with the `.bin` beside it), `.tflite`, `.pdmodel` or `.json` (Paddle),
+/// `.pb` or a SavedModel folder (TensorFlow).
 ///
-/// An input without an entry in `shapes` keeps its shape if that is static; a dynamic first axis becomes 1; any
-/// other dynamic axis is an error. Then OpenVINO's own clean-up runs, constants are folded,
-/// and the mean over both image axes becomes a pooling over the whole image, whose bits do not
-/// depend on the operators around it. Every operator of the result has a unique name, and every
+/// An input without an entry in `shapes` keeps its shape if that is static; a dynamic first axis
+/// becomes 1; any other dynamic axis is an error. Then OpenVINO's own clean-up runs, constants are
+/// folded, and the mean over both image axes becomes a pooling over the whole image, whose bits do
+/// not depend on the operators around it. Every operator of the result has a unique name, and every
 /// input and output tensor has at least one name.
 ///
 /// @param path the model file.
 /// @param shapes shapes of inputs, in any order; may be null if there are none.
 /// @param shape_count how many shapes.
-/// @param xml_path where the graph is written; replaced if there.
+/// @param xml_path where the graph is written, ending in `.xml`; replaced if there.
 /// @param bin_path where the constants are written; replaced if there.
 /// @param error set to a text that says what happened and why if the result is false, else
 ///        untouched.
