@@ -56,6 +56,8 @@ actor Beacon: LaneActor {
     private var isAnswerDue = false
     private var bucket: TokenBucket
     private var buffer = [UInt8](repeating: 0, count: DiscoveryLimits.datagramBytesMax)
+    /// The datagrams of the last two sendings: the kernel gives them to this socket too.
+    private var ownDatagrams: (last: Set<[UInt8]>, before: Set<[UInt8]>) = ([], [])
     private var lastHealth: Health?
     private var isStopped = false
     private var onStopped: (@Sendable () -> Void)?
@@ -227,9 +229,12 @@ extension Beacon {
         guard !isStopped else { return }
         let message = BeaconMessage(node: settings.node, boot: settings.boot, port: settings.port)
         let bytes = message.encoded
+        ownDatagrams = (last: [], before: ownDatagrams.last)
         for channel in channels.values {
             // Sealed for each interface anew: a receiver on two of them may refuse a repetition.
-            let isSent = channel.socket.send(seal(bytes))
+            let datagram = seal(bytes)
+            ownDatagrams.last.insert(datagram)
+            let isSent = channel.socket.send(datagram)
             ledger.count(isSent ? \.beaconsSent : \.beaconsUnsent)
         }
     }
@@ -259,6 +264,9 @@ extension Beacon {
     }
 
     private func onDatagram(_ bytes: [UInt8], from host: String) {
+        guard !ownDatagrams.last.contains(bytes), !ownDatagrams.before.contains(bytes) else {
+            return
+        }
         let now = monotonicMilliseconds()
         guard bucket.take(atMilliseconds: now) else { return ledger.count(\.beaconsOverRate) }
         guard let plain = open(bytes),

@@ -72,8 +72,10 @@ public final class Discovery: Sendable {
         endParts { part in part({}) }
     }
 
-    /// Prepares the process for the mDNS library: call it first thing in `main`, before there are
-    /// other threads, because it sets an environment variable. `start` does it otherwise.
+    /// Prepares the process for the mDNS library; `start` does it otherwise.
+    ///
+    /// To be called first thing in `main`, before there are other threads, because it sets an
+    /// environment variable.
     public static func prepareProcess() {
         _ = ServiceRequest.prepared
     }

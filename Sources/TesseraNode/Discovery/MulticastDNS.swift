@@ -187,8 +187,9 @@ extension MulticastDNS {
     private func giveBack(_ id: UInt64) {
         guard let reference = references[id] else { return }
         // Closes the descriptor and joins the library's thread.
-        _ = watch.run { DNSServiceRefDeallocate(reference.pointer) }
+        let (_, wasHung) = watch.run { DNSServiceRefDeallocate(reference.pointer) }
         references[id] = nil
+        if wasHung, case .running = state { onHealth(.usable) }
         finishStopIfDone()
     }
 
