@@ -45,8 +45,8 @@ extension CertificateRefusal: CustomStringConvertible {
 /// Every node derives the mesh's authority key from the secret, and signs its own leaf with it. So a
 /// leaf proves two things: its owner knows the secret, and (by TLS itself) holds the node's key.
 public struct MeshCertificates: Sendable {
-    /// Checks use this time instead of the clock: a board without a clock battery starts in 1970.
-    /// 2040-01-01T00:00:00Z.
+    /// Checks use this time, 2040-01-01T00:00:00Z, instead of the clock: a board without a clock
+    /// battery starts in 1970.
     private static let validationSeconds = 2_208_988_800.0
     /// 2020-01-01T00:00:00Z.
     private static let notBeforeSeconds = 1_577_836_800.0
