@@ -34,6 +34,8 @@ public struct MeshKeys: Sendable {
     public let gossip: SymmetricKey
     /// Seals the discovery beacon.
     public let beacon: SymmetricKey
+    /// Proves membership on data connections that a benchmark runs without encryption.
+    let plainData: SymmetricKey
     /// Sixteen hexadecimal digits that tell meshes apart in the open (mDNS TXT) and reveal nothing
     /// of the secret.
     public let tag: String
@@ -45,6 +47,7 @@ public struct MeshKeys: Sendable {
         case authority = "tls-authority"
         case gossip
         case beacon
+        case plainData = "plain-data"
         case tag = "mesh-tag"
     }
 
@@ -67,6 +70,7 @@ public struct MeshKeys: Sendable {
         self.generation = generation
         gossip = key(.gossip)
         beacon = key(.beacon)
+        plainData = key(.plainData)
         tag = key(.tag, byteCount: 8).withUnsafeBytes { bytes in
             bytes.map { Self.hexadecimal($0) }.joined()
         }

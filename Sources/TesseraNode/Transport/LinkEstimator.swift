@@ -1,0 +1,44 @@
+import TesseraCore
+
+/// Smooths what was measured of one link.
+struct LinkEstimator {
+    /// Bytes per microsecond to the peer; 0 if not known.
+    private(set) var bytesPerMicrosecond: UInt64 = 0
+    private var smoothedNanoseconds: Int64 = 0
+    /// Whether something came in since the last report.
+    private var isFresh = false
+
+    /// A transfer that the peer received: so many bytes in so much time.
+    ///
+    /// Sharing the link or a busy processor can only make a transfer look slower than the link, so
+    /// a faster one counts half and a slower one an eighth.
+    mutating func transferred(bytes: Int, nanoseconds: Int64) {
+        guard bytes > 0, nanoseconds > 0 else { return }
+        let rate = UInt64(clamping: bytes) * 1_000
+        let sample = max(1, rate / UInt64(nanoseconds))
+        let old = bytesPerMicrosecond
+        bytesPerMicrosecond =
+            if old == 0 { sample } else if sample > old { old + (sample - old + 1) / 2 } else {
+                old - (old - sample) / 8
+            }
+        isFresh = true
+    }
+
+    /// A keepalive came back; weights as for TCP (RFC 6298, 2.3).
+    mutating func returned(nanoseconds: Int64) {
+        let sample = max(1, nanoseconds)
+        smoothedNanoseconds =
+            smoothedNanoseconds == 0
+            ? sample : smoothedNanoseconds + (sample - smoothedNanoseconds) / 8
+        isFresh = true
+    }
+
+    /// What to report, if there is anything new.
+    mutating func measurement(of peer: NodeID) -> LinkMeasurement? {
+        guard isFresh, smoothedNanoseconds > 0 else { return nil }
+        isFresh = false
+        return LinkMeasurement(
+            peer: peer, bytesPerMicrosecond: bytesPerMicrosecond,
+            roundTripMicroseconds: max(1, smoothedNanoseconds / 1_000))
+    }
+}
