@@ -21,6 +21,7 @@ let openVINORunPath: [LinkerSetting] = [
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
@@ -73,7 +74,7 @@ let package = Package(
             name: "TesseraNode",
             dependencies: [
                 "TesseraCore", "TesseraWire", "TesseraModel", "TesseraEngine", "CDNSSD",
-                nioCore, nioPosix, nioSSL, crypto, x509, asn1, logging, lifecycle,
+                nioCore, nioPosix, nioTLS, nioSSL, crypto, x509, asn1, logging, lifecycle,
             ], swiftSettings: strict),
         .target(
             name: "TesseraAPI",

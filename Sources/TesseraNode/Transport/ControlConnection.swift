@@ -55,6 +55,9 @@ final class ControlConnection: ChannelInboundHandler {
         input = FrameInput(side: origin.side)
     }
 
+    /// The node that its certificate names.
+    var certifiedNode: NodeID? { verdict.node }
+
     /// Whether this node dialled it.
     var isDialled: Bool { origin.isDialled }
 

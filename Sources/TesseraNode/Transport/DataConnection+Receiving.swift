@@ -1,4 +1,5 @@
 import NIOCore
+import NIOPosix
 import TesseraCore
 import TesseraWire
 
@@ -143,7 +144,7 @@ extension DataConnection {
     private func watchSilence() {
         guard silenceTimer == nil, !fetches.isEmpty else { return }
         silenceTimer = loop.assumeIsolated()
-            .scheduleTask(in: TransportLimits.fetchSilenceMax / 4) {
+            .scheduleTask(in: TransportLimits.fetchSilenceCheck) {
                 self.silenceTimer = nil
                 let limit = NIODeadline.now() - TransportLimits.fetchSilenceMax
                 for fetch in self.fetches.values where fetch.lastProgress < limit {

@@ -47,7 +47,7 @@ extension DataConnection {
                     sliceChunksSinceBlob = 0
                     let parts = try encoder.blobChunk(chunk)
                     transport.counters.change { $0.blobBytesSent += parts.payload.readableBytes }
-                    write(parts, to: context)
+                    write(parts.head, parts.payload, to: context)
                     serveNext()
                 } else if let slice = slices.popFirst() {
                     try writeChunk(of: slice, to: context)
@@ -78,20 +78,20 @@ extension DataConnection {
                 totalBytes: slice.bytes.readableBytes)
             try encoder.write(.sliceBegin(begin), into: &head)
         }
-        var parts = FrameParts(head: head, payload: ByteBuffer())
+        var payload = ByteBuffer()
         if let chunk = try encoder.nextSliceChunk(stream: slice.stream, from: &slice.bytes) {
-            parts.head.writeImmutableBuffer(chunk.head)
-            parts.payload = chunk.payload
+            head.writeImmutableBuffer(chunk.head)
+            payload = chunk.payload
         }
         let isDone = slice.bytes.readableBytes == 0
         transport.counters.change {
-            $0.sliceBytesSent += parts.payload.readableBytes
+            $0.sliceBytesSent += payload.readableBytes
             if isDone { $0.slicesSent += 1 }
         }
         // To the end of the queue: slices take turns, so a small one never waits for a large one.
         if !isDone { slices.append(slice) }
         sliceChunksSinceBlob += 1
-        write(parts, to: context)
+        write(head, payload, to: context)
     }
 
     private func write(
@@ -99,22 +99,24 @@ extension DataConnection {
     ) throws(WireError) {
         var buffer = ByteBufferAllocator().buffer(capacity: 128)
         try encoder.write(frame, into: &buffer)
-        write(FrameParts(head: buffer, payload: ByteBuffer()), to: context)
+        write(buffer, ByteBuffer(), to: context)
     }
 
-    private func write(_ parts: FrameParts, to context: ChannelHandlerContext) {
-        let count = parts.head.readableBytes + parts.payload.readableBytes
+    private func write(
+        _ head: ByteBuffer, _ payload: ByteBuffer, to context: ChannelHandlerContext
+    ) {
+        let count = head.readableBytes + payload.readableBytes
         inFlightBytes += count
         let promise = loop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { _ in
             self.inFlightBytes -= count
             self.pump()
         }
-        if parts.payload.readableBytes == 0 {
-            context.writeAndFlush(wrapOutboundOut(parts.head), promise: promise)
+        if payload.readableBytes == 0 {
+            context.writeAndFlush(wrapOutboundOut(head), promise: promise)
         } else {
-            context.write(wrapOutboundOut(parts.head), promise: nil)
-            context.writeAndFlush(wrapOutboundOut(parts.payload), promise: promise)
+            context.write(wrapOutboundOut(head), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(payload), promise: promise)
         }
     }
 }

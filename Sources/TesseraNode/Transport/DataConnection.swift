@@ -75,6 +75,9 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
         input = FrameInput(side: origin.side)
     }
 
+    /// Whether it is not encrypted.
+    var isPlain: Bool { verdict == nil }
+
     /// The peer, once it is known.
     var member: NodeBoot? {
         if case .open(let member) = state { member } else { nil }
@@ -106,8 +109,8 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
 
     func channelActive(context: ChannelHandlerContext) {
         if verdict == nil, origin.isDialled, let expected {
-            let proof = ByteBuffer(bytes: PlainProof.bytes(transport.plainKey, dialler: own, listener: expected))
-            context.write(wrapOutboundOut(proof), promise: nil)
+            let proof = PlainProof.bytes(transport.plainKey, dialler: own, listener: expected)
+            context.write(wrapOutboundOut(ByteBuffer(bytes: proof)), promise: nil)
             sayHello()
         }
         context.fireChannelActive()

@@ -1,7 +1,16 @@
 import NIOCore
+import NIOPosix
 import NIOSSL
 import TesseraCore
 import TesseraWire
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
 
 /// What the TLS handshake of one connection found out about the other end; stays on one loop.
 final class TLSVerdict {
@@ -74,30 +83,30 @@ enum CloseReason {
     /// The words for an error; the verdict on the certificate explains more than TLS does.
     static func text(_ error: (any Error)?, verdict: TLSVerdict?) -> String {
         if let refusal = verdict?.refusal { return refusal.description }
+        guard let error else { return "the peer closed the connection" }
         switch error {
-        case nil: return "the peer closed the connection"
         case let error as WireError: return "the peer broke the protocol: \(error)"
         case let error as Refusal: return error.description
-        case NIOSSLError.uncleanShutdown:
-            return "the connection broke"
         case let error as NIOSSLError:
+            if case .uncleanShutdown = error { return "the connection broke" }
             return handshakeText(String(describing: error))
-        case let error as BoringSSLError:
-            return handshakeText(String(describing: error))
-        case ChannelError.connectTimeout(let time):
-            return "nobody answered within \(time.nanoseconds / 1_000_000) ms"
+        case let error as BoringSSLError: return handshakeText(String(describing: error))
         case let error as IOError: return text(error)
         case let error as NIOConnectionError:
-            return error.connectionErrors.first.map { text($0.error, verdict: nil) }
-                ?? "the connection was refused"
-        case .some(let error): return String(describing: error)
+            let first = error.connectionErrors.first
+            return first.map { text($0.error, verdict: nil) } ?? "nobody listens there"
+        case let error as ChannelError:
+            guard case .connectTimeout(let time) = error else { return "\(error)" }
+            return "nobody answered within \(time.nanoseconds / 1_000_000) ms"
+        default: return String(describing: error)
         }
     }
 
     private static func text(_ error: IOError) -> String {
         switch error.errnoCode {
-        case 104, 32: "the connection broke"
-        case 111: "nobody listens there"
+        case ECONNRESET, EPIPE: "the connection broke"
+        case ECONNREFUSED: "nobody listens there"
+        case EHOSTUNREACH, ENETUNREACH: "there is no route to it"
         default: String(describing: error)
         }
     }

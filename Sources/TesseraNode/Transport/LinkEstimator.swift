@@ -8,19 +8,24 @@ struct LinkEstimator {
     /// Whether something came in since the last report.
     private var isFresh = false
 
+    /// Whether a round trip is known.
+    var hasRoundTrip: Bool { smoothedNanoseconds > 0 }
+
     /// A transfer that the peer received: so many bytes in so much time.
     ///
     /// Sharing the link or a busy processor can only make a transfer look slower than the link, so
     /// a faster one counts half and a slower one an eighth.
-    mutating func transferred(bytes: Int, nanoseconds: Int64) {
-        guard bytes > 0, nanoseconds > 0 else { return }
-        let rate = UInt64(clamping: bytes) * 1_000
-        let sample = max(1, rate / UInt64(nanoseconds))
+    mutating func transferred(bytes: Int, microseconds: Int64) {
+        guard bytes > 0, microseconds > 0 else { return }
+        let sample = max(1, UInt64(bytes) / UInt64(microseconds))
         let old = bytesPerMicrosecond
-        bytesPerMicrosecond =
-            if old == 0 { sample } else if sample > old { old + (sample - old + 1) / 2 } else {
-                old - (old - sample) / 8
-            }
+        if old == 0 {
+            bytesPerMicrosecond = sample
+        } else if sample > old {
+            bytesPerMicrosecond = old + (sample - old + 1) / 2
+        } else {
+            bytesPerMicrosecond = old - (old - sample) / 8
+        }
         isFresh = true
     }
 

@@ -19,12 +19,8 @@ final class PeerSession {
     var waitingFetches: [BlobFetch] = []
     /// What was measured of the link.
     var link = LinkEstimator()
-    /// When the last dial of a data connection began; nil while one is under way is not known.
+    /// When the dial of a data connection began; nil if none was, or it succeeded.
     var dataDialled: NIODeadline?
-    /// What the peer wants to see on a data connection without encryption.
-    var peerPlainToken: [UInt8] = []
-    /// Whether `disconnected` was said.
-    var isEnded = false
 
     /// Makes a session without connections.
     init(member: NodeBoot, address: Address) {

@@ -37,7 +37,7 @@ public final class PeerTransport: @unchecked Sendable {
 
     weak var delegate: (any TransportDelegate)?
     var sessions: [NodeID: PeerSession] = [:]
-    var dials: [Address: ControlConnection?] = [:]
+    var dials: Set<Address> = []
     var opening: [ControlConnection] = []
     var knownBoots = KnownBoots()
     var sealer: DatagramSealer

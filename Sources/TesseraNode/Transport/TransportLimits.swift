@@ -44,7 +44,7 @@ enum TransportLimits {
     static let inFlightBytesMax = 1 << 20
     /// Unsent bytes that the kernel may hold per data connection, so that a slice does not wait
     /// behind megabytes of blobs (Linux `TCP_NOTSENT_LOWAT`).
-    static let kernelUnsentBytesMax: Int32 = 512 << 10
+    static let kernelUnsentBytesMax = 512 << 10
     /// Slices that wait for one peer; more would mean that tickets do not hold.
     static let queuedSlicesMax = 4_096
     /// Slices that one peer may have begun and not finished.
@@ -61,6 +61,8 @@ enum TransportLimits {
     static let fetchesMax = 64
     /// A fetch that gets nothing for so long has failed.
     static let fetchSilenceMax = TimeAmount.seconds(30)
+    /// How often fetches are looked at.
+    static let fetchSilenceCheck = TimeAmount.seconds(5)
     /// Transfers below this say more of latency than of the link.
     static let measuredBytesMin = 256 << 10
     /// How long a session may be without its data connection.
