@@ -175,7 +175,8 @@ extension DataConnection {
     /// What is read waits in memory until it is sent, so only a few chunks are read ahead.
     func serveNext() {
         guard !isReadingBlob, blobs.count < TransportLimits.blobChunksAsked,
-            let request = asked.popFirst() else { return }
+            let request = asked.popFirst()
+        else { return }
         isReadingBlob = true
         let source = transport.blobs
         transport.readers.runIfActive(eventLoop: loop) {

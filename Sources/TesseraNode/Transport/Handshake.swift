@@ -5,11 +5,11 @@ import TesseraCore
 import TesseraWire
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #else
-    import Darwin
+import Darwin
 #endif
 
 /// What the TLS handshake of one connection found out about the other end; stays on one loop.

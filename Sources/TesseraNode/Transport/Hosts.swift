@@ -2,11 +2,11 @@ import NIOCore
 import TesseraCore
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #else
-    import Darwin
+import Darwin
 #endif
 
 /// Numeric addresses as the mesh writes them: an IPv4 peer of an IPv6 socket is an IPv4 peer.

@@ -2,11 +2,11 @@ import NIOCore
 import TesseraCore
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #else
-    import Darwin
+import Darwin
 #endif
 
 /// The two sockets of an agent, bound to one port number: TCP for connections, UDP for datagrams.
@@ -120,20 +120,20 @@ struct ListeningSockets {
 }
 
 #if canImport(Darwin)
-    private typealias SocketKind = CInt
-    private let ipv6Level = IPPROTO_IPV6
+private typealias SocketKind = CInt
+private let ipv6Level = IPPROTO_IPV6
 #else
-    private typealias SocketKind = __socket_type
-    private let ipv6Level = CInt(IPPROTO_IPV6)
+private typealias SocketKind = __socket_type
+private let ipv6Level = CInt(IPPROTO_IPV6)
 #endif
 
 private func makeSocket(_ family: CInt, _ kind: SocketKind) -> CInt {
     #if canImport(Darwin)
-        let descriptor = socket(family, kind, 0)
-        if descriptor >= 0 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+    let descriptor = socket(family, kind, 0)
+    if descriptor >= 0 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     #else
-        let flags = CInt(SOCK_CLOEXEC.rawValue)
-        let descriptor = socket(family, CInt(kind.rawValue) | flags, 0)
+    let flags = CInt(SOCK_CLOEXEC.rawValue)
+    let descriptor = socket(family, CInt(kind.rawValue) | flags, 0)
     #endif
     guard descriptor >= 0 else { return descriptor }
     _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)

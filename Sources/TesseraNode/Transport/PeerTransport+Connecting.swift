@@ -50,7 +50,8 @@ extension PeerTransport {
             let connection = DataConnection(
                 origin: .dialled(address), loop: loop, transport: self, verdict: verdict,
                 proof: nil, place: nil, expected: member)
-            try self.addDataHandlers(connection, verdict, purpose: plain ? .plainData : .data, to: channel)
+            try self.addDataHandlers(
+                connection, verdict, purpose: plain ? .plainData : .data, to: channel)
         }.whenFailure { error in
             let reason = CloseReason.text(error, verdict: nil)
             self.logger.debug(
@@ -197,14 +198,15 @@ private enum DataSocket {
             .channelOption(
                 .writeBufferWaterMark,
                 value: .init(
-                    low: TransportLimits.inFlightBytesMax, high: 4 * TransportLimits.inFlightBytesMax))
+                    low: TransportLimits.inFlightBytesMax,
+                    high: 4 * TransportLimits.inFlightBytesMax))
         #if os(Linux)
-            // <linux/tcp.h>; the C library's header may not have it.
-            let unsentLowWater = NIOBSDSocket.Option(rawValue: 25)
-            return configured.channelOption(
-                .tcpOption(unsentLowWater), value: TransportLimits.kernelUnsentBytesMax)
+        // <linux/tcp.h>; the C library's header may not have it.
+        let unsentLowWater = NIOBSDSocket.Option(rawValue: 25)
+        return configured.channelOption(
+            .tcpOption(unsentLowWater), value: TransportLimits.kernelUnsentBytesMax)
         #else
-            return configured
+        return configured
         #endif
     }
 }

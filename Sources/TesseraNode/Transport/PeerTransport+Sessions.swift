@@ -15,7 +15,9 @@ extension PeerTransport {
         knownBoots.insert(member, at: .now())
         if let session = sessions[member.node] {
             if session.member != member {
-                end(session, reason: "a newer run of the node connected", goodbye: .init(.staleBoot))
+                end(
+                    session, reason: "a newer run of the node connected", goodbye: .init(.staleBoot)
+                )
             } else if isReplacement(connection, of: session) {
                 end(session, reason: "the peer connected anew", goodbye: .init(.duplicate))
             }
