@@ -6,8 +6,7 @@ import TesseraWire
 /// One blob on its way from a peer into a sink: asks for a window of chunks, and asks for more when
 /// the sink has taken what came, so that neither memory nor a slow disk is overrun.
 ///
-/// Lives on the data connection's loop from its start on.
-// Sendable by confinement: made on the control loop, then used on the connection's loop only.
+/// Sendable by confinement: made on the control loop, then used on the connection's loop only.
 final class BlobFetch: @unchecked Sendable {
     /// The blob.
     let blob: BlobID

@@ -109,7 +109,7 @@ final class ControlConnection: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         handshakeTimer = context.eventLoop.assumeIsolated()
-            .scheduleTask(in: TransportLimits.connectTimeout + TransportLimits.handshakeTimeout) {
+            .scheduleTask(in: origin.openingTimeout) {
                 guard case .opening = self.state else { return }
                 self.close("the handshake took too long")
             }
@@ -269,6 +269,13 @@ enum ConnectionOrigin: Hashable, Sendable {
     /// Whether this node opened it.
     var isDialled: Bool {
         if case .dialled = self { true } else { false }
+    }
+
+    /// How long the way to a known peer may take.
+    var openingTimeout: TimeAmount {
+        isDialled
+            ? TransportLimits.connectTimeout + TransportLimits.handshakeTimeout
+            : TransportLimits.handshakeTimeout
     }
 
     /// The end that this node is.

@@ -6,7 +6,8 @@ import TesseraWire
 /// One data connection: slices and blobs, in both directions; lives on a data loop.
 ///
 /// Methods that say so may be called from everywhere; they hop to the loop.
-// Sendable by confinement: every property that changes is used on `loop` only.
+///
+/// Sendable by confinement: every property that changes is used on `loop` only.
 final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -99,7 +100,7 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         handshakeTimer = loop.assumeIsolated()
-            .scheduleTask(in: TransportLimits.connectTimeout + TransportLimits.handshakeTimeout) {
+            .scheduleTask(in: origin.openingTimeout) {
                 switch self.state {
                 case .opening, .admitting: self.closeNow("the handshake took too long")
                 case .open, .closed: break

@@ -71,12 +71,16 @@ final class Doorkeeper: Sendable {
         thread.submit { _ in self.run() }
     }
 
-    /// Stops accepting and closes the listening socket; the thread ends soon after.
-    func stop() {
+    /// Stops accepting and closes the listening socket; `stopped` is called when nobody will be
+    /// handed over any more.
+    func stop(stopped: @escaping @Sendable () -> Void) {
         var byte: UInt8 = 1
         // A full pipe is right to ignore: the thread will wake up all the same.
         _ = write(wakeWrite, &byte, 1)
-        thread.shutdownGracefully { _ in }
+        thread.shutdownGracefully { _ in
+            closeDescriptor(self.wakeWrite)
+            stopped()
+        }
     }
 
     private func run() {
@@ -108,7 +112,6 @@ final class Doorkeeper: Sendable {
         arrivals.forEach { closeDescriptor($0.socket) }
         closeDescriptor(listening)
         closeDescriptor(wakeRead)
-        closeDescriptor(wakeWrite)
     }
 
     /// Reads what has come; gives the arrival back if it must go on waiting.

@@ -6,8 +6,9 @@ import TesseraWire
 
 /// Dialling and accepting.
 extension PeerTransport {
-    /// Opens a control connection to the address unless there is one. Ends in `connected`,
-    /// `alreadyConnected` or `unreachable`.
+    /// Opens a control connection to the address unless there is one.
+    ///
+    /// Ends in `connected`, `alreadyConnected` or `unreachable`.
     public func connect(_ address: Address) {
         controlLoop.preconditionInEventLoop()
         guard !isClosing, !dials.contains(address),

@@ -6,7 +6,7 @@ import TesseraWire
 /// Which connections belong together, and when a peer counts as connected.
 ///
 /// Both sides may dial at once. Then both connections work, and once a connection is surely open on
-/// both sides, the dialler of the other one retires it: kept is the one that the lower node dialled.
+/// both sides, the dialler of the other one retires it: kept is the lower node's.
 extension PeerTransport {
     /// The greetings of a control connection are done.
     func controlOpened(_ connection: ControlConnection, member: NodeBoot, address: Address) {

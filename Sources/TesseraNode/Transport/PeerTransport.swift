@@ -10,8 +10,9 @@ import TesseraWire
 ///
 /// Every method must be called on the control loop, where the core runs too, unless it says
 /// otherwise. The delegate is never called from within a method: always later, in order.
-// Sendable by confinement: what changes after `init` is used on the control loop only, which the
-// public methods check.
+///
+/// Sendable by confinement: what changes after `init` is used on the control loop only, which the
+/// public methods check.
 public final class PeerTransport: @unchecked Sendable {
     /// The loop that everything but data runs on.
     public let controlLoop: any EventLoop
@@ -44,14 +45,15 @@ public final class PeerTransport: @unchecked Sendable {
     var opener: DatagramOpener
     var datagrams: (any Channel)?
     var fetchCount = 0
-    var isClosing = false
     var lastTick = NIODeadline.now()
     var lastProbe = NIODeadline.now()
 
     private var doorkeeper: Doorkeeper?
     private var ticker: RepeatedTask?
     private var openChannels = 0
-    private var allClosed: EventLoopPromise<Void>?
+    private var isAccepting = true
+    private var isEnding = false
+    private var closed: EventLoopPromise<Void>?
 
     /// Takes the port and makes the certificates; nothing is accepted before `start`.
     ///
@@ -110,29 +112,34 @@ public final class PeerTransport: @unchecked Sendable {
     /// What was sent on control connections goes out first, for at most a second.
     public func close() -> EventLoopFuture<Void> {
         controlLoop.flatSubmit {
-            guard !self.isClosing else {
-                return self.allClosed?.futureResult ?? self.controlLoop.makeSucceededVoidFuture()
-            }
-            self.isClosing = true
+            if let closed = self.closed { return closed.futureResult }
+            let closed = self.controlLoop.makePromise(of: Void.self)
+            self.closed = closed
             self.ticker?.cancel()
-            if let doorkeeper = self.doorkeeper {
-                doorkeeper.stop()
-            } else {
-                closeDescriptor(self.sockets.stream)
+            self.stopAccepting().whenComplete { _ in
+                for session in self.sessions.values.sorted(by: { $0.member < $1.member }) {
+                    self.end(session, reason: "this node is leaving", goodbye: .init(.leaving))
+                }
+                self.opening.forEach { $0.close("this node is leaving") }
+                self.isAccepting = false
+                self.channelClosed()
             }
-            if self.datagrams == nil { closeDescriptor(self.sockets.datagram) }
-            for session in self.sessions.values.sorted(by: { $0.member < $1.member }) {
-                self.end(session, reason: "this node is leaving", goodbye: .init(.leaving))
-            }
-            self.opening.forEach { $0.close("this node is leaving") }
-            let promise = self.controlLoop.makePromise(of: Void.self)
-            self.allClosed = promise
-            self.channelClosed(nil)
-            return promise.futureResult.map {
-                self.readers.shutdownGracefully { _ in }
-                self.writers.shutdownGracefully { _ in }
-            }
+            return closed.futureResult
         }
+    }
+
+    /// Whether the end has begun.
+    var isClosing: Bool { closed != nil }
+
+    private func stopAccepting() -> EventLoopFuture<Void> {
+        guard let doorkeeper else {
+            closeDescriptor(sockets.stream)
+            closeDescriptor(sockets.datagram)
+            return controlLoop.makeSucceededVoidFuture()
+        }
+        let stopped = controlLoop.makePromise(of: Void.self)
+        doorkeeper.stop { stopped.succeed() }
+        return stopped.futureResult
     }
 
     /// Counts a channel until it is closed.
@@ -141,20 +148,26 @@ public final class PeerTransport: @unchecked Sendable {
             self.openChannels += 1
             channel.closeFuture.hop(to: self.controlLoop).whenComplete { _ in
                 self.openChannels -= 1
-                self.channelClosed(channel)
+                self.channelClosed()
             }
         }
     }
 
-    /// When only the datagram socket is left of a closing transport, that goes too.
-    private func channelClosed(_: (any Channel)?) {
-        guard isClosing, openChannels == 0, let allClosed else { return }
-        if let datagrams {
-            self.datagrams = nil
-            datagrams.close(mode: .all, promise: nil)
-            datagrams.closeFuture.hop(to: controlLoop).whenComplete { _ in allClosed.succeed() }
-        } else {
-            allClosed.succeed()
+    /// When no connection is left of a closing transport, the rest goes: the datagrams, then the
+    /// threads, whose last results still find their loops.
+    private func channelClosed() {
+        guard let closed, !isAccepting, openChannels == 0, !isEnding else { return }
+        isEnding = true
+        let datagramsClosed = datagrams?.closeFuture ?? controlLoop.makeSucceededVoidFuture()
+        datagrams?.close(mode: .all, promise: nil)
+        datagrams = nil
+        datagramsClosed.hop(to: controlLoop).whenComplete { _ in
+            self.readers.shutdownGracefully { _ in
+                self.writers.shutdownGracefully { _ in
+                    // Behind what the threads handed to the loops.
+                    self.dataLoops.next().execute { self.controlLoop.execute { closed.succeed() } }
+                }
+            }
         }
     }
 
@@ -224,11 +237,12 @@ public final class PeerTransport: @unchecked Sendable {
 
     // MARK: Slices
 
-    /// Sends a slice over the data connection, without a copy; drops it if the run is not connected.
+    /// Sends a slice over the data connection without a copy; drops it if the run is not connected.
     public func sendSlice(_ header: SliceHeader, _ bytes: ByteBuffer, to member: NodeBoot) {
         controlLoop.preconditionInEventLoop()
-        precondition(
-            bytes.readableBytes == header.byteCount, "a slice of another size than its header")
+        guard bytes.readableBytes == header.byteCount else {
+            fatalError("a slice of \(bytes.readableBytes) bytes for the header \(header)")
+        }
         guard let session = session(member) else {
             return counters.change { $0.messagesDropped += 1 }
         }

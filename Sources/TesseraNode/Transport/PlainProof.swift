@@ -2,8 +2,10 @@ import Crypto
 import NIOCore
 import TesseraCore
 
-/// What a data connection without encryption shows instead of TLS: that the dialler knows the mesh's
-/// secret. For benchmarks among agents that were all told to do without encryption.
+/// What a data connection without encryption shows instead of TLS.
+///
+/// It says that the dialler knows the mesh's secret. For benchmarks among agents that were all told
+/// to do without encryption.
 struct PlainProof {
     private static let byteCount = 32
 

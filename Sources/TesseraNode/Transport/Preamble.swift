@@ -1,5 +1,7 @@
-/// The eight bytes that a dialler sends in the open before TLS: a mark, and what the connection is
-/// for, so that it starts on the right event loop. What they say is checked again by the hello.
+/// The eight bytes that a dialler sends in the open before TLS.
+///
+/// A mark, and what the connection is for, so that it starts on the right event loop. What they say
+/// is checked again by the hello.
 enum Preamble {
     /// What a connection carries.
     enum Purpose: UInt8, CaseIterable, Sendable {

@@ -19,7 +19,7 @@ struct Refusal: Error, Hashable, CustomStringConvertible {
         return Refusal(
             .incompatibleVersion,
             "one side speaks the protocol versions \(own.minimum) to \(own.maximum), the other "
-                + "\(versions.minimum) to \(versions.maximum): run the same release of tessera on both"
+                + "\(versions.minimum) to \(versions.maximum): run the same release on both"
         )
     }
 

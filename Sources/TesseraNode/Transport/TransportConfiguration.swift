@@ -13,8 +13,10 @@ public struct TransportConfiguration: Sendable {
     public var keys: MeshKeys
     /// Bytes of slices that may be arriving at once from all peers together.
     public var incomingSliceBytesMax: Int
-    /// Whether tensors are encrypted. Off is for benchmarks: both sides must have it off, else the
-    /// data connection is encrypted all the same.
+    /// Whether tensors are encrypted.
+    ///
+    /// Off is for benchmarks: both sides must have it off, else the data connection is encrypted
+    /// all the same.
     public var dataEncryption: Bool
     /// Where the transport writes what it does.
     public var logger: Logger

@@ -53,7 +53,8 @@ public enum BlobSourceError: Error, Hashable, Sendable {
 
 /// Where the transport reads the blobs that peers ask for; called on threads of its own.
 public protocol BlobSource: Sendable {
-    /// Reads up to `length` bytes from `offset`; gives no bytes if the offset is at or beyond the end.
+    /// Reads up to `length` bytes from `offset`; gives no bytes at or beyond the end.
+    ///
     /// Throws `BlobSourceError.missing` if the blob is not here; every other error says that the
     /// disk failed.
     func read(

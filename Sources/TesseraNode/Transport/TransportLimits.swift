@@ -49,8 +49,8 @@ enum TransportLimits {
     static let queuedSlicesMax = 4_096
     /// Slices that one peer may have begun and not finished.
     static let openSlicesMax = 4_096
-    /// Of the chunks sent while slices wait, one in so many is a blob's, so that a repair under load
-    /// is slow and not stuck.
+    /// Of the chunks sent while slices wait, one in so many is a blob's, so that a repair under
+    /// load is slow and not stuck.
     static let blobShare = 8
     /// Chunks that one fetch has asked for and not got: 2 MiB cover a round trip of 10 ms at
     /// 200 MB/s.

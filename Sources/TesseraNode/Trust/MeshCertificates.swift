@@ -42,7 +42,7 @@ extension CertificateRefusal: CustomStringConvertible {
 
 /// The certificates of one node of a mesh and the check of those of its peers.
 ///
-/// Every node derives the mesh's authority key from the secret, and signs its own leaf with it. So a
+/// Every node derives the mesh's authority key from the secret and signs its own leaf with it. So a
 /// leaf proves two things: its owner knows the secret, and (by TLS itself) holds the node's key.
 public struct MeshCertificates: Sendable {
     /// Checks use this time, 2040-01-01T00:00:00Z, instead of the clock: a board without a clock

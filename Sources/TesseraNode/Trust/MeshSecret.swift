@@ -39,7 +39,8 @@ extension MeshSecretError: CustomStringConvertible {
         case .file(let error): "The mesh secret cannot be read. \(error)"
         case .exposed(let path, let mode):
             "The file \(path) with the mesh secret can be read or changed by other users (mode "
-                + "\(mode)). Run `chmod 600 \(path)`; if others may have read it, make a new secret."
+                + "\(mode)). Run `chmod 600 \(path)`; if others may have read it, make a new "
+                + "secret."
         }
     }
 }

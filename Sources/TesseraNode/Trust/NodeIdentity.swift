@@ -19,8 +19,8 @@ extension NodeIdentityError: CustomStringConvertible {
         switch self {
         case .file(let error): error.description
         case .damaged(let path, let reason):
-            "The file \(path) is damaged: \(reason). It is left as it is. Put back a copy of it, or "
-                + "move the whole data folder away to start as a new node."
+            "The file \(path) is damaged: \(reason). It is left as it is. Put back a copy of it, "
+                + "or move the whole data folder away to start as a new node."
         case .counterMissing(let path, let keyPath):
             "The file \(path) is missing although \(keyPath) is there. Without it this run could "
                 + "be taken for an older one. Put it back, or move \(keyPath) away too to start "
@@ -55,8 +55,8 @@ public struct NodeIdentity: Sendable {
     /// Both files have three short lines.
     private static let fileBytesMax = 1_024
 
-    /// Takes up the identity that the data folder holds, or makes one in an empty folder, and counts
-    /// this run durably.
+    /// Takes up the identity that the data folder holds, or makes one in an empty folder, and
+    /// counts this run durably.
     public init(dataFolder: String) throws(NodeIdentityError) {
         let keyPath = dataFolder + "/identity.key"
         let bootPath = dataFolder + "/boot"

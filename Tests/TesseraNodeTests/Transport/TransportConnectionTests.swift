@@ -177,7 +177,7 @@ struct TransportConnectionTests {
         try two.stop()
     }
 
-    @Test("a peer that hangs is given up after three seconds, and blames nobody when it wakes")
+    @Test("a peer that hangs is given up after three seconds and connects again when it wakes")
     func hanging() throws {
         let keys = try MeshKeys.test()
         let (one, two) = (try TestPeer(keys: keys), try TestPeer(keys: keys))
