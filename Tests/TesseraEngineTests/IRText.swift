@@ -57,7 +57,8 @@ struct IRText {
         var text =
             "<layer id=\"\(count)\" name=\"\(name)\" type=\"\(kind)\" version=\"opset1\">\(data)"
         if !inputs.isEmpty {
-            let ports = inputs.enumerated().map { port($0.offset, $0.element.shape, precision: $0.element.precision)
+            let ports = inputs.enumerated().map { index, input in
+                port(index, input.shape, precision: input.precision)
             }.joined()
             text += "<input>\(ports)</input>"
         }
