@@ -34,6 +34,11 @@ struct MembershipNetwork {
         var delivery: Delivery
     }
 
+    struct DeathKey: Hashable {
+        var observer: NodeBoot
+        var subject: NodeBoot
+    }
+
     struct Connection {
         var number: Int
         var ends: [NodeBoot]
@@ -55,7 +60,7 @@ struct MembershipNetwork {
     private var connections: [Connection] = []
     private var connectionCounter = 0
     private var generator: SeededGenerator
-    private var deaths: [String: UInt64] = [:]
+    private var deaths: [DeathKey: UInt64] = [:]
 
     init(count: Int, seed: UInt64, settings: MembershipSettings = MembershipSettings()) {
         generator = SeededGenerator(seed: seed)
@@ -70,7 +75,8 @@ struct MembershipNetwork {
     ) -> Membership {
         Membership(
             me: NodeBoot(
-                node: NodeID(UInt64(index + 1), 0, 0, 0), boot: Boot(counter: counter, random: 7)),
+                node: NodeID(UInt64(index + 1) << 40, 0, 0, 0),
+                boot: Boot(counter: counter, random: 7)),
             address: Self.address(index), settings: settings,
             generator: generator.derived(name: "node \(index) run \(counter)"))
     }
@@ -266,7 +272,7 @@ struct MembershipNetwork {
         case .report:
             break
         default:
-            violations.append("unexpected directive \(directive)")
+            violate("unexpected directive \(directive)")
         }
     }
 
@@ -333,21 +339,25 @@ struct MembershipNetwork {
     /// Only the owner raises an incarnation, and nobody returns from dead without a higher one.
     private mutating func check(_ index: Int) {
         for member in nodes[index].membership.others {
-            let key = "\(index) \(nodes[index].me.boot.counter) \(member.member)"
+            let key = DeathKey(observer: nodes[index].me, subject: member.member)
             if let subject = self.index(of: member.member),
                 member.incarnation > nodes[subject].membership.incarnation
             {
-                violations.append("\(index) sees \(subject) at \(member.incarnation)")
+                violate("\(index) sees \(subject) at \(member.incarnation)")
             }
             if member.status == .dead {
                 deaths[key] = member.incarnation
             } else if member.isPresent, let died = deaths[key], member.incarnation <= died {
-                violations.append("\(member.member) returned to \(index) at \(died)")
+                violate("\(member.member) returned to \(index) at \(died)")
             }
         }
         if nodes[index].membership.nextWake < now {
-            violations.append("\(index) wants to be woken in the past")
+            violate("\(index) wants to be woken in the past")
         }
+    }
+
+    private mutating func violate(_ text: String) {
+        if violations.count < 5 { violations.append("\(now.nanoseconds) \(text)") }
     }
 
     // MARK: Queue

@@ -189,4 +189,16 @@ import Testing
         }
         #expect(course() == course())
     }
+
+    @Test("the checker catches a member that returns without a higher incarnation")
+    func plantedReturn() {
+        var network = MembershipNetwork(count: 3, seed: 1)
+        network.run(for: .seconds(2))
+        network.crash(2)
+        network.run(for: .seconds(2))
+        #expect(network.violations == [])
+        network.nodes[0].membership.others[1].status = .alive
+        network.run(for: .seconds(1))
+        #expect(network.violations != [])
+    }
 }

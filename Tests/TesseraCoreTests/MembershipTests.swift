@@ -1,0 +1,616 @@
+import Testing
+
+@testable import TesseraCore
+
+/// One membership whose world is the test.
+private struct Bench {
+    var membership: Membership
+    var now = Timestamp.zero
+    var out: [Directive] = []
+
+    init(settings: MembershipSettings = MembershipSettings()) {
+        membership = Membership(
+            me: member(50), address: address(50), settings: settings,
+            generator: SeededGenerator(seed: 1))
+        membership.onStart(now: now, into: &out)
+    }
+
+    mutating func connect(_ peers: NodeBoot...) {
+        for peer in peers {
+            membership.onConnected(peer, address: address(of: peer), now: now, into: &out)
+        }
+    }
+
+    mutating func receive(_ message: MembershipMessage, from peer: NodeBoot) {
+        membership.onReceived(message, from: peer, now: now, into: &out)
+    }
+
+    mutating func hear(_ rumour: Rumour, from peer: NodeBoot) {
+        receive(.sync(rumours: [rumour], isReply: true), from: peer)
+    }
+
+    /// Lets the time pass and wakes the membership whenever it wants to be woken.
+    mutating func wait(_ milliseconds: Int64) {
+        let end = now + .milliseconds(milliseconds)
+        while membership.nextWake <= end {
+            now = max(now, membership.nextWake)
+            membership.onWake(now: now, into: &out)
+        }
+        now = end
+    }
+
+    /// As `wait`, but every ping is answered.
+    mutating func live(_ milliseconds: Int64) {
+        let end = now + .milliseconds(milliseconds)
+        while membership.nextWake <= end {
+            now = max(now, membership.nextWake)
+            let before = out.count
+            membership.onWake(now: now, into: &out)
+            for directive in out[before...] {
+                if case .sendDatagram(.ping(let sequence, _), let peer, _) = directive {
+                    receive(.ack(sequence: sequence, rumours: []), from: peer)
+                }
+            }
+        }
+        now = end
+    }
+
+    mutating func take() -> [Directive] {
+        defer { out = [] }
+        return out
+    }
+
+    mutating func changes() -> [Membership.Change] { membership.takeChanges() }
+}
+
+private func member(_ number: UInt64, run: UInt64 = 1) -> NodeBoot {
+    NodeBoot(node: NodeID(number << 40, 0, 0, 0), boot: Boot(counter: run, random: 0))
+}
+
+private func address(_ number: UInt64) -> Address {
+    Address(host: "10.0.0.\(number)", port: 7000)
+}
+
+private func address(of member: NodeBoot) -> Address { address(member.node.words.0 >> 40) }
+
+private func rumour(
+    _ member: NodeBoot, _ status: MemberStatus, _ incarnation: UInt64, by accuser: NodeBoot? = nil
+) -> Rumour {
+    Rumour(
+        member: member, address: address(of: member), status: status, incarnation: incarnation,
+        accuser: accuser?.node)
+}
+
+private func dials(_ directives: [Directive]) -> [Address] {
+    directives.compactMap { if case .connect(let address) = $0 { address } else { nil } }
+}
+
+private func pings(_ directives: [Directive]) -> [(UInt64, NodeBoot, [Rumour])] {
+    directives.compactMap {
+        if case .sendDatagram(.ping(let sequence, let rumours), let peer, _) = $0 {
+            (sequence, peer, rumours)
+        } else {
+            nil
+        }
+    }
+}
+
+private func told(_ directives: [Directive]) -> [(NodeBoot, [Rumour])] {
+    directives.compactMap {
+        if case .send(.membership(.sync(let rumours, isReply: true)), let peer) = $0 {
+            (peer, rumours)
+        } else {
+            nil
+        }
+    }
+}
+
+@Suite struct MembershipConnectionTests {
+    @Test("discovered addresses are dialled one by one, and never our own")
+    func discovery() {
+        var bench = Bench()
+        for number in UInt64(1)...30 {
+            bench.membership.onDiscovered(address(number), now: bench.now, into: &bench.out)
+        }
+        bench.membership.onDiscovered(address(50), now: bench.now, into: &bench.out)
+        bench.membership.onDiscovered(address(1), now: bench.now, into: &bench.out)
+        #expect(dials(bench.take()) == [address(1)])
+        bench.wait(1_000)
+        #expect(dials(bench.take()) == (2...11).map { address($0) })
+        bench.wait(3_000)
+        #expect(dials(bench.take()) == (12...30).map { address($0) })
+    }
+
+    @Test("an address where nobody answers is tried six times, then forgotten")
+    func hopelessAddress() {
+        var bench = Bench()
+        bench.membership.onDiscovered(address(1), now: bench.now, into: &bench.out)
+        for _ in 0..<10 {
+            bench.membership.onUnreachable(address(1), now: bench.now, into: &bench.out)
+            bench.wait(20_000)
+        }
+        #expect(dials(bench.take()).count == 6)
+        #expect(bench.membership.nextWake == .never)
+        #expect(bench.membership.candidates.isEmpty)
+    }
+
+    @Test("no more than 256 discovered addresses wait, and the rest is counted")
+    func discoveryLimit() {
+        var bench = Bench()
+        for number in UInt64(100)...400 {
+            bench.membership.onDiscovered(address(number), now: bench.now, into: &bench.out)
+        }
+        #expect(bench.membership.candidates.count == MembershipLimits.candidates)
+        #expect(bench.out.contains(.report(.limit("discovered addresses", count: 256))))
+    }
+
+    @Test("who connects is alive and is told everything")
+    func connected() {
+        var bench = Bench()
+        bench.connect(member(1))
+        #expect(bench.changes() == [.alive(member(1), address(1)), .connected(member(1))])
+        #expect(
+            told(bench.take()).first?.1 == [
+                rumour(member(50), .alive, 0), rumour(member(1), .alive, 0),
+            ])
+        #expect(bench.membership.usable == [member(1), member(50)])
+        #expect(bench.membership.members.map(\.member) == [member(1), member(50)])
+        #expect(bench.membership.isReachable(member(1)))
+    }
+
+    @Test("our own address by another name is never dialled again")
+    func selfConnection() {
+        var bench = Bench()
+        bench.membership.onDiscovered(address(7), now: bench.now, into: &bench.out)
+        bench.membership.onConnected(
+            member(50), address: address(7), now: bench.now, into: &bench.out)
+        _ = bench.take()
+        bench.membership.onDiscovered(address(7), now: bench.now, into: &bench.out)
+        bench.wait(5_000)
+        #expect(bench.take() == [])
+        #expect(bench.changes() == [])
+    }
+
+    @Test("who is only heard of is dialled, the lower identity at once and the higher one later")
+    func hearsay() {
+        var bench = Bench()
+        bench.connect(member(1))
+        _ = bench.take()
+        bench.hear(rumour(member(9), .alive, 0), from: member(1))
+        bench.hear(rumour(member(60), .alive, 0), from: member(1))
+        bench.live(1)
+        #expect(dials(bench.take()) == [address(60)])
+        bench.live(150)
+        #expect(dials(bench.take()) == [address(9)])
+        #expect(bench.membership.status(of: member(9)) == .alive)
+        #expect(bench.membership.usable == [member(1), member(50)])
+    }
+
+    @Test("a member that cannot be reached is dialled again and again, with growing pauses")
+    func redial() {
+        var bench = Bench()
+        bench.connect(member(1))
+        bench.hear(rumour(member(60), .alive, 0), from: member(1))
+        var times: [Int64] = []
+        for _ in 0..<1_000 {
+            bench.live(10)
+            if dials(bench.take()).contains(address(60)) {
+                times.append(bench.now.nanoseconds / 1_000_000)
+                bench.membership.onUnreachable(address(60), now: bench.now, into: &bench.out)
+            }
+        }
+        #expect(times.prefix(7) == [10, 110, 310, 710, 1_510, 3_110, 5_110])
+    }
+
+    @Test("a refused redial right after a break is proof: dead in 200 ms")
+    func refused() {
+        var bench = Bench()
+        bench.connect(member(1), member(2))
+        _ = bench.changes()
+        _ = bench.take()
+        bench.membership.onDisconnected(member(1), now: bench.now, into: &bench.out)
+        let directives = bench.take()
+        #expect(dials(directives) == [address(1)])
+        #expect(told(directives).map(\.0) == [member(2)])
+        #expect(told(directives).first?.1 == [rumour(member(1), .suspect, 0, by: member(50))])
+        bench.membership.onUnreachable(address(1), now: bench.now, into: &bench.out)
+        bench.wait(199)
+        #expect(bench.membership.status(of: member(1)) == .suspect)
+        bench.wait(1)
+        #expect(
+            bench.changes().suffix(3) == [
+                .disconnected(member(1)), .suspected(member(1)),
+                .dead(member(1), reason: "connection broke and was refused"),
+            ])
+        #expect(told(bench.take()).contains { $0.1 == [rumour(member(1), .dead, 0)] })
+    }
+
+    @Test("proof is void if another member gets an answer")
+    func refusedButAnswered() throws {
+        var bench = Bench()
+        bench.connect(member(1), member(2))
+        bench.membership.onDisconnected(member(1), now: bench.now, into: &bench.out)
+        let sequence = try #require(pings(bench.take()).first?.0)
+        bench.membership.onUnreachable(address(1), now: bench.now, into: &bench.out)
+        bench.wait(1)
+        #expect(
+            bench.take().contains {
+                if case .sendDatagram(.pingRequest(sequence, member(1), address(1), _), _, _) = $0 {
+                    true
+                } else {
+                    false
+                }
+            })
+        bench.receive(.ack(sequence: sequence, rumours: []), from: member(2))
+        bench.wait(490)
+        #expect(bench.membership.status(of: member(1)) == .suspect)
+        bench.hear(rumour(member(1), .alive, 1), from: member(2))
+        #expect(bench.membership.status(of: member(1)) == .alive)
+        #expect(bench.changes().last == .recovered(member(1)))
+    }
+
+    @Test("a newer run proves the older one dead, and the older one is turned away")
+    func newerRun() {
+        var bench = Bench()
+        bench.connect(member(1))
+        _ = bench.changes()
+        _ = bench.take()
+        bench.connect(member(1, run: 2))
+        #expect(
+            bench.changes() == [
+                .dead(member(1), reason: "it runs anew"), .disconnected(member(1)),
+                .alive(member(1, run: 2), address(1)), .connected(member(1, run: 2)),
+            ])
+        #expect(bench.take().contains(.disconnect(member(1))))
+        #expect(bench.membership.status(of: member(1)) == .dead)
+        bench.connect(member(1))
+        #expect(bench.take() == [.disconnect(member(1))])
+        #expect(bench.changes() == [])
+        bench.hear(rumour(member(1), .alive, 99), from: member(1, run: 2))
+        #expect(bench.membership.status(of: member(1)) == .dead)
+    }
+
+    @Test("who came back is not used for 10 s, then for 20 s")
+    func flapping() {
+        var bench = Bench()
+        bench.connect(member(1), member(2))
+        bench.hear(rumour(member(1), .dead, 0), from: member(2))
+        bench.hear(rumour(member(1), .alive, 1), from: member(2))
+        #expect(bench.membership.isReachable(member(1)))
+        bench.live(9_999)
+        #expect(bench.membership.usable == [member(2), member(50)])
+        bench.live(1)
+        #expect(bench.membership.usable == [member(1), member(2), member(50)])
+        #expect(bench.changes().last == .stable(member(1)))
+        bench.hear(rumour(member(1), .dead, 1), from: member(2))
+        bench.hear(rumour(member(1), .alive, 2), from: member(2))
+        bench.live(19_999)
+        #expect(bench.membership.usable == [member(2), member(50)])
+        bench.live(1)
+        #expect(bench.membership.usable == [member(1), member(2), member(50)])
+    }
+
+    @Test(
+        "a dead member is closed after a grace, knocked at each second, and forgotten after a day")
+    func deadMember() {
+        var bench = Bench()
+        bench.connect(member(1), member(2))
+        bench.hear(rumour(member(1), .dead, 0), from: member(2))
+        #expect(!bench.take().contains(.disconnect(member(1))))
+        bench.live(1_000)
+        #expect(bench.take().contains(.disconnect(member(1))))
+        #expect(bench.changes().last == .disconnected(member(1)))
+        bench.live(10_000)
+        #expect(dials(bench.take()).count == 10)
+        bench.live(24 * 3_600 * 1_000)
+        #expect(bench.membership.status(of: member(1)) == nil)
+    }
+
+    @Test("there is room for 1024 members, and the longest dead one makes room")
+    func memberLimit() {
+        var bench = Bench()
+        bench.connect(member(1))
+        let many = (100..<UInt64(100 + MembershipLimits.members)).map {
+            rumour(member($0), .alive, 0)
+        }
+        bench.receive(.sync(rumours: many, isReply: true), from: member(1))
+        #expect(bench.membership.others.count == MembershipLimits.members)
+        #expect(bench.take().contains(.report(.limit("members", count: 1))))
+        bench.hear(rumour(member(200), .dead, 0), from: member(1))
+        bench.hear(rumour(member(9_000), .alive, 0), from: member(1))
+        #expect(bench.membership.status(of: member(9_000)) == .alive)
+        #expect(bench.membership.status(of: member(200)) == nil)
+    }
+}
+
+@Suite struct MembershipProbeTests {
+    @Test("an answered probe measures the round trip and suspects nobody")
+    func answered() throws {
+        var bench = Bench()
+        bench.connect(member(1))
+        bench.wait(200)
+        let ping = try #require(pings(bench.take()).first)
+        bench.now = bench.now + .milliseconds(3)
+        bench.receive(.ack(sequence: ping.0, rumours: []), from: member(1))
+        #expect(bench.membership.roundTrip(of: member(1)) != nil)
+        #expect(bench.membership.probes.isEmpty)
+        bench.live(10_000)
+        #expect(bench.membership.status(of: member(1)) == .alive)
+    }
+
+    @Test("an unanswered probe asks helpers and the connection, then suspects")
+    func unanswered() throws {
+        var bench = Bench()
+        bench.connect(member(1), member(2), member(3), member(4), member(5))
+        _ = bench.changes()
+        bench.membership.probe(member(1).node, now: bench.now, into: &bench.out)
+        let sequence = try #require(pings(bench.take()).last?.0)
+        bench.now = bench.now + .milliseconds(100)
+        bench.membership.endProbes(now: bench.now, into: &bench.out)
+        let asked = bench.take().filter {
+            if case .sendDatagram(.pingRequest(sequence, member(1), _, _), let peer, _) = $0 {
+                peer != member(1)
+            } else {
+                $0 == .send(.membership(.sync(rumours: [], isReply: false)), to: member(1))
+            }
+        }
+        #expect(asked.count == 4)
+        bench.now = bench.now + .milliseconds(99)
+        bench.membership.endProbes(now: bench.now, into: &bench.out)
+        #expect(bench.changes() == [])
+        bench.now = bench.now + .milliseconds(1)
+        bench.membership.endProbes(now: bench.now, into: &bench.out)
+        #expect(bench.changes() == [.suspected(member(1))])
+        #expect(bench.membership.health == 3)
+    }
+
+    @Test("an answer over the connection ends a probe whose datagrams are lost")
+    func connectionAnswers() {
+        var bench = Bench()
+        bench.connect(member(1))
+        bench.membership.probe(member(1).node, now: bench.now, into: &bench.out)
+        bench.now = bench.now + .milliseconds(100)
+        bench.membership.endProbes(now: bench.now, into: &bench.out)
+        bench.receive(.sync(rumours: [], isReply: true), from: member(1))
+        #expect(bench.membership.probes.isEmpty)
+    }
+
+    @Test("an empty sync gets a short answer, a full one everything")
+    func syncAnswers() {
+        var bench = Bench()
+        bench.connect(member(1))
+        for number in UInt64(100)..<200 {
+            bench.hear(rumour(member(number), .alive, 0), from: member(1))
+        }
+        _ = bench.take()
+        bench.receive(.sync(rumours: [], isReply: false), from: member(1))
+        #expect((1...21).contains(told(bench.take()).first?.1.count ?? 0))
+        bench.receive(
+            .sync(
+                rumours: [rumour(member(1), .alive, 0), rumour(member(50), .alive, 0)],
+                isReply: false), from: member(1))
+        #expect(told(bench.take()).first?.1.count == 102)
+    }
+
+    @Test("a ping is answered, and tells the accused of the charge")
+    func buddy() {
+        var bench = Bench()
+        bench.connect(member(1), member(2))
+        bench.membership.gossip = []
+        bench.hear(rumour(member(1), .suspect, 0, by: member(2)), from: member(2))
+        #expect(
+            told(bench.take()).contains {
+                $0.0 == member(1) && $0.1 == [rumour(member(1), .suspect, 0, by: member(2))]
+            })
+        bench.receive(.ping(sequence: 77, rumours: []), from: member(1))
+        #expect(
+            bench.take() == [
+                .sendDatagram(
+                    .ack(
+                        sequence: 77, rumours: [rumour(member(1), .suspect, 0, by: member(2))]),
+                    to: member(1), at: address(1))
+            ])
+    }
+
+    @Test("a helper passes the answer on, or says that there is none")
+    func relay() throws {
+        var bench = Bench()
+        bench.connect(member(1), member(2))
+        _ = bench.take()
+        for sequence in UInt64(5)...6 {
+            bench.receive(
+                .pingRequest(
+                    sequence: sequence, target: member(2), address: address(2), rumours: []),
+                from: member(1))
+        }
+        let asked = pings(bench.take())
+        #expect(asked.map(\.1) == [member(2), member(2)])
+        bench.receive(.ack(sequence: asked[0].0, rumours: []), from: member(2))
+        #expect(
+            bench.take().contains {
+                if case .sendDatagram(.ack(sequence: 5, _), member(1), _) = $0 {
+                    true
+                } else {
+                    false
+                }
+            })
+        bench.wait(80)
+        #expect(
+            bench.take().contains(
+                .sendDatagram(.nack(sequence: 6), to: member(1), at: address(1))))
+        bench.wait(400)
+        #expect(bench.membership.relays.isEmpty)
+    }
+
+    @Test("messages of runs that are not known or older are not heard")
+    func unknownSender() {
+        var bench = Bench()
+        bench.connect(member(1, run: 3))
+        _ = bench.take()
+        for peer in [member(2), member(1, run: 2), member(1, run: 4)] {
+            bench.receive(.ping(sequence: 1, rumours: [rumour(member(9), .alive, 0)]), from: peer)
+        }
+        #expect(bench.take() == [])
+        #expect(bench.membership.status(of: member(9)) == nil)
+    }
+
+    @Test("a loop that stood still blames nobody, probes again and raises its incarnation")
+    func stalled() {
+        var bench = Bench()
+        bench.connect(member(1))
+        bench.membership.onDisconnected(member(1), now: bench.now, into: &bench.out)
+        bench.connect(member(1))
+        _ = bench.changes()
+        _ = bench.take()
+        bench.now = bench.now + .seconds(3)
+        bench.membership.onWake(now: bench.now, into: &bench.out)
+        #expect(bench.changes() == [])
+        #expect(bench.membership.incarnation == 1)
+        let directives = bench.take()
+        #expect(told(directives).contains { $0.1 == [rumour(member(50), .alive, 1)] })
+        #expect(pings(directives).map(\.1) == [member(1)])
+    }
+
+    @Test("after a stall a closed connection is no accusation")
+    func closedAfterStall() {
+        var bench = Bench()
+        bench.connect(member(1), member(2))
+        bench.now = bench.now + .seconds(3)
+        bench.membership.onDisconnected(member(1), now: bench.now, into: &bench.out)
+        #expect(bench.membership.status(of: member(1)) == .alive)
+        #expect(dials(bench.take()) == [address(1)])
+    }
+
+    @Test("who left says so, is silent, and answers nothing more")
+    func leaving() {
+        var bench = Bench()
+        bench.connect(member(1), member(2))
+        _ = bench.take()
+        bench.membership.onLeave(now: bench.now, into: &bench.out)
+        let directives = bench.take()
+        #expect(told(directives).map(\.0) == [member(1), member(2)])
+        #expect(told(directives).allSatisfy { $0.1 == [rumour(member(50), .left, 1)] })
+        #expect(bench.membership.nextWake == .never)
+        bench.hear(rumour(member(50), .dead, 5), from: member(1))
+        #expect(bench.take() == [])
+    }
+}
+
+@Suite struct MembershipRumourTests {
+    @Test("suspicion ends after 1 s with one accuser and after 500 ms with four")
+    func patience() {
+        for (accusers, milliseconds) in [(1, 1_000), (2, 750), (3, 604), (4, 500)] {
+            var bench = Bench()
+            bench.connect(member(1))
+            bench.hear(rumour(member(60), .alive, 0), from: member(1))
+            for number in 0..<accusers {
+                bench.hear(
+                    rumour(member(60), .suspect, 0, by: member(UInt64(2 + number))),
+                    from: member(1))
+            }
+            bench.live(Int64(milliseconds) - 1)
+            #expect(bench.membership.status(of: member(60)) == .suspect)
+            bench.live(1)
+            #expect(bench.membership.status(of: member(60)) == .dead)
+        }
+    }
+
+    @Test("we refute once, with a higher incarnation, to everybody at once")
+    func refutation() {
+        var bench = Bench()
+        bench.connect(member(1), member(2))
+        _ = bench.take()
+        for accuser in UInt64(1)...2 {
+            bench.hear(rumour(member(50), .suspect, 0, by: member(accuser)), from: member(accuser))
+        }
+        #expect(bench.membership.incarnation == 1)
+        #expect(told(bench.take()).map(\.0) == [member(1), member(2)])
+        bench.hear(rumour(member(50), .dead, 7), from: member(2))
+        #expect(bench.membership.incarnation == 8)
+        #expect(told(bench.take()).allSatisfy { $0.1 == [rumour(member(50), .alive, 8)] })
+        #expect(bench.changes().count == 4)
+    }
+
+    @Test("no peer drives our incarnation to its end")
+    func absurdIncarnation() {
+        var bench = Bench()
+        bench.connect(member(1))
+        for incarnation in [UInt64.max, UInt64.max - 1, 1 << 62] as [UInt64] {
+            bench.hear(rumour(member(50), .dead, incarnation), from: member(1))
+        }
+        #expect(bench.membership.incarnation == 0)
+    }
+
+    @Test("the greater (incarnation, status) wins in every order of arrival")
+    func everyOrder() {
+        let said = [
+            rumour(member(9), .alive, 0), rumour(member(9), .dead, 0),
+            rumour(member(9), .suspect, 1, by: member(2)), rumour(member(9), .alive, 2),
+            rumour(member(9), .suspect, 0, by: member(2)),
+        ]
+        var generator = SeededGenerator(seed: 9)
+        for _ in 0..<200 {
+            var order = said
+            generator.shuffle(&order)
+            var bench = Bench()
+            bench.connect(member(1))
+            for rumour in order { bench.hear(rumour, from: member(1)) }
+            #expect(bench.membership.status(of: member(9)) == .alive, "\(order)")
+            #expect(bench.membership.known(member(9))?.incarnation == 2)
+        }
+    }
+
+    @Test("the dead return with a higher incarnation only, and who left never")
+    func returning() {
+        var bench = Bench()
+        bench.connect(member(1))
+        bench.hear(rumour(member(9), .alive, 3), from: member(1))
+        bench.hear(rumour(member(9), .dead, 3), from: member(1))
+        for status in [MemberStatus.alive, .suspect] {
+            bench.hear(rumour(member(9), status, 3, by: member(2)), from: member(1))
+        }
+        #expect(bench.membership.status(of: member(9)) == .dead)
+        bench.hear(rumour(member(9), .alive, 4), from: member(1))
+        #expect(bench.membership.status(of: member(9)) == .alive)
+        bench.hear(rumour(member(9), .left, 5), from: member(1))
+        bench.hear(rumour(member(9), .alive, 6), from: member(1))
+        #expect(bench.membership.status(of: member(9)) == .left)
+    }
+
+    @Test("what another node cannot reach is suspected and looked at; we ourselves are not")
+    func toldUnreachable() {
+        var bench = Bench()
+        bench.connect(member(1), member(2))
+        _ = bench.changes()
+        _ = bench.take()
+        bench.membership.onTold(
+            unreachable: member(1), by: member(2).node, now: bench.now, into: &bench.out)
+        #expect(bench.changes() == [.suspected(member(1))])
+        #expect(pings(bench.take()).map(\.1) == [member(1)])
+        bench.membership.onTold(
+            unreachable: member(50), by: member(2).node, now: bench.now, into: &bench.out)
+        #expect(bench.membership.incarnation == 0)
+        bench.membership.onTold(
+            unreachable: member(77), by: member(2).node, now: bench.now, into: &bench.out)
+        #expect(bench.changes() == [])
+    }
+
+    @Test("a rumour rides on a bounded number of datagrams, at most ten on one")
+    func gossipBudget() {
+        var bench = Bench()
+        bench.connect(member(1))
+        for number in UInt64(100)..<140 {
+            bench.hear(rumour(member(number), .alive, 0), from: member(1))
+        }
+        var carried = 0
+        for sequence in UInt64(1)...500 {
+            _ = bench.take()
+            bench.receive(.ping(sequence: sequence, rumours: []), from: member(1))
+            guard case .sendDatagram(.ack(_, let rumours), _, _) = bench.out.first else { continue }
+            #expect(rumours.count <= MembershipLimits.rumoursPerDatagram)
+            carried += rumours.count
+        }
+        #expect(carried == 40 * 18)
+        #expect(bench.membership.gossip.isEmpty)
+    }
+}
