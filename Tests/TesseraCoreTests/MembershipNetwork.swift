@@ -106,7 +106,7 @@ struct MembershipNetwork {
         now = end
     }
 
-    /// The process is gone: its host refuses connections. A silent host does not even do that.
+    /// The process is gone: its host refuses connections, or if it is silent not even that.
     mutating func crash(_ index: Int, isSilent: Bool = false) {
         nodes[index].isUp = false
         nodes[index].isSilent = isSilent

@@ -2,325 +2,18 @@ import Testing
 
 @testable import TesseraCore
 
-/// One membership whose world is the test.
-private struct Bench {
-    var membership: Membership
-    var now = Timestamp.zero
-    var out: [Directive] = []
-
-    init(settings: MembershipSettings = MembershipSettings()) {
-        membership = Membership(
-            me: member(50), address: address(50), settings: settings,
-            generator: SeededGenerator(seed: 1))
-        membership.onStart(now: now, into: &out)
-    }
-
-    mutating func connect(_ peers: NodeBoot...) {
-        for peer in peers {
-            membership.onConnected(peer, address: address(of: peer), now: now, into: &out)
-        }
-    }
-
-    mutating func receive(_ message: MembershipMessage, from peer: NodeBoot) {
-        membership.onReceived(message, from: peer, now: now, into: &out)
-    }
-
-    mutating func hear(_ rumour: Rumour, from peer: NodeBoot) {
-        receive(.sync(rumours: [rumour], isReply: true), from: peer)
-    }
-
-    /// Lets the time pass and wakes the membership whenever it wants to be woken.
-    mutating func wait(_ milliseconds: Int64) {
-        let end = now + .milliseconds(milliseconds)
-        while membership.nextWake <= end {
-            now = max(now, membership.nextWake)
-            membership.onWake(now: now, into: &out)
-        }
-        now = end
-    }
-
-    /// As `wait`, but every ping is answered.
-    mutating func live(_ milliseconds: Int64) {
-        let end = now + .milliseconds(milliseconds)
-        while membership.nextWake <= end {
-            now = max(now, membership.nextWake)
-            let before = out.count
-            membership.onWake(now: now, into: &out)
-            for directive in out[before...] {
-                if case .sendDatagram(.ping(let sequence, _), let peer, _) = directive {
-                    receive(.ack(sequence: sequence, rumours: []), from: peer)
-                }
-            }
-        }
-        now = end
-    }
-
-    mutating func take() -> [Directive] {
-        defer { out = [] }
-        return out
-    }
-
-    mutating func changes() -> [Membership.Change] { membership.takeChanges() }
-}
+private typealias Bench = MembershipBench
 
 private func member(_ number: UInt64, run: UInt64 = 1) -> NodeBoot {
-    NodeBoot(node: NodeID(number << 40, 0, 0, 0), boot: Boot(counter: run, random: 0))
+    Bench.member(number, run: run)
 }
 
-private func address(_ number: UInt64) -> Address {
-    Address(host: "10.0.0.\(number)", port: 7000)
-}
-
-private func address(of member: NodeBoot) -> Address { address(member.node.words.0 >> 40) }
+private func address(_ number: UInt64) -> Address { Bench.address(number) }
 
 private func rumour(
     _ member: NodeBoot, _ status: MemberStatus, _ incarnation: UInt64, by accuser: NodeBoot? = nil
 ) -> Rumour {
-    Rumour(
-        member: member, address: address(of: member), status: status, incarnation: incarnation,
-        accuser: accuser?.node)
-}
-
-private func dials(_ directives: [Directive]) -> [Address] {
-    directives.compactMap { if case .connect(let address) = $0 { address } else { nil } }
-}
-
-private func pings(_ directives: [Directive]) -> [(UInt64, NodeBoot, [Rumour])] {
-    directives.compactMap {
-        if case .sendDatagram(.ping(let sequence, let rumours), let peer, _) = $0 {
-            (sequence, peer, rumours)
-        } else {
-            nil
-        }
-    }
-}
-
-private func told(_ directives: [Directive]) -> [(NodeBoot, [Rumour])] {
-    directives.compactMap {
-        if case .send(.membership(.sync(let rumours, isReply: true)), let peer) = $0 {
-            (peer, rumours)
-        } else {
-            nil
-        }
-    }
-}
-
-@Suite struct MembershipConnectionTests {
-    @Test("discovered addresses are dialled one by one, and never our own")
-    func discovery() {
-        var bench = Bench()
-        for number in UInt64(1)...30 {
-            bench.membership.onDiscovered(address(number), now: bench.now, into: &bench.out)
-        }
-        bench.membership.onDiscovered(address(50), now: bench.now, into: &bench.out)
-        bench.membership.onDiscovered(address(1), now: bench.now, into: &bench.out)
-        #expect(dials(bench.take()) == [address(1)])
-        bench.wait(1_000)
-        #expect(dials(bench.take()) == (2...11).map { address($0) })
-        bench.wait(3_000)
-        #expect(dials(bench.take()) == (12...30).map { address($0) })
-    }
-
-    @Test("an address where nobody answers is tried six times, then forgotten")
-    func hopelessAddress() {
-        var bench = Bench()
-        bench.membership.onDiscovered(address(1), now: bench.now, into: &bench.out)
-        for _ in 0..<10 {
-            bench.membership.onUnreachable(address(1), now: bench.now, into: &bench.out)
-            bench.wait(20_000)
-        }
-        #expect(dials(bench.take()).count == 6)
-        #expect(bench.membership.nextWake == .never)
-        #expect(bench.membership.candidates.isEmpty)
-    }
-
-    @Test("no more than 256 discovered addresses wait, and the rest is counted")
-    func discoveryLimit() {
-        var bench = Bench()
-        for number in UInt64(100)...400 {
-            bench.membership.onDiscovered(address(number), now: bench.now, into: &bench.out)
-        }
-        #expect(bench.membership.candidates.count == MembershipLimits.candidates)
-        #expect(bench.out.contains(.report(.limit("discovered addresses", count: 256))))
-    }
-
-    @Test("who connects is alive and is told everything")
-    func connected() {
-        var bench = Bench()
-        bench.connect(member(1))
-        #expect(bench.changes() == [.alive(member(1), address(1)), .connected(member(1))])
-        #expect(
-            told(bench.take()).first?.1 == [
-                rumour(member(50), .alive, 0), rumour(member(1), .alive, 0),
-            ])
-        #expect(bench.membership.usable == [member(1), member(50)])
-        #expect(bench.membership.members.map(\.member) == [member(1), member(50)])
-        #expect(bench.membership.isReachable(member(1)))
-    }
-
-    @Test("our own address by another name is never dialled again")
-    func selfConnection() {
-        var bench = Bench()
-        bench.membership.onDiscovered(address(7), now: bench.now, into: &bench.out)
-        bench.membership.onConnected(
-            member(50), address: address(7), now: bench.now, into: &bench.out)
-        _ = bench.take()
-        bench.membership.onDiscovered(address(7), now: bench.now, into: &bench.out)
-        bench.wait(5_000)
-        #expect(bench.take() == [])
-        #expect(bench.changes() == [])
-    }
-
-    @Test("who is only heard of is dialled, the lower identity at once and the higher one later")
-    func hearsay() {
-        var bench = Bench()
-        bench.connect(member(1))
-        _ = bench.take()
-        bench.hear(rumour(member(9), .alive, 0), from: member(1))
-        bench.hear(rumour(member(60), .alive, 0), from: member(1))
-        bench.live(1)
-        #expect(dials(bench.take()) == [address(60)])
-        bench.live(150)
-        #expect(dials(bench.take()) == [address(9)])
-        #expect(bench.membership.status(of: member(9)) == .alive)
-        #expect(bench.membership.usable == [member(1), member(50)])
-    }
-
-    @Test("a member that cannot be reached is dialled again and again, with growing pauses")
-    func redial() {
-        var bench = Bench()
-        bench.connect(member(1))
-        bench.hear(rumour(member(60), .alive, 0), from: member(1))
-        var times: [Int64] = []
-        for _ in 0..<1_000 {
-            bench.live(10)
-            if dials(bench.take()).contains(address(60)) {
-                times.append(bench.now.nanoseconds / 1_000_000)
-                bench.membership.onUnreachable(address(60), now: bench.now, into: &bench.out)
-            }
-        }
-        #expect(times.prefix(7) == [10, 110, 310, 710, 1_510, 3_110, 5_110])
-    }
-
-    @Test("a refused redial right after a break is proof: dead in 200 ms")
-    func refused() {
-        var bench = Bench()
-        bench.connect(member(1), member(2))
-        _ = bench.changes()
-        _ = bench.take()
-        bench.membership.onDisconnected(member(1), now: bench.now, into: &bench.out)
-        let directives = bench.take()
-        #expect(dials(directives) == [address(1)])
-        #expect(told(directives).map(\.0) == [member(2)])
-        #expect(told(directives).first?.1 == [rumour(member(1), .suspect, 0, by: member(50))])
-        bench.membership.onUnreachable(address(1), now: bench.now, into: &bench.out)
-        bench.wait(199)
-        #expect(bench.membership.status(of: member(1)) == .suspect)
-        bench.wait(1)
-        #expect(
-            bench.changes().suffix(3) == [
-                .disconnected(member(1)), .suspected(member(1)),
-                .dead(member(1), reason: "connection broke and was refused"),
-            ])
-        #expect(told(bench.take()).contains { $0.1 == [rumour(member(1), .dead, 0)] })
-    }
-
-    @Test("proof is void if another member gets an answer")
-    func refusedButAnswered() throws {
-        var bench = Bench()
-        bench.connect(member(1), member(2))
-        bench.membership.onDisconnected(member(1), now: bench.now, into: &bench.out)
-        let sequence = try #require(pings(bench.take()).first?.0)
-        bench.membership.onUnreachable(address(1), now: bench.now, into: &bench.out)
-        bench.wait(1)
-        #expect(
-            bench.take().contains {
-                if case .sendDatagram(.pingRequest(sequence, member(1), address(1), _), _, _) = $0 {
-                    true
-                } else {
-                    false
-                }
-            })
-        bench.receive(.ack(sequence: sequence, rumours: []), from: member(2))
-        bench.wait(490)
-        #expect(bench.membership.status(of: member(1)) == .suspect)
-        bench.hear(rumour(member(1), .alive, 1), from: member(2))
-        #expect(bench.membership.status(of: member(1)) == .alive)
-        #expect(bench.changes().last == .recovered(member(1)))
-    }
-
-    @Test("a newer run proves the older one dead, and the older one is turned away")
-    func newerRun() {
-        var bench = Bench()
-        bench.connect(member(1))
-        _ = bench.changes()
-        _ = bench.take()
-        bench.connect(member(1, run: 2))
-        #expect(
-            bench.changes() == [
-                .dead(member(1), reason: "it runs anew"), .disconnected(member(1)),
-                .alive(member(1, run: 2), address(1)), .connected(member(1, run: 2)),
-            ])
-        #expect(bench.take().contains(.disconnect(member(1))))
-        #expect(bench.membership.status(of: member(1)) == .dead)
-        bench.connect(member(1))
-        #expect(bench.take() == [.disconnect(member(1))])
-        #expect(bench.changes() == [])
-        bench.hear(rumour(member(1), .alive, 99), from: member(1, run: 2))
-        #expect(bench.membership.status(of: member(1)) == .dead)
-    }
-
-    @Test("who came back is not used for 10 s, then for 20 s")
-    func flapping() {
-        var bench = Bench()
-        bench.connect(member(1), member(2))
-        bench.hear(rumour(member(1), .dead, 0), from: member(2))
-        bench.hear(rumour(member(1), .alive, 1), from: member(2))
-        #expect(bench.membership.isReachable(member(1)))
-        bench.live(9_999)
-        #expect(bench.membership.usable == [member(2), member(50)])
-        bench.live(1)
-        #expect(bench.membership.usable == [member(1), member(2), member(50)])
-        #expect(bench.changes().last == .stable(member(1)))
-        bench.hear(rumour(member(1), .dead, 1), from: member(2))
-        bench.hear(rumour(member(1), .alive, 2), from: member(2))
-        bench.live(19_999)
-        #expect(bench.membership.usable == [member(2), member(50)])
-        bench.live(1)
-        #expect(bench.membership.usable == [member(1), member(2), member(50)])
-    }
-
-    @Test(
-        "a dead member is closed after a grace, knocked at each second, and forgotten after a day")
-    func deadMember() {
-        var bench = Bench()
-        bench.connect(member(1), member(2))
-        bench.hear(rumour(member(1), .dead, 0), from: member(2))
-        #expect(!bench.take().contains(.disconnect(member(1))))
-        bench.live(1_000)
-        #expect(bench.take().contains(.disconnect(member(1))))
-        #expect(bench.changes().last == .disconnected(member(1)))
-        bench.live(10_000)
-        #expect(dials(bench.take()).count == 10)
-        bench.live(24 * 3_600 * 1_000)
-        #expect(bench.membership.status(of: member(1)) == nil)
-    }
-
-    @Test("there is room for 1024 members, and the longest dead one makes room")
-    func memberLimit() {
-        var bench = Bench()
-        bench.connect(member(1))
-        let many = (100..<UInt64(100 + MembershipLimits.members)).map {
-            rumour(member($0), .alive, 0)
-        }
-        bench.receive(.sync(rumours: many, isReply: true), from: member(1))
-        #expect(bench.membership.others.count == MembershipLimits.members)
-        #expect(bench.take().contains(.report(.limit("members", count: 1))))
-        bench.hear(rumour(member(200), .dead, 0), from: member(1))
-        bench.hear(rumour(member(9_000), .alive, 0), from: member(1))
-        #expect(bench.membership.status(of: member(9_000)) == .alive)
-        #expect(bench.membership.status(of: member(200)) == nil)
-    }
+    Bench.rumour(member, status, incarnation, by: accuser)
 }
 
 @Suite struct MembershipProbeTests {
@@ -329,7 +22,7 @@ private func told(_ directives: [Directive]) -> [(NodeBoot, [Rumour])] {
         var bench = Bench()
         bench.connect(member(1))
         bench.wait(200)
-        let ping = try #require(pings(bench.take()).first)
+        let ping = try #require(Bench.pings(bench.take()).first)
         bench.now = bench.now + .milliseconds(3)
         bench.receive(.ack(sequence: ping.0, rumours: []), from: member(1))
         #expect(bench.membership.roundTrip(of: member(1)) != nil)
@@ -344,7 +37,7 @@ private func told(_ directives: [Directive]) -> [(NodeBoot, [Rumour])] {
         bench.connect(member(1), member(2), member(3), member(4), member(5))
         _ = bench.changes()
         bench.membership.probe(member(1).node, now: bench.now, into: &bench.out)
-        let sequence = try #require(pings(bench.take()).last?.0)
+        let sequence = try #require(Bench.pings(bench.take()).last?.0)
         bench.now = bench.now + .milliseconds(100)
         bench.membership.endProbes(now: bench.now, into: &bench.out)
         let asked = bench.take().filter {
@@ -384,12 +77,12 @@ private func told(_ directives: [Directive]) -> [(NodeBoot, [Rumour])] {
         }
         _ = bench.take()
         bench.receive(.sync(rumours: [], isReply: false), from: member(1))
-        #expect((1...21).contains(told(bench.take()).first?.1.count ?? 0))
+        #expect((1...21).contains(Bench.told(bench.take()).first?.1.count ?? 0))
         bench.receive(
             .sync(
                 rumours: [rumour(member(1), .alive, 0), rumour(member(50), .alive, 0)],
                 isReply: false), from: member(1))
-        #expect(told(bench.take()).first?.1.count == 102)
+        #expect(Bench.told(bench.take()).first?.1.count == 102)
     }
 
     @Test("a ping is answered, and tells the accused of the charge")
@@ -399,7 +92,7 @@ private func told(_ directives: [Directive]) -> [(NodeBoot, [Rumour])] {
         bench.membership.gossip = []
         bench.hear(rumour(member(1), .suspect, 0, by: member(2)), from: member(2))
         #expect(
-            told(bench.take()).contains {
+            Bench.told(bench.take()).contains {
                 $0.0 == member(1) && $0.1 == [rumour(member(1), .suspect, 0, by: member(2))]
             })
         bench.receive(.ping(sequence: 77, rumours: []), from: member(1))
@@ -423,7 +116,7 @@ private func told(_ directives: [Directive]) -> [(NodeBoot, [Rumour])] {
                     sequence: sequence, target: member(2), address: address(2), rumours: []),
                 from: member(1))
         }
-        let asked = pings(bench.take())
+        let asked = Bench.pings(bench.take())
         #expect(asked.map(\.1) == [member(2), member(2)])
         bench.receive(.ack(sequence: asked[0].0, rumours: []), from: member(2))
         #expect(
@@ -467,8 +160,8 @@ private func told(_ directives: [Directive]) -> [(NodeBoot, [Rumour])] {
         #expect(bench.changes() == [])
         #expect(bench.membership.incarnation == 1)
         let directives = bench.take()
-        #expect(told(directives).contains { $0.1 == [rumour(member(50), .alive, 1)] })
-        #expect(pings(directives).map(\.1) == [member(1)])
+        #expect(Bench.told(directives).contains { $0.1 == [rumour(member(50), .alive, 1)] })
+        #expect(Bench.pings(directives).map(\.1) == [member(1)])
     }
 
     @Test("after a stall a closed connection is no accusation")
@@ -478,7 +171,7 @@ private func told(_ directives: [Directive]) -> [(NodeBoot, [Rumour])] {
         bench.now = bench.now + .seconds(3)
         bench.membership.onDisconnected(member(1), now: bench.now, into: &bench.out)
         #expect(bench.membership.status(of: member(1)) == .alive)
-        #expect(dials(bench.take()) == [address(1)])
+        #expect(Bench.dials(bench.take()) == [address(1)])
     }
 
     @Test("who left says so, is silent, and answers nothing more")
@@ -488,8 +181,8 @@ private func told(_ directives: [Directive]) -> [(NodeBoot, [Rumour])] {
         _ = bench.take()
         bench.membership.onLeave(now: bench.now, into: &bench.out)
         let directives = bench.take()
-        #expect(told(directives).map(\.0) == [member(1), member(2)])
-        #expect(told(directives).allSatisfy { $0.1 == [rumour(member(50), .left, 1)] })
+        #expect(Bench.told(directives).map(\.0) == [member(1), member(2)])
+        #expect(Bench.told(directives).allSatisfy { $0.1 == [rumour(member(50), .left, 1)] })
         #expect(bench.membership.nextWake == .never)
         bench.hear(rumour(member(50), .dead, 5), from: member(1))
         #expect(bench.take() == [])
@@ -524,10 +217,10 @@ private func told(_ directives: [Directive]) -> [(NodeBoot, [Rumour])] {
             bench.hear(rumour(member(50), .suspect, 0, by: member(accuser)), from: member(accuser))
         }
         #expect(bench.membership.incarnation == 1)
-        #expect(told(bench.take()).map(\.0) == [member(1), member(2)])
+        #expect(Bench.told(bench.take()).map(\.0) == [member(1), member(2)])
         bench.hear(rumour(member(50), .dead, 7), from: member(2))
         #expect(bench.membership.incarnation == 8)
-        #expect(told(bench.take()).allSatisfy { $0.1 == [rumour(member(50), .alive, 8)] })
+        #expect(Bench.told(bench.take()).allSatisfy { $0.1 == [rumour(member(50), .alive, 8)] })
         #expect(bench.changes().count == 4)
     }
 
@@ -586,7 +279,7 @@ private func told(_ directives: [Directive]) -> [(NodeBoot, [Rumour])] {
         bench.membership.onTold(
             unreachable: member(1), by: member(2).node, now: bench.now, into: &bench.out)
         #expect(bench.changes() == [.suspected(member(1))])
-        #expect(pings(bench.take()).map(\.1) == [member(1)])
+        #expect(Bench.pings(bench.take()).map(\.1) == [member(1)])
         bench.membership.onTold(
             unreachable: member(50), by: member(2).node, now: bench.now, into: &bench.out)
         #expect(bench.membership.incarnation == 0)
