@@ -149,7 +149,7 @@ import Testing
 
     @Test(
         "crashes, restarts, cuts, pauses and loss at random: everybody meets in the end",
-        arguments: UInt64(1)...30)
+        arguments: UInt64(1)...15)
     func chaos(seed: UInt64) {
         var generator = SeededGenerator(seed: seed).derived(name: "faults")
         let count = 3 + generator.next(below: 4)
