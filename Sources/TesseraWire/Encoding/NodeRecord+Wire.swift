@@ -1,0 +1,196 @@
+public import NIOCore
+public import TesseraCore
+
+extension EngineFingerprint: WireValue {
+    /// The text.
+    package func encode(into writer: inout WireWriter) {
+        writer.write(text: text, "fingerprint", max: WireLimits.fingerprintBytesMax)
+    }
+
+    /// Reads the text.
+    package init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            text: try reader.readText("fingerprint", max: WireLimits.fingerprintBytesMax))
+    }
+}
+
+extension Capability: WireValue {
+    /// Threads (4 bytes), memory, disk, operations per microsecond, bytes moved per microsecond (8
+    /// bytes each), fingerprint.
+    package func encode(into writer: inout WireWriter) {
+        writer.write(count: threads, "threads", max: WireLimits.threadsMax)
+        writer.write(byteCount: memoryBytes, "memory")
+        writer.write(byteCount: diskBytes, "disk")
+        writer.write(rate: operationsPerMicrosecond, "operation rate")
+        writer.write(rate: movedBytesPerMicrosecond, "memory rate")
+        writer.write(fingerprint)
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            threads: try reader.readCount("threads", max: WireLimits.threadsMax),
+            memoryBytes: try reader.readByteCount("memory"),
+            diskBytes: try reader.readByteCount("disk"),
+            operationsPerMicrosecond: try reader.readRate("operation rate"),
+            movedBytesPerMicrosecond: try reader.readRate("memory rate"),
+            fingerprint: try reader.read())
+    }
+}
+
+extension Holding: WireValue {
+    /// Manifest, words of the bit set (list of 8 bytes).
+    package func encode(into writer: inout WireWriter) {
+        writer.write(manifest)
+        writer.write(count: blobs.count, "holding", max: WireLimits.holdingWordsMax)
+        for word in blobs { writer.write(word) }
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        let manifest = try reader.read(ManifestID.self)
+        let count = try reader.readCount("holding", max: WireLimits.holdingWordsMax)
+        var blobs: [UInt64] = []
+        blobs.reserveCapacity(min(count, reader.remainingBytes / 8))
+        for _ in 0..<count { blobs.append(try reader.read("holding")) }
+        self.init(manifest: manifest, blobs: blobs)
+    }
+}
+
+extension LinkMeasurement: WireValue {
+    /// Peer, bytes per microsecond, round trip in microseconds (8 bytes each).
+    package func encode(into writer: inout WireWriter) {
+        writer.write(peer)
+        writer.write(rate: bytesPerMicrosecond, "link rate")
+        writer.write(microseconds: roundTripMicroseconds, "round trip")
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            peer: try reader.read(), bytesPerMicrosecond: try reader.readRate("link rate"),
+            roundTripMicroseconds: try reader.readMicroseconds("round trip"))
+    }
+}
+
+extension FragmentTime: WireValue {
+    /// Fragment key, microseconds (8 bytes).
+    package func encode(into writer: inout WireWriter) {
+        writer.write(key)
+        writer.write(microseconds: microseconds, "fragment time")
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            key: try reader.read(), microseconds: try reader.readMicroseconds("fragment time"))
+    }
+}
+
+extension PlanStatus: WireValue {
+    /// Manifest, optional current plan, ready plans (list of IDs, ascending), optional oldest in use.
+    package func encode(into writer: inout WireWriter) {
+        writer.write(manifest)
+        writer.write(current)
+        writer.write(ascending: ready, "ready plans", max: WireLimits.readyPlansMax) { $0 }
+        writer.write(oldestInUse)
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            manifest: try reader.read(), current: try reader.readOptional("current plan"),
+            ready: try reader.readAscending("ready plans", max: WireLimits.readyPlansMax) { $0 },
+            oldestInUse: try reader.readOptional("oldest plan"))
+    }
+}
+
+extension NodeRecord: WireValue {
+    /// The fields in the order of their declaration.
+    package func encode(into writer: inout WireWriter) {
+        writer.write(member)
+        writer.write(counter: version, "record version")
+        writer.write(text: name, "node name", max: WireLimits.nameBytesMax)
+        writer.write(distinct: addresses, "addresses", max: WireLimits.addressesMax) { $0 }
+        writer.write(capability)
+        writer.write(ascending: holdings, "holdings", max: WireLimits.modelsMax) { $0.manifest }
+        writer.write(ascending: plans, "plans", max: WireLimits.modelsMax) { $0.manifest }
+        writer.write(ascending: links, "links", max: WireLimits.linksMax) { $0.peer }
+        writer.write(ascending: times, "times", max: WireLimits.timesMax) { $0.key }
+        writer.write(isLeaving)
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            member: try reader.read(), version: try reader.readCounter("record version"),
+            name: try reader.readText("node name", max: WireLimits.nameBytesMax),
+            addresses: try reader.readDistinct(
+                "addresses", max: WireLimits.addressesMax, by: { $0 }),
+            capability: try reader.readOptional("capability"),
+            holdings: try reader.readAscending(
+                "holdings", max: WireLimits.modelsMax, by: { $0.manifest }),
+            plans: try reader.readAscending(
+                "plans", max: WireLimits.modelsMax, by: { $0.manifest }),
+            links: try reader.readAscending("links", max: WireLimits.linksMax, by: { $0.peer }),
+            times: try reader.readAscending("times", max: WireLimits.timesMax, by: { $0.key }),
+            isLeaving: try reader.readFlag("leaving"))
+    }
+
+    /// What the owner signs: a fixed text, so that no signature made for anything else fits, and the
+    /// canonical encoding; throws if the record breaks a limit and could not be sent.
+    public func canonicalBytes() throws(WireError) -> ByteBuffer {
+        var writer = WireWriter(capacity: 1_024)
+        writer.write(raw: Self.signaturePurpose.utf8)
+        encode(into: &writer)
+        return try writer.finish()
+    }
+
+    private static let signaturePurpose = "tessera record 1\0"
+}
+
+extension SignedRecord: WireValue {
+    /// Record, public key (bytes), signature (bytes).
+    package func encode(into writer: inout WireWriter) {
+        writer.write(record)
+        writer.write(bytes: publicKey, "public key", max: WireLimits.keyBytesMax)
+        writer.write(bytes: signature, "signature", max: WireLimits.signatureBytesMax)
+    }
+
+    /// Reads that layout and checks that the key is the one of the record's node.
+    ///
+    /// Whether the signature holds is for whoever knows the kind of key: see `signedBytes()`.
+    package init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            record: try reader.read(),
+            publicKey: try reader.readBytes("public key", max: WireLimits.keyBytesMax),
+            signature: try reader.readBytes("signature", max: WireLimits.signatureBytesMax))
+        let owner = publicKey.withUnsafeBytes { NodeID(sha256Of: $0) }
+        guard owner == record.member.node else { throw .keyMismatch }
+    }
+
+    /// The bytes that `signature` must sign.
+    public func signedBytes() throws(WireError) -> ByteBuffer {
+        try record.canonicalBytes()
+    }
+}
+
+extension CatalogueEntry: WireValue {
+    /// Name (text, not empty), optional manifest, version (8 bytes), author.
+    package func encode(into writer: inout WireWriter) {
+        if name.isEmpty { writer.note(.invalidValue(what: "model name")) }
+        writer.write(text: name, "model name", max: WireLimits.nameBytesMax)
+        writer.write(manifest)
+        writer.write(counter: version, "catalogue version")
+        writer.write(author)
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        let name = try reader.readText("model name", max: WireLimits.nameBytesMax)
+        if name.isEmpty { throw .invalidValue(what: "model name") }
+        self.init(
+            name: name, manifest: try reader.readOptional("manifest"),
+            version: try reader.readCounter("catalogue version"), author: try reader.read())
+    }
+}
