@@ -1,0 +1,155 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+import NIOCore
+import NIOPosix
+import TesseraCore
+import TesseraEngine
+import TesseraModel
+
+/// Compiles and runs fragments on threads of its own, at a lower priority than the event loops, so
+/// that a saturated node still answers probes.
+///
+/// `fragments` is used on the control loop only; the rest is immutable.
+final class EngineRoom: @unchecked Sendable {
+    private let engine: Engine
+    private let library: ModelLibrary
+    /// Runs fragments; as many threads as the core has execution slots.
+    private let runners: NIOThreadPool
+    /// Compiles, cuts and plans, one at a time.
+    private let builder: NIOThreadPool
+    // `@unchecked Sendable`: touched on the control loop only.
+    private var fragments: [FragmentKey: CompiledFragment] = [:]
+
+    /// The lower priority: below the event loops, above idle work.
+    private static let niceness: Int32 = 5
+
+    init(threads: Int, slots: Int, library: ModelLibrary) throws(EngineError) {
+        engine = try Engine(threads: threads)
+        self.library = library
+        runners = NIOThreadPool(numberOfThreads: slots)
+        builder = NIOThreadPool(numberOfThreads: 1)
+    }
+
+    var fingerprint: EngineFingerprint { engine.fingerprint }
+
+    func start() {
+        runners.start()
+        builder.start()
+        // The engine's own threads are made by the builder's thread and take its priority over.
+        builder.submit { _ in Self.lowerPriority() }
+    }
+
+    func stop() {
+        runners.shutdownGracefully { _ in }
+        builder.shutdownGracefully { _ in }
+    }
+
+    private static func lowerPriority() {
+        #if os(Linux)
+        // Zero is the calling thread, on Linux. Failing changes nothing but the priority.
+        _ = setpriority(__priority_which_t(0), 0, niceness)
+        #endif
+    }
+
+    /// Work for the builder's thread.
+    func build(_ work: @escaping @Sendable () -> Void) {
+        builder.submit { state in
+            if case .active = state { work() }
+        }
+    }
+
+    /// Measures this node; on the builder's thread.
+    func measure() throws(EngineError) -> (
+        operationsPerMicrosecond: UInt64, movedBytesPerMicrosecond: UInt64
+    ) {
+        try engine.measure()
+    }
+
+    /// Cuts, compiles and warms a fragment; on the builder's thread.
+    func compile(_ key: FragmentKey, concurrency: Int) throws -> CompiledFragment {
+        let fragment = try engine.compile(library.source(of: key), concurrency: concurrency)
+        try Self.warm(fragment)
+        return fragment
+    }
+
+    /// The first run allocates; no request should pay for it.
+    private static func warm(_ fragment: CompiledFragment) throws {
+        var inputs = fragment.inputs.map { [UInt8](repeating: 0, count: $0.byteCount) }
+        var outputs = fragment.outputs.map { ByteBuffer(repeating: 0, count: $0.byteCount) }
+        try run(fragment, inputs: inputs.map { ByteBuffer(bytes: $0) }, outputs: &outputs)
+        inputs = []
+    }
+
+    // MARK: On the control loop
+
+    func keep(_ fragment: CompiledFragment, as key: FragmentKey) { fragments[key] = fragment }
+
+    func unload(_ key: FragmentKey) { fragments.removeValue(forKey: key) }
+
+    /// Runs a compiled fragment on a runner's thread; `done` is called there.
+    func run(
+        _ key: FragmentKey, inputs: [ByteBuffer],
+        done: @escaping @Sendable (Result<(outputs: [ByteBuffer], microseconds: Int64), any Error>)
+            -> Void
+    ) {
+        guard let fragment = fragments[key] else {
+            return done(.failure(EngineRoomError.notCompiled(key)))
+        }
+        runners.submit { state in
+            guard case .active = state else { return }
+            let start = MonotonicClock.now
+            var outputs = fragment.outputs.map {
+                ByteBufferAllocator().buffer(capacity: $0.byteCount)
+            }
+            do {
+                try Self.run(fragment, inputs: inputs, outputs: &outputs)
+                done(.success((outputs, (MonotonicClock.now - start).microseconds)))
+            } catch {
+                done(.failure(error))
+            }
+        }
+    }
+
+    /// Lends the buffers' own memory to the engine: nothing is copied either way.
+    private static func run(
+        _ fragment: CompiledFragment, inputs: [ByteBuffer], outputs: inout [ByteBuffer]
+    ) throws {
+        for index in outputs.indices {
+            outputs[index].clear(minimumCapacity: fragment.outputs[index].byteCount)
+            outputs[index].moveWriterIndex(forwardBy: fragment.outputs[index].byteCount)
+        }
+        func lend(
+            _ index: Int, _ read: [UnsafeRawBufferPointer], _ written: [UnsafeMutableRawBufferPointer]
+        ) throws {
+            if index < inputs.count {
+                try inputs[index].withUnsafeReadableBytes { bytes in
+                    try lend(index + 1, read + [bytes], written)
+                }
+            } else if index < inputs.count + outputs.count {
+                try outputs[index - inputs.count].withUnsafeMutableReadableBytes { bytes in
+                    try lend(index + 1, read, written + [bytes])
+                }
+            } else {
+                try fragment.run(inputs: read, outputs: written)
+            }
+        }
+        try lend(0, [], [])
+    }
+}
+
+/// What should not happen between core and engine.
+enum EngineRoomError: Error, CustomStringConvertible {
+    /// The core ran a fragment that is not compiled (any more).
+    case notCompiled(FragmentKey)
+
+    var description: String {
+        switch self {
+        case .notCompiled(let key): "operators \(key.operators) are not compiled on this node"
+        }
+    }
+}

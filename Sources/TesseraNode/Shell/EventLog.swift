@@ -1,0 +1,80 @@
+import Synchronization
+public import TesseraCore
+
+/// One entry of the event log.
+public struct LoggedEvent: Sendable {
+    /// Counts the agent's events from 1.
+    public var number: UInt64
+    /// When, since the agent started.
+    public var at: TimeSpan
+    /// What happened.
+    public var report: Report
+}
+
+/// The last events of the agent, and those who follow them.
+public final class EventLog: Sendable {
+    private struct State {
+        var events: [LoggedEvent] = []
+        var nextNumber: UInt64 = 1
+        var followers: [UInt64: AsyncStream<LoggedEvent>.Continuation] = [:]
+        var nextFollower: UInt64 = 1
+    }
+
+    /// Events kept for those who ask later.
+    private static let eventsMax = 4_096
+    /// Events that a slow follower may be behind before it misses some.
+    private static let followerBacklogMax = 1_024
+    /// Followers at once.
+    private static let followersMax = 64
+
+    private let state = Mutex(State())
+
+    init() {}
+
+    func append(_ report: Report, at time: TimeSpan) {
+        state.withLock { state in
+            let event = LoggedEvent(number: state.nextNumber, at: time, report: report)
+            state.nextNumber += 1
+            state.events.append(event)
+            if state.events.count > 2 * Self.eventsMax {
+                state.events.removeFirst(state.events.count - Self.eventsMax)
+            }
+            for follower in state.followers.values { follower.yield(event) }
+        }
+    }
+
+    /// The events after `number` that are still kept.
+    public func events(after number: UInt64) -> [LoggedEvent] {
+        state.withLock { state in state.events.filter { $0.number > number } }
+    }
+
+    /// The events after `number`, and then each as it happens. A follower that falls far behind
+    /// misses the oldest; numbers show it.
+    public func follow(after number: UInt64) -> AsyncStream<LoggedEvent> {
+        AsyncStream(bufferingPolicy: .bufferingNewest(Self.eventsMax + Self.followerBacklogMax)) {
+            continuation in
+            state.withLock { state in
+                for event in state.events where event.number > number { continuation.yield(event) }
+                guard state.followers.count < Self.followersMax else {
+                    continuation.finish()
+                    return
+                }
+                let key = state.nextFollower
+                state.nextFollower += 1
+                state.followers[key] = continuation
+                continuation.onTermination = { [weak self] _ in
+                    self?.state.withLock { _ = $0.followers.removeValue(forKey: key) }
+                }
+            }
+        }
+    }
+
+    /// Ends every follower: the agent stops.
+    func close() {
+        let followers = state.withLock { state in
+            defer { state.followers = [:] }
+            return Array(state.followers.values)
+        }
+        for follower in followers { follower.finish() }
+    }
+}

@@ -1,0 +1,282 @@
+public import Logging
+public import NIOCore
+import NIOPosix
+import Synchronization
+public import TesseraCore
+import TesseraEngine
+import TesseraModel
+import TesseraWire
+
+/// A running agent without its API: everything between the core and the world.
+public final class Node: Sendable {
+    /// The node and this run of it.
+    public let member: NodeBoot
+    /// Where it listens for peers.
+    public let address: Address
+    /// What happened in the mesh, as this agent saw it.
+    public let log: EventLog
+    /// The models on disk.
+    public let library: ModelLibrary
+    /// What this node was told at its start.
+    public let settings: NodeSettings
+
+    private let shell: NodeShell
+    private let transport: PeerTransport
+    private let engine: EngineRoom
+    private let discovery: Discovery
+    private let controlGroup: MultiThreadedEventLoopGroup
+    private let dataGroup: MultiThreadedEventLoopGroup
+    private let disk: NIOThreadPool
+    private let left: EventLoopFuture<Void>
+    private let logger: Logger
+
+    /// Runs that wait inside the engine beyond those that it computes: one hides the way back and
+    /// forth between engine and loop.
+    private static let queuedRuns = 1
+    /// Slices that may be arriving at once, beside what plans reserve.
+    private static let incomingSliceBytesMax = 1 << 30
+
+    /// Takes up identity, disk, engine and port; nothing runs before `run`.
+    public init(_ settings: NodeSettings, logger: Logger) throws {
+        self.settings = settings
+        self.logger = logger
+        Discovery.prepareProcess()
+        let identity = try NodeIdentity(dataFolder: settings.dataFolder)
+        let keys = try MeshKeys(secret: settings.secret, name: settings.mesh)
+        library = try ModelLibrary(
+            path: settings.dataFolder + "/models", quotaBytes: settings.diskBytes)
+        let slots = settings.threads + Self.queuedRuns
+        engine = try EngineRoom(threads: settings.threads, slots: slots, library: library)
+        controlGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        dataGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        disk = NIOThreadPool(numberOfThreads: 1)
+        let loop = controlGroup.next()
+        transport = try PeerTransport(
+            TransportConfiguration(
+                listen: settings.listen, identity: identity, name: settings.name, keys: keys,
+                incomingSliceBytesMax: Self.incomingSliceBytesMax,
+                dataEncryption: settings.encryptsTensors, logger: logger),
+            controlLoop: loop, dataLoops: dataGroup, blobs: StoredBlobs(store: library.store))
+        member = identity.member
+        address = transport.address
+        log = EventLog()
+        let leftPromise = loop.makePromise(of: Void.self)
+        left = leftPromise.futureResult
+        var generator = SystemRandomNumberGenerator()
+        let agent = Agent(
+            Agent.Settings(
+                me: identity.member, name: settings.name, address: transport.address,
+                executionSlots: slots, seed: generator.next()))
+        shell = NodeShell(
+            loop: loop, transport: transport, engine: engine, library: library,
+            identity: identity, log: log,
+            catalogueFile: CatalogueFile(path: settings.dataFolder + "/catalogue.json"),
+            disk: disk, agent: agent, left: leftPromise, logger: logger)
+        discovery = Self.makeDiscovery(
+            settings, keys: keys, member: identity.member, address: transport.address,
+            shell: shell, logger: logger)
+    }
+
+    private static func makeDiscovery(
+        _ settings: NodeSettings, keys: MeshKeys, member: NodeBoot, address: Address,
+        shell: NodeShell, logger: Logger
+    ) -> Discovery {
+        let seal = BeaconSeal(keys: keys, member: member)
+        return Discovery(
+            settings: DiscoverySettings(
+                mode: settings.discovery, seeds: settings.seeds, node: member.node,
+                boot: member.boot, port: address.port, meshTag: keys.tag),
+            seal: { seal.seal($0) }, open: { seal.open($0) },
+            onFound: { address in shell.deliver(.discovered(address)) },
+            onNotice: { notice in
+                logger.log(
+                    level: notice.isProblem ? .warning : .info, "discovery",
+                    metadata: ["notice": "\(notice)"])
+            })
+    }
+
+    /// Runs until the node has left, or the task is cancelled.
+    public func run() async throws {
+        engine.start()
+        disk.start()
+        try await transport.start(delegate: shell).get()
+        try await shell.loop.submit { self.shell.start() }.get()
+        restore()
+        measure()
+        discovery.start()
+        await withTaskCancellationHandler {
+            // The promise is only ever fulfilled.
+            try? await left.get()
+        } onCancel: {
+            shell.loop.execute { self.shell.stop() }
+        }
+        await close()
+    }
+
+    /// Asks the node to hand over its work and go; `run` returns when it has.
+    public func leave() {
+        shell.deliver(.leaveRequested)
+    }
+
+    private func close() async {
+        await discovery.stop()
+        // Closing cannot fail in a way that anybody could answer; what is left ends with us.
+        try? await shell.loop.submit { self.shell.stop() }.get()
+        try? await transport.close().get()
+        engine.stop()
+        try? await disk.shutdownGracefully()
+        try? await dataGroup.shutdownGracefully()
+        try? await controlGroup.shutdownGracefully()
+    }
+
+    /// Tells the core what the disk holds.
+    private func restore() {
+        let shell = shell
+        let logger = logger
+        let library = library
+        disk.submit { _ in
+            let entries: [CatalogueEntry]
+            do {
+                entries = try shell.catalogueFile.read()
+            } catch {
+                logger.error(
+                    "the catalogue on disk cannot be read; it will come back from peers",
+                    metadata: ["reason": "\(error)"])
+                entries = []
+            }
+            let models = library.restore()
+            shell.loop.execute {
+                for model in models {
+                    shell.handle(.manifestStored(model.outline, blobs: model.blobs))
+                }
+                shell.handle(.catalogueRestored(entries))
+            }
+        }
+    }
+
+    /// Measures the engine and tells the core what this node can do.
+    private func measure() {
+        let shell = shell
+        let engine = engine
+        let settings = settings
+        let logger = logger
+        engine.build {
+            do {
+                let rates = try engine.measure()
+                shell.deliver(
+                    .capabilityMeasured(
+                        Capability(
+                            threads: settings.threads, memoryBytes: settings.memoryBytes,
+                            diskBytes: settings.diskBytes,
+                            operationsPerMicrosecond: rates.operationsPerMicrosecond,
+                            movedBytesPerMicrosecond: rates.movedBytesPerMicrosecond,
+                            fingerprint: engine.fingerprint)))
+            } catch {
+                logger.error(
+                    "the engine cannot be measured; this node only forwards requests",
+                    metadata: ["reason": "\(error)"])
+            }
+        }
+    }
+
+    // MARK: Asking
+
+    /// What this agent knows now.
+    public func snapshot() async -> MeshSnapshot {
+        await onLoop { $0.agent.snapshot() }
+    }
+
+    /// What this agent knows of one model now.
+    public func model(named name: String) async -> MeshSnapshot.Model? {
+        await onLoop { $0.agent.model(named: name) }
+    }
+
+    /// What the transport counted.
+    public var transportCounters: TransportCounters { transport.countersSnapshot }
+
+    /// How peers are found now.
+    public var discoveryState: DiscoveryState { discovery.state }
+
+    /// Microseconds since the start.
+    public var uptime: TimeSpan { MonotonicClock.now - shell.started }
+
+    private func onLoop<Value: Sendable>(
+        _ body: @escaping @Sendable (NodeShell) -> Value
+    ) async -> Value {
+        await withCheckedContinuation { continuation in
+            shell.loop.execute { continuation.resume(returning: body(self.shell)) }
+        }
+    }
+
+    // MARK: Requests
+
+    /// Runs one item through a model. Inputs are in the model's order and of the right sizes.
+    ///
+    /// Cancelling the task gives the request up.
+    public func infer(
+        _ manifest: ManifestID, inputs: [ByteBuffer], deadline: TimeSpan
+    ) async throws(RequestError) -> InferenceResult {
+        let promise = shell.loop.makePromise(of: InferenceResult.self)
+        let shell = shell
+        let client = Mutex<ClientID?>(nil)
+        let result: Result<InferenceResult, any Error> = await withTaskCancellationHandler {
+            shell.loop.execute {
+                guard !shell.isStopped else { return promise.fail(RequestError.leaving) }
+                let id = ClientID(number: shell.nextClient)
+                shell.nextClient += 1
+                client.withLock { $0 = id }
+                shell.clients[id] = promise
+                shell.handle(
+                    .submitted(
+                        client: id, manifest: manifest,
+                        inputs: inputs.map { shell.payloads.insert($0) }, deadline: deadline))
+            }
+            do {
+                return .success(try await promise.futureResult.get())
+            } catch {
+                return .failure(error)
+            }
+        } onCancel: {
+            shell.loop.execute {
+                guard let id = client.withLock({ $0 }) else { return }
+                guard let promise = shell.clients.removeValue(forKey: id) else { return }
+                promise.fail(RequestError.failed(reason: "the client went away"))
+                shell.handle(.abandoned(id))
+            }
+        }
+        switch result {
+        case .success(let result): return result
+        case .failure(let error):
+            throw error as? RequestError ?? .failed(reason: "\(error)")
+        }
+    }
+
+    // MARK: Models
+
+    /// A blob or manifest was put into the library from outside (the operator's upload).
+    public func noteStored(_ blob: BlobID, isManifest: Bool) {
+        shell.loop.execute { self.shell.stored(blob, isManifest: isManifest) }
+    }
+
+    /// Gives a model a name. Its manifest and blobs are in the library.
+    public func addModel(named name: String, manifest: ManifestID) async throws {
+        let refusal = await onLoop { $0.agent.canName(name) }
+        if let refusal { throw refusal }
+        let found = try await onDisk { try self.library.outlineWithBlobs(manifest) }
+        shell.deliver(.manifestStored(found.outline, blobs: found.blobs))
+        shell.deliver(.modelAdded(name: name, manifest: manifest))
+    }
+
+    /// Removes a name.
+    public func removeModel(named name: String) async throws {
+        guard await model(named: name) != nil else { throw CatalogueError.unknownName(name) }
+        shell.deliver(.modelRemoved(name: name))
+    }
+
+    /// Work that touches the disk, on the disk's thread.
+    public func onDisk<Value: Sendable>(
+        _ work: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        try await disk.runIfActive { try work() }
+    }
+}

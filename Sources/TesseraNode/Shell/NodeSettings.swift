@@ -1,0 +1,46 @@
+public import TesseraCore
+
+/// What a node is told at its start.
+public struct NodeSettings: Sendable {
+    /// The name for people.
+    public var name: String
+    /// Where to listen for peers; port 0 takes a free one.
+    public var listen: Address
+    /// The folder for identity, models and blobs.
+    public var dataFolder: String
+    /// The mesh's name.
+    public var mesh: String
+    /// The mesh's secret.
+    public var secret: MeshSecret
+    /// How to find peers.
+    public var discovery: DiscoveryMode
+    /// Addresses to dial beside what is discovered.
+    public var seeds: [SeedAddress]
+    /// Bytes that fragments may take.
+    public var memoryBytes: Int
+    /// Bytes that blobs may take on disk.
+    public var diskBytes: Int
+    /// Threads of the engine.
+    public var threads: Int
+    /// Whether tensors between peers are encrypted; off only for benchmarks.
+    public var encryptsTensors: Bool
+
+    /// Makes settings.
+    public init(
+        name: String, listen: Address, dataFolder: String, mesh: String, secret: MeshSecret,
+        discovery: DiscoveryMode, seeds: [SeedAddress], memoryBytes: Int, diskBytes: Int,
+        threads: Int, encryptsTensors: Bool = true
+    ) {
+        self.name = name
+        self.listen = listen
+        self.dataFolder = dataFolder
+        self.mesh = mesh
+        self.secret = secret
+        self.discovery = discovery
+        self.seeds = seeds
+        self.memoryBytes = memoryBytes
+        self.diskBytes = diskBytes
+        self.threads = threads
+        self.encryptsTensors = encryptsTensors
+    }
+}
