@@ -21,7 +21,7 @@ public final class Discovery: Sendable {
         var isStarted = false
         var isStopped = false
         var state = DiscoveryState()
-        var beaconHealth: Beacon.Health?
+        var beaconHealth: MulticastBeacon.Health?
         /// What was said last, so that each change is said once.
         var saidMulticastDNSUsable: Bool?
         var saidBeaconUsable: Bool?
@@ -34,17 +34,18 @@ public final class Discovery: Sendable {
     /// happened.
     private let reports = DispatchQueue(label: "tessera.discovery.reports")
     private let seeds: SeedResolver
-    private let beacon: Beacon?
+    private let beacon: MulticastBeacon?
     private let multicastDNS: MulticastDNS?
 
     /// Makes it; nothing happens before `start`.
     ///
     /// - Parameters:
     ///   - settings: What to announce and how to look.
-    ///   - seal: Seals a beacon with the mesh's key; called once per datagram, so that each may
-    ///     carry a counter of its own.
-    ///   - open: Opens a datagram that some holder of the mesh's key sealed, whether that node and
-    ///     boot are known or not; nil for anything else.
+    ///   - seal: Seals a beacon's payload with the mesh's key, for everybody; empty if it cannot.
+    ///     Called once per datagram, so that each may carry a counter of its own.
+    ///   - open: Gives the payload of a datagram that some holder of the mesh's key sealed, whether
+    ///     that node and boot are known or not; nil for anything else. Neither is called by two
+    ///     threads at once.
     ///   - onFound: Called with each proposal, on a queue of discovery's own; it must not block.
     ///   - onNotice: Called with each change worth a log line, likewise.
     public init(
@@ -62,7 +63,7 @@ public final class Discovery: Sendable {
         let usesMulticastDNS = settings.mode == .auto || settings.mode == .mdns
         beacon =
             usesBeacon
-            ? Beacon(settings: settings, ledger: ledger, seal: seal, open: open) : nil
+            ? MulticastBeacon(settings: settings, ledger: ledger, seal: seal, open: open) : nil
         multicastDNS =
             usesMulticastDNS ? MulticastDNS(settings: settings, ledger: ledger) : nil
     }
@@ -172,7 +173,7 @@ extension Discovery {
         }
     }
 
-    private func onHealth(ofBeacon health: Beacon.Health) {
+    private func onHealth(ofBeacon health: MulticastBeacon.Health) {
         let isUsable = if case .usable = health { true } else { false }
         let saidBefore = status.withLock { status in
             status.beaconHealth = health

@@ -85,39 +85,15 @@ struct BeaconTests {
         await discovery.stop()
     }
 
-    @Test("A beacon's bytes are fixed, and every other byte string is refused")
-    func codec() throws {
-        let message = BeaconMessage(
-            node: NodeID(0x0102_0304_0506_0708, 2, 3, 4),
-            boot: Boot(counter: 5, random: 0x0A0B_0C0D_0E0F_1011), port: 0x1F90)
-        let golden: [UInt8] =
-            [0x54, 0x53, 0x52, 0x42, 0, 1, 0x1F, 0x90, 1, 2, 3, 4, 5, 6, 7, 8]
-            + [0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4]
-            + [0, 0, 0, 0, 0, 0, 0, 5, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F, 0x10, 0x11]
-        #expect(message.encoded == golden)
-        #expect(try BeaconMessage(parsing: golden) == message)
-        for count in 0..<golden.count {
-            #expect(throws: BeaconError.wrongSize(count)) {
-                try BeaconMessage(parsing: Array(golden.prefix(count)))
-            }
-        }
-        #expect(throws: BeaconError.wrongSize(57)) { try BeaconMessage(parsing: golden + [0]) }
-        for index in 0..<4 {
-            var bytes = golden
-            bytes[index] ^= 1
-            #expect(throws: BeaconError.wrongMagic) { try BeaconMessage(parsing: bytes) }
-        }
-        var other = golden
-        other[5] = 9
-        #expect(throws: BeaconError.otherVersion(9)) { try BeaconMessage(parsing: other) }
-        other = golden
-        (other[6], other[7]) = (0, 0)
-        #expect(throws: BeaconError.noPort) { try BeaconMessage(parsing: other) }
-        for index in 8..<golden.count {
-            var bytes = golden
-            bytes[index] ^= 0x80
-            #expect(try BeaconMessage(parsing: bytes) != message)
-        }
+    @Test("Beacons sealed as the protocol says are found, and a stranger's are not")
+    func sealsAsTheWireDoes() async {
+        let (first, second) = (WireAgent(21, key: 1), WireAgent(22, key: 1))
+        let stranger = WireAgent(23, key: 2)
+        #expect(await eventually { first.findings.ports() == [40_022] })
+        #expect(await eventually { second.findings.ports() == [40_021] })
+        #expect(await eventually { first.discovery.state.counts.beaconsRefused > 0 })
+        #expect(stranger.findings.addresses.isEmpty)
+        for agent in [first, second, stranger] { await agent.discovery.stop() }
     }
 
     @Test("The token bucket passes its rate and its burst, and no more")
@@ -140,7 +116,7 @@ struct BeaconTests {
         var cable = lo
         (cable.index, cable.name) = (3, "eth0")
         let all = [lo, second, tunnel, cable]
-        #expect(Beacon.usable(all, among: nil) == [1: lo, 3: cable])
-        #expect(Beacon.usable(all, among: ["eth0"]) == [3: cable])
+        #expect(MulticastBeacon.usable(all, among: nil) == [1: lo, 3: cable])
+        #expect(MulticastBeacon.usable(all, among: ["eth0"]) == [3: cable])
     }
 }

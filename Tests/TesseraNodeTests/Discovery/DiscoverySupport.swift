@@ -1,8 +1,10 @@
 import Crypto
 import Foundation
+import NIOCore
 import Synchronization
 import TesseraCore
 import TesseraNode
+import TesseraWire
 
 /// Collects what a discovery finds and says.
 final class Findings: Sendable {
@@ -55,6 +57,53 @@ struct TestSeal: Sendable {
     func open(_ bytes: [UInt8]) -> [UInt8]? {
         guard let box = try? ChaChaPoly.SealedBox(combined: bytes) else { return nil }  // too short
         return (try? ChaChaPoly.open(box, using: key)).map { Array($0) }  // another key's
+    }
+}
+
+/// The beacon of one agent, sealed as the protocol between agents says.
+struct WireAgent {
+    private final class Seals: Sendable {
+        let sealer: Mutex<DatagramSealer>
+        let opener: Mutex<DatagramOpener>
+
+        init(_ member: NodeBoot, _ key: SymmetricKey) {
+            sealer = Mutex(
+                DatagramSealer(purpose: .beacon, key: key, generation: 1, sender: member))
+            opener = Mutex(
+                DatagramOpener(purpose: .beacon, key: key, generation: 1, receiver: member))
+        }
+
+        func seal(_ bytes: [UInt8]) -> [UInt8] {
+            let payload = ByteBuffer(bytes: bytes)
+            // Refused: nothing is sent.
+            let sealed = sealer.withLock { try? $0.seal(payload, to: nil) }
+            return sealed.map { Array($0.readableBytesView) } ?? []
+        }
+
+        func open(_ bytes: [UInt8]) -> [UInt8]? {
+            let datagram = ByteBuffer(bytes: bytes)
+            // Not of this mesh: not opened.
+            let opened = opener.withLock { try? $0.open(datagram) }
+            return opened.map { Array($0.payload.readableBytesView) }
+        }
+    }
+
+    let findings = Findings()
+    let discovery: Discovery
+
+    init(_ number: UInt8, key: UInt8) {
+        let member = NodeBoot(
+            node: TestAgent.node(number), boot: Boot(counter: 1, random: .random(in: 0 ... .max)))
+        let seals = Seals(member, TestSeal(key).key)
+        let findings = findings
+        discovery = Discovery(
+            settings: DiscoverySettings(
+                mode: .beacon, node: member.node, boot: member.boot,
+                port: 40_000 + UInt16(number), meshTag: "0123456789abcdef",
+                beaconInterfaces: ["lo"]),
+            seal: { seals.seal($0) }, open: { seals.open($0) },
+            onFound: { findings.found($0) }, onNotice: { findings.noticed($0) })
+        discovery.start()
     }
 }
 

@@ -1,13 +1,15 @@
 import Dispatch
+import NIOCore
 import TesseraCore
+import TesseraWire
 
 /// Finds agents by small sealed multicast datagrams, where no mDNS daemon helps.
 ///
-/// A beacon carries node, boot and port; the receiver proposes the source address with that port. A
+/// A beacon carries node, boot and port (`TesseraWire.Beacon`); the receiver proposes the source address with that port. A
 /// node that was not heard before is answered at once, so that a newcomer knows all within a second
 /// and nobody has to send often. A recorded beacon that is sent again from elsewhere proposes a
 /// wrong address and nothing more: the handshake fails there.
-actor Beacon: LaneActor {
+actor MulticastBeacon: LaneActor {
     /// How often it is sent.
     ///
     /// It is heard and answered always.
@@ -129,7 +131,7 @@ actor Beacon: LaneActor {
 
 // MARK: Interfaces
 
-extension Beacon {
+extension MulticastBeacon {
     /// Opens sockets on interfaces that came, closes those on interfaces that went.
     private func scan() {
         guard !isStopped else { return }
@@ -197,7 +199,7 @@ extension Beacon {
 
 // MARK: Sending
 
-extension Beacon {
+extension MulticastBeacon {
     private func beYoung() {
         youngUntilMilliseconds =
             monotonicMilliseconds() + UInt64(DiscoveryLimits.youngMilliseconds)
@@ -227,14 +229,16 @@ extension Beacon {
 
     private func send() {
         guard !isStopped else { return }
-        let message = BeaconMessage(node: settings.node, boot: settings.boot, port: settings.port)
-        let bytes = message.encoded
+        let beacon = Beacon(
+            member: NodeBoot(node: settings.node, boot: settings.boot), listenPort: settings.port)
+        guard let payload = try? beacon.encodedBytes() else { return }  // port 0: nothing listens
+        let bytes = Array(payload.readableBytesView)
         ownDatagrams = (last: [], before: ownDatagrams.last)
         for channel in channels.values {
             // Sealed for each interface anew: a receiver on two of them may refuse a repetition.
             let datagram = seal(bytes)
             ownDatagrams.last.insert(datagram)
-            let isSent = channel.socket.send(datagram)
+            let isSent = !datagram.isEmpty && channel.socket.send(datagram)
             ledger.count(isSent ? \.beaconsSent : \.beaconsUnsent)
         }
     }
@@ -254,7 +258,7 @@ extension Beacon {
 
 // MARK: Hearing
 
-extension Beacon {
+extension MulticastBeacon {
     private func receive(on index: UInt32) {
         guard let channel = channels[index] else { return }
         for _ in 0..<DiscoveryLimits.datagramsPerTurnMax {
@@ -269,17 +273,18 @@ extension Beacon {
         }
         let now = monotonicMilliseconds()
         guard bucket.take(atMilliseconds: now) else { return ledger.count(\.beaconsOverRate) }
-        guard let plain = open(bytes),
-            let message = try? BeaconMessage(parsing: plain)  // counted, whatever it is
+        guard let payload = open(bytes),
+            let beacon = try? Beacon(decodingBytes: ByteBuffer(bytes: payload))  // counted
         else { return ledger.count(\.beaconsRefused) }
-        guard message.node != settings.node else { return }
+        let (node, boot) = (beacon.member.node, beacon.member.boot)
+        guard node != settings.node else { return }
         ledger.count(\.beaconsReceived)
-        let isKnown = heard[message.node]?.boot == message.boot
-        if isKnown || heard.count < DiscoveryLimits.heardMax || heard[message.node] != nil {
-            heard[message.node] = Heard(boot: message.boot, lastMilliseconds: now)
+        let isKnown = heard[node]?.boot == boot
+        if heard[node] != nil || heard.count < DiscoveryLimits.heardMax {
+            heard[node] = Heard(boot: boot, lastMilliseconds: now)
             if !isKnown { answer() }
         }
-        ledger.propose([Address(host: host, port: message.port)])
+        ledger.propose([Address(host: host, port: beacon.listenPort)])
     }
 
     private func forgetSilent() {
