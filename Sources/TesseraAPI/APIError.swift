@@ -45,6 +45,11 @@ struct APIError: Error, Hashable, Sendable {
             status: .tooManyRequests, message: message, retryAfterSeconds: retryAfterSeconds)
     }
 
+    /// It cannot be answered now.
+    static func unavailable(_ message: String) -> APIError {
+        APIError(status: .serviceUnavailable, message: message)
+    }
+
     /// The response that tells the client.
     func response() -> Response {
         var response = Response.json(["error": .string(message)], status: status)

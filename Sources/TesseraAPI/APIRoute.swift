@@ -16,7 +16,6 @@ enum APIRoute: Hashable, Sendable {
     case models
     case catalogueModel(String)
     case plan(String)
-    case replication(String)
     case blob(String)
     case manifest(String)
     case events
@@ -83,7 +82,6 @@ enum APIRoute: Hashable, Sendable {
         case 3 where parts[0] == "models":
             switch parts[2] {
             case "plan": self = .plan(parts[1])
-            case "replication": self = .replication(parts[1])
             default: return nil
             }
         default: return nil

@@ -76,8 +76,18 @@ public enum ControlError: Error, Hashable, Sendable {
 /// The bytes of an upload as they arrive.
 public typealias UploadStream = any AsyncSequence<ByteBuffer, any Error> & Sendable
 
+/// The answer to the question what runs for a model.
+public enum PlanAnswer: Sendable {
+    /// This runs.
+    case plan(PlanDocument)
+    /// Nothing runs: why.
+    case none(reason: String)
+    /// There is no such model.
+    case unknownModel
+}
+
 /// The stream of events, oldest first.
-public typealias EventStream = any AsyncSequence<EventInformation, Never> & Sendable
+public typealias EventStream = any AsyncSequence<EventDocument, Never> & Sendable
 
 /// The agent as the API sees it.
 ///
@@ -93,20 +103,18 @@ public protocol AgentBackend: Sendable {
     /// The model that the mesh has under a name; nil if it has none.
     func model(named name: String) async -> ModelInformation?
     /// Every model of the mesh, ascending by name.
-    func models() async -> [ModelInformation]
+    func models() async -> ModelsDocument
     /// Answers one item. A cancelled task abandons the request.
     func infer(_ request: InferenceRequest) async throws(RequestError) -> InferenceResponse
 
     // MARK: Reading the mesh
 
     /// How this agent and its mesh are.
-    func status() async -> StatusInformation
+    func status() async -> StatusDocument
     /// Every member that the agent knows of, itself included, ascending by name, then node.
-    func members() async -> [MemberInformation]
-    /// What runs for a model; nil if there is no such model.
-    func plan(model name: String) async -> PlanInformation?
-    /// On how many nodes a model's blobs are; nil if there is no such model.
-    func replication(model name: String) async -> ReplicationInformation?
+    func members() async -> MembersDocument
+    /// What runs for a model.
+    func plan(model name: String) async -> PlanAnswer
     /// The events after number `sequence` that are kept, and with `follow` those that come. The
     /// stream ends when the kept ones are given, or with `follow` when the agent leaves.
     func events(after sequence: UInt64, follow: Bool) async -> EventStream

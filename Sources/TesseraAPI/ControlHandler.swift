@@ -1,3 +1,8 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 import Hummingbird
 import NIOCore
 import TesseraCore
@@ -24,23 +29,18 @@ struct ControlHandler: Sendable {
         _ route: APIRoute, request: Request, context: APIContext
     ) async throws -> Response {
         switch route {
-        case .members:
-            let members = await backend.members()
-            return .versioned(["members": .array(members.map(ControlText.member))])
-        case .models:
-            let models = await backend.models()
-            return .versioned(["models": .array(models.map(ControlText.model))])
+        case .members: return try .document(await backend.members())
+        case .models: return try .document(await backend.models())
         case .catalogueModel(let name):
-            guard let model = await backend.model(named: name) else { throw unknown(name) }
-            return .versioned(["model": ControlText.model(model)])
+            guard let model = await backend.models().models.first(where: { $0.name == name })
+            else { throw unknown(name) }
+            return try .document(ModelsDocument(models: [model]))
         case .plan(let name):
-            guard let plan = await backend.plan(model: name) else { throw unknown(name) }
-            return .versioned(["plan": ControlText.plan(plan)])
-        case .replication(let name):
-            guard let replication = await backend.replication(model: name) else {
-                throw unknown(name)
+            switch await backend.plan(model: name) {
+            case .plan(let document): return try .document(document)
+            case .none(let reason): throw APIError.unavailable(reason)
+            case .unknownModel: throw unknown(name)
             }
-            return .versioned(["replication": ControlText.replication(replication)])
         case .blob(let text):
             guard await backend.hasBlob(try identity(text)) else {
                 throw APIError.notFound("blob \(text) is not stored here")
@@ -52,7 +52,7 @@ struct ControlHandler: Sendable {
             }
             return .versioned(["stored": .boolean(true)])
         case .events: return try await events(request, context: context)
-        default: return await status()
+        default: return try .document(await backend.status())
         }
     }
 
@@ -65,28 +65,6 @@ struct ControlHandler: Sendable {
             throw .badRequest("\"\(text.prefix(80))\" is not 64 hexadecimal digits")
         }
         return identity
-    }
-
-    private func status() async -> Response {
-        let server = await backend.serverInformation()
-        let readiness = await backend.readiness()
-        let status = await backend.status()
-        let members = await backend.members()
-        let models = await backend.models()
-        return .versioned([
-            "agent": ControlText.server(server),
-            "ready": .boolean(readiness == .ready),
-            "reason": .optional(readiness.reason),
-            "members": .object(
-                MemberStatus.allCases.map { status in
-                    JSONMember(
-                        name: ControlText.word(status),
-                        value: .integer(members.count { $0.status == status }))
-                }),
-            "models": .array(models.map(ControlText.model)),
-            "load": ControlText.load(status),
-            "health": .array(status.health.map(JSONValue.string)),
-        ])
     }
 
     // MARK: Events
@@ -117,7 +95,7 @@ struct ControlHandler: Sendable {
                         for await event in stream {
                             try Task.checkCancellation()
                             var line = ByteBuffer()
-                            line.writeJSON(ControlText.event(event))
+                            line.writeBytes(try ControlJSON.bytes(of: event))
                             line.writeStaticString("\n")
                             try await target.write(line)
                         }
@@ -164,15 +142,8 @@ struct ControlHandler: Sendable {
         } catch let error as ControlError {
             throw APIError(error)
         }
-        var members: [JSONMember] = [
-            JSONMember(name: "name", value: .string(name)),
-            JSONMember(name: "manifest", value: .string(text)),
-        ]
-        if let replication = await backend.replication(model: name) {
-            members.append(
-                JSONMember(name: "replication", value: ControlText.replication(replication)))
-        }
-        return .versioned(.object(members), status: .created)
+        return .versioned(
+            ["name": .string(name), "manifest": .string(text)], status: .created)
     }
 
     /// A name is a path component and is typed by people.
@@ -237,7 +208,24 @@ struct ControlHandler: Sendable {
     }
 }
 
+/// How the documents of the control API become bytes.
+enum ControlJSON {
+    /// One line of JSON with its keys in order, so that equal documents are equal bytes.
+    static func bytes(of document: some Encodable) throws -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return try encoder.encode(document)
+    }
+}
+
 extension Response {
+    /// A response with a document of the control API.
+    static func document(_ document: some Encodable) throws -> Response {
+        Response(
+            status: .ok, headers: [.contentType: "application/json"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: try ControlJSON.bytes(of: document))))
+    }
+
     /// A response of the control API: the object with the version of its form in front.
     static func versioned(
         _ value: JSONValue, status: HTTPResponse.Status = .ok

@@ -77,15 +77,14 @@ struct InferenceHandler: Sendable {
     }
 
     private func repositoryIndex() async -> Response {
-        let models = await backend.models()
+        let models = await backend.models().models
         return .json(
             .array(
                 models.map { model in
                     [
                         "name": .string(model.name), "version": .string(ModelVersion.only),
-                        "state": .string(
-                            model.readiness == .ready ? "READY" : "UNAVAILABLE"),
-                        "reason": .string(model.readiness.reason ?? ""),
+                        "state": .string(model.isReady ? "READY" : "UNAVAILABLE"),
+                        "reason": .string(model.reason ?? ""),
                     ]
                 }))
     }

@@ -95,69 +95,63 @@ final class TestBackend: AgentBackend {
         state.withLock { $0.isReady } ? .ready : .notReady(reason: "it is leaving")
     }
 
-    func models() async -> [ModelInformation] {
-        var result: [ModelInformation] = []
+    func models() async -> ModelsDocument {
+        var result: [ModelDocument] = []
         for name in ["identity", "waiting"] {
-            if let model = await model(named: name) { result.append(model) }
+            guard let model = await model(named: name) else { continue }
+            result.append(
+                ModelDocument(
+                    name: name, manifest: model.manifest.hexadecimal,
+                    isReady: model.readiness == .ready, reason: model.readiness.reason,
+                    weightBytes: model.weightBytes, copies: 2, nodes: 4))
         }
-        return result
+        return ModelsDocument(models: result)
     }
 
-    func status() async -> StatusInformation {
-        StatusInformation(
-            openRequests: 1, queuedRequests: 2, memoryBytes: 30, usedMemoryBytes: 3,
-            diskBytes: 40, usedDiskBytes: 4, health: ["the disk is nearly full"])
+    func status() async -> StatusDocument {
+        StatusDocument(
+            release: "0.1.0", name: "here", id: Self.node.hexadecimal, mesh: "home",
+            listen: "[::1]:8701", discovery: "mDNS", uptimeMicroseconds: 5, isReady: true,
+            reason: nil, membersAlive: 1, openRequests: 2, reservedBytes: 3, memoryBytes: 30,
+            counters: ["slicesSent": 1], health: ["the disk is nearly full"])
     }
 
-    func members() async -> [MemberInformation] {
-        let boot = Boot(counter: 4, random: 5)
-        return [
-            MemberInformation(
-                member: NodeBoot(node: Self.node, boot: boot), name: "here",
-                address: Address(host: "::1", port: 8_701), status: .alive, isSelf: true,
-                isLeaving: false, capability: nil, roundTripMicroseconds: nil),
-            MemberInformation(
-                member: NodeBoot(node: NodeID(1, 1, 1, 1), boot: boot), name: "there \"q\"",
-                address: nil, status: .dead, isSelf: false, isLeaving: true,
-                capability: Capability(
-                    threads: 2, memoryBytes: 5, diskBytes: 6, operationsPerMicrosecond: 7,
-                    movedBytesPerMicrosecond: 8, fingerprint: EngineFingerprint(text: "e")),
-                roundTripMicroseconds: 99),
-        ]
+    func members() async -> MembersDocument {
+        MembersDocument(members: [
+            MemberDocument(
+                name: "here", id: Self.node.hexadecimal, boot: 4, address: "[::1]:8701",
+                status: "alive", isSelf: true, isConnected: true, isLeaving: false),
+            MemberDocument(
+                name: "there \"q\"", id: NodeID(1, 1, 1, 1).hexadecimal, boot: 4, address: "?",
+                status: "dead", isSelf: false, isConnected: false, isLeaving: true,
+                roundTripMicroseconds: 99, threads: 2),
+        ])
     }
 
-    func plan(model name: String) async -> PlanInformation? {
-        guard name == "identity" else { return nil }
-        return PlanInformation(
-            model: name, manifest: Self.manifest, plan: Self.plan, round: 3, window: 4,
-            stages: [
-                PlanInformation.Stage(
-                    mode: .single, nodes: [Self.node], nodeNames: ["here"], operators: 0..<5,
-                    firstOperator: "a", lastOperator: "b", predictedMicroseconds: 10,
-                    measuredMicroseconds: nil, linkMicroseconds: 2, memoryBytes: 77)
-            ], periodMicroseconds: 10, latencyMicroseconds: 12, bottleneck: "computing",
-            boundMicroseconds: 9, boundBinding: "all",
-            alternates: [
-                PlanInformation.Alternate(
-                    without: Self.node, nodeName: "here", plan: nil, isArmed: false,
-                    reason: "no other node", periodMicroseconds: nil)
-            ], leftOut: [LeftOut(node: NodeID(1, 1, 1, 1), reason: "it is slow")], reason: nil)
-    }
-
-    func replication(model name: String) async -> ReplicationInformation? {
-        guard await model(named: name) != nil else { return nil }
-        return ReplicationInformation(
-            blobCount: 3, fewestCopies: 2, wholeCopies: 2, nodeCount: 4)
+    func plan(model name: String) async -> PlanAnswer {
+        guard let model = await model(named: name) else { return .unknownModel }
+        if let reason = model.readiness.reason { return .none(reason: reason) }
+        return .plan(
+            PlanDocument(
+                model: name, plan: Self.plan.hexadecimal, epoch: 3, proposer: "here", operators: 5,
+                stages: [
+                    StageDocument(
+                        mode: "single", nodes: ["here"], first: 0, last: 4, operators: ["a", "b"],
+                        predictedMicroseconds: 10, measuredMicroseconds: nil, memoryBytes: 77)
+                ], window: 4, predictedPeriodMicroseconds: 10, predictedLatencyMicroseconds: 12,
+                boundMicroseconds: 9, binding: "all", bottleneck: "computing", exactness: "exact",
+                alternates: [
+                    AlternateDocument(plan: "0", without: "here", isArmed: false)
+                ], leftOut: [.init(node: "there", reason: "it is slow")]))
     }
 
     func events(after sequence: UInt64, follow: Bool) async -> EventStream {
-        AsyncStream<EventInformation>(bufferingPolicy: .bufferingOldest(16)) { stream in
+        AsyncStream<EventDocument>(bufferingPolicy: .bufferingOldest(16)) { stream in
             for number in (sequence + 1)..<max(sequence + 2, 4) {
                 stream.yield(
-                    EventInformation(
-                        sequence: number, unixMicroseconds: 1_000, agentMicroseconds: 5,
-                        kind: "decided", message: "a plan", details: [.init(name: "n", value: "v")]
-                    ))
+                    EventDocument(
+                        number: number, atMicroseconds: 5, kind: "decided", node: nil,
+                        model: "identity", plan: nil, text: "a plan", milliseconds: nil))
             }
             let signal = self.signal
             stream.onTermination = { _ in signal.yield("events ended") }
