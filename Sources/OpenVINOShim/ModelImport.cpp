@@ -291,15 +291,27 @@ void claim_name(const std::shared_ptr<ov::Node> &node, std::set<std::string> &ta
     node->set_friendly_name(name);
 }
 
-/// Gives a tensor that enters or leaves the model a name if it has none.
-void name_tensor(ov::Output<ov::Node> port) {
-    if (!port.get_names().empty()) {
+/// Gives a tensor that enters or leaves the model one name: `known` if it is among those that the
+/// tensor has (the clean-up merges the names of tensors that it merges), else any if it has none.
+///
+/// A tensor that both enters and leaves, or leaves twice, keeps all its names.
+void name_tensor(ov::Output<ov::Node> port, const std::string &known) {
+    const auto names = port.get_names();
+    if (names.empty()) {
+        const auto node = port.get_node();
+        const auto suffix =
+            node->get_output_size() == 1 ? std::string() : "." + std::to_string(port.get_index());
+        port.set_names({node->get_friendly_name() + suffix});
         return;
     }
-    const auto node = port.get_node();
-    const auto suffix =
-        node->get_output_size() == 1 ? std::string() : "." + std::to_string(port.get_index());
-    port.set_names({node->get_friendly_name() + suffix});
+    size_t results = 0;
+    for (const auto &reader : port.get_target_inputs()) {
+        results += std::string(reader.get_node()->get_type_name()) == "Result" ? 1 : 0;
+    }
+    const auto is_parameter = std::string(port.get_node()->get_type_name()) == "Parameter";
+    if (names.size() > 1 && names.count(known) > 0 && results + (is_parameter ? 1 : 0) == 1) {
+        port.set_names({known});
+    }
 }
 
 /// Gives every operator a unique name and every input and output at least one tensor name.
@@ -323,10 +335,11 @@ void name_everything(const std::shared_ptr<ov::Model> &model) {
         }
     }
     for (const auto &parameter : model->get_parameters()) {
-        name_tensor(parameter->output(0));
+        name_tensor(parameter->output(0), parameter->get_friendly_name());
     }
     for (const auto &result : model->get_results()) {
-        name_tensor(result->input_value(0));
+        const auto &name = result->get_friendly_name();
+        name_tensor(result->input_value(0), name.substr(0, name.rfind("/sink_port_")));
     }
 }
 

@@ -8,8 +8,11 @@ struct AccessControl: Sendable {
 
     /// Takes the rules of a configuration.
     init(_ configuration: APIConfiguration) {
+        // Nobody can make a browser call a literal address by another name; a wildcard is none.
+        let names = configuration.hostNames + [configuration.host]
         hostNames =
-            ["localhost", "127.0.0.1", "::1"] + configuration.hostNames.map { $0.lowercased() }
+            ["localhost", "127.0.0.1", "::1"]
+            + names.map { $0.lowercased() }.filter { !["", "0.0.0.0", "::"].contains($0) }
         accessToken = configuration.accessToken.map { Array($0.utf8) }
         adminToken = Array(configuration.adminToken.utf8)
     }
@@ -20,7 +23,7 @@ struct AccessControl: Sendable {
         guard let host = Self.host(of: authority), hostNames.contains(host.lowercased()) else {
             throw .forbidden(
                 "the Host header names \"\(authority.prefix(100))\", which is neither loopback nor "
-                    + "a configured name; add it with --api-host-name if it is meant")
+                    + "a host name that this agent's API is configured with")
         }
         // A browser sends the page's origin; only a page from here itself may call.
         let origins = request.headers[values: .origin]

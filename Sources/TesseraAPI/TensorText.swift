@@ -140,8 +140,8 @@ enum TensorText {
                     guard wantsValue else {
                         throw .json(.unexpected(at: offset, expected: "\",\" or \"]\""))
                     }
-                    guard found < count else { throw .count(expected: count, found: nil) }
                     let end = try endOfElement(in: text, at: offset)
+                    guard found < count else { throw .count(expected: count, found: nil) }
                     guard let value = element(text[offset..<end]) else {
                         throw .element(index: found, type: type)
                     }

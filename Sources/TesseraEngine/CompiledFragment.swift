@@ -14,34 +14,28 @@ public final class CompiledFragment: Sendable {
     /// The memory that the fragment takes while it is compiled: weights and an estimate of buffers.
     public let memoryBytes: Int
 
-    private let inputPorts: [Port]
-    private let outputPorts: [Port]
+    private let ports: FragmentPorts
     private let pool: RequestPool
     // OpenVINO's compiled models are safe to use from several threads, and the pointer never changes.
     nonisolated(unsafe) private let compiled: OpaquePointer
 
     /// Takes over a compiled model.
     init(
-        taking compiled: OpaquePointer, source: FragmentSource, streams: Int, threads: Int
+        taking compiled: OpaquePointer, ports: FragmentPorts, source: FragmentSource, streams: Int,
+        threads: Int
     ) throws(EngineError) {
         do {
-            inputPorts = try Self.ports(
-                of: compiled, size: ov_compiled_model_inputs_size,
-                port: ov_compiled_model_input_by_index)
-            outputPorts = try Self.ports(
-                of: compiled, size: ov_compiled_model_outputs_size,
-                port: ov_compiled_model_output_by_index)
-            pool = try RequestPool(
-                compiled: compiled, weights: source.weights, count: streams)
+            pool = try RequestPool(compiled: compiled, weights: source.weights, count: streams)
         } catch {
             ov_compiled_model_free(compiled)
             throw error
         }
         self.compiled = compiled
+        self.ports = ports
         concurrency = streams
         threadsPerRun = max(1, threads / streams)
-        inputs = inputPorts.map(\.descriptor)
-        outputs = outputPorts.map(\.descriptor)
+        inputs = ports.inputs.map(\.descriptor)
+        outputs = ports.outputs.map(\.descriptor)
         memoryBytes = MemoryEstimate.bytes(of: source, streams: streams)
     }
 
@@ -60,36 +54,37 @@ public final class CompiledFragment: Sendable {
     public func run(
         inputs: [UnsafeRawBufferPointer], outputs: [UnsafeMutableRawBufferPointer]
     ) throws(EngineError) {
-        guard inputs.count == inputPorts.count else {
+        guard inputs.count == ports.inputs.count else {
             throw .wrongTensorCount(
-                direction: .input, expected: inputPorts.count, given: inputs.count)
+                direction: .input, expected: ports.inputs.count, given: inputs.count)
         }
-        guard outputs.count == outputPorts.count else {
+        guard outputs.count == ports.outputs.count else {
             throw .wrongTensorCount(
-                direction: .output, expected: outputPorts.count, given: outputs.count)
+                direction: .output, expected: ports.outputs.count, given: outputs.count)
         }
         // Wrapped before a request is taken, so that a wrong size costs nobody a turn.
         var tensors: [OpaquePointer] = []
         tensors.reserveCapacity(inputs.count + outputs.count)
         defer { for tensor in tensors { ov_tensor_free(tensor) } }
-        for (port, memory) in zip(inputPorts, inputs) { tensors.append(try port.wrap(memory)) }
-        for (port, memory) in zip(outputPorts, outputs) {
+        for (port, memory) in zip(ports.inputs, inputs) { tensors.append(try port.wrap(memory)) }
+        for (port, memory) in zip(ports.outputs, outputs) {
             tensors.append(try port.wrap(UnsafeRawBufferPointer(memory)))
         }
         let request = pool.take()
-        defer { pool.giveBack(request) }
-        if let reason = infer(request.pointer, tensors: tensors) {
-            throw .execution(reason: reason)
-        }
+        let reason = infer(request.pointer, tensors: tensors)
+        pool.giveBack(request)
+        if let reason { throw .execution(reason: reason) }
+        for (output, input) in ports.passes { outputs[output].copyMemory(from: inputs[input]) }
     }
 
     private func infer(_ request: OpaquePointer, tensors: [OpaquePointer]) -> String? {
-        for (index, tensor) in tensors.enumerated() {
+        let inputCount = ports.inputs.count
+        for (index, tensor) in tensors.enumerated() where ports.passes[index - inputCount] == nil {
             let reason = OpenVINO.reason {
-                index < inputPorts.count
+                index < inputCount
                     ? ov_infer_request_set_input_tensor_by_index(request, index, tensor)
                     : ov_infer_request_set_output_tensor_by_index(
-                        request, index - inputPorts.count, tensor)
+                        request, index - inputCount, tensor)
             }
             if let reason { return reason }
         }
@@ -99,27 +94,5 @@ public final class CompiledFragment: Sendable {
         if concurrency == 1 { return OpenVINO.reason { ov_infer_request_infer(request) } }
         return OpenVINO.reason { ov_infer_request_start_async(request) }
             ?? OpenVINO.reason { ov_infer_request_wait(request) }
-    }
-
-    private static func ports(
-        of compiled: OpaquePointer,
-        size: (OpaquePointer?, UnsafeMutablePointer<Int>?) -> ov_status_e,
-        port: (OpaquePointer?, Int, UnsafeMutablePointer<OpaquePointer?>?) -> ov_status_e
-    ) throws(EngineError) -> [Port] {
-        var count = 0
-        if let reason = OpenVINO.reason(ofFailure: { size(compiled, &count) }) {
-            throw .compilation(reason: reason)
-        }
-        var ports: [Port] = []
-        for index in 0..<count {
-            var pointer: OpaquePointer?
-            if let reason = OpenVINO.reason(ofFailure: { port(compiled, index, &pointer) }) {
-                throw .compilation(reason: reason)
-            }
-            guard let pointer else { throw .compilation(reason: "the engine hides a port") }
-            defer { ov_output_const_port_free(pointer) }
-            ports.append(try Port(reading: pointer))
-        }
-        return ports
     }
 }

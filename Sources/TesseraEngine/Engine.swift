@@ -75,10 +75,11 @@ public final class Engine: Sendable {
         }
         let model = try read(source)
         defer { ov_model_free(model) }
+        let ports = try FragmentPorts(of: model, xml: source.xml)
         let streams = min(threads, concurrency)
         let compiled = try compile(model: model, streams: streams)
         return try CompiledFragment(
-            taking: compiled, source: source, streams: streams, threads: threads)
+            taking: compiled, ports: ports, source: source, streams: streams, threads: threads)
     }
 
     private func read(_ source: FragmentSource) throws(EngineError) -> OpaquePointer {

@@ -1,6 +1,7 @@
 import Hummingbird
 import HummingbirdTesting
 import NIOCore
+import Synchronization
 import Testing
 
 @testable import TesseraAPI
@@ -13,16 +14,15 @@ import Testing
         if let origin { headers[.origin] = origin }
         if let token { headers[.authorization] = token }
         let port = try #require(api.client.port)
+        let request = TestClient.Request("/v2", method: .get, authority: host, headers: headers)
         return try await TestClient.withClient(host: "127.0.0.1", port: port) { client in
-            try await client.execute(
-                TestClient.Request("/v2", method: .get, authority: host, headers: headers)
-            ).status.code
+            try await client.execute(request).status.code
         }
     }
 
     @Test("only loopback and configured names are accepted as Host")
     func hosts() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             for host in [
                 "localhost", "LOCALHOST:80", "127.0.0.1", "127.0.0.1:8700", "[::1]", "[::1]:8700",
                 "box.local:8700", "Box.Local",
@@ -42,7 +42,7 @@ import Testing
 
     @Test("a page of another origin is refused")
     func origins() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             #expect(try await status(api, host: "localhost:1", origin: "http://localhost:1") == 200)
             for origin in [
                 "http://evil.example", "null", "http://localhost", "http://localhost:2",
@@ -63,7 +63,7 @@ import Testing
     func accessToken() async throws {
         var configuration = APIHarness.configuration()
         configuration.accessToken = "open"
-        try await APIHarness.run(configuration) { api in
+        try await APIHarness.run(configuration) { (api: APIHarness) async throws in
             #expect(try await status(api, host: "localhost") == 401)
             #expect(try await status(api, host: "localhost", token: "Bearer shut") == 401)
             #expect(try await status(api, host: "localhost", token: "Basic open") == 401)
@@ -78,7 +78,7 @@ import Testing
         var configuration = APIHarness.configuration()
         configuration.accessToken = "open"
         let hash = String(repeating: "a", count: 64)
-        try await APIHarness.run(configuration) { api in
+        try await APIHarness.run(configuration) { (api: APIHarness) async throws in
             let calls: [(HTTPRequest.Method, String)] = [
                 (.post, "/tessera/v1/models"), (.delete, "/tessera/v1/models/m"),
                 (.put, "/tessera/v1/blobs/\(hash)"), (.put, "/tessera/v1/manifests/\(hash)"),

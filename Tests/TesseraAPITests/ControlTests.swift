@@ -2,6 +2,7 @@ import Hummingbird
 import HummingbirdTesting
 import NIOCore
 import TesseraCore
+import Synchronization
 import Testing
 
 @testable import TesseraAPI
@@ -12,7 +13,7 @@ import Testing
 
     @Test("status, members, models, plan and replication are versioned JSON")
     func reading() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             let status = try await api.send(.get, "/tessera/v1/status").json
             #expect(status["version"] == Self.version)
             #expect(status["agent"]?["name"] == .string("here"))
@@ -59,7 +60,7 @@ import Testing
     @Test("blobs and manifests are asked for and stored by their hash")
     func storing() async throws {
         let hash = String(repeating: "0a", count: 32)
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             for kind in ["blobs", "manifests"] {
                 let path = "/tessera/v1/\(kind)/\(hash)"
                 #expect(try await api.send(.head, path).status == .notFound)
@@ -89,7 +90,7 @@ import Testing
     @Test("a blob upload that breaks off is not stored")
     func brokenUpload() async throws {
         let hash = String(repeating: "0b", count: 32)
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             _ = await api.raw(
                 "PUT /tessera/v1/blobs/\(hash) HTTP/1.1\r\nHost: localhost\r\n"
                     + "Authorization: Bearer \(APIHarness.adminToken)\r\n"
@@ -98,30 +99,32 @@ import Testing
         }
     }
 
+    private func add(_ api: APIHarness, _ body: String) async throws -> TestResponse {
+        try await api.send(.post, "/tessera/v1/models", body, headers: Self.admin)
+    }
+
     @Test("a model is named and removed, and wrong names and manifests are refused")
     func naming() async throws {
         let manifest = TestBackend.manifest.hexadecimal
         let other = String(repeating: "f", count: 64)
-        try await APIHarness.run { api in
-            func add(_ body: String) async throws -> TestResponse {
-                try await api.send(.post, "/tessera/v1/models", body, headers: Self.admin)
-            }
-            let added = try await add(#"{"name":"identity","manifest":"\#(manifest)"}"#)
+        try await APIHarness.run { (api: APIHarness) async throws in
+            let added = try await add(api, #"{"name":"identity","manifest":"\#(manifest)"}"#)
             #expect(added.status == .created, "\(added.text)")
             #expect(added.json["replication"]?["nodes"] == .integer(Int64(4)))
             for name in [
                 "", "a/b", "a b", "..", ".hidden", "ü", String(repeating: "a", count: 129),
             ] {
-                let response = try await add(#"{"name":"\#(name)","manifest":"\#(manifest)"}"#)
+                let response = try await add(api, #"{"name":"\#(name)","manifest":"\#(manifest)"}"#)
                 #expect(response.status == .badRequest, "\(name)")
             }
-            #expect(try await add("{}").status == .badRequest)
-            #expect(try await add("nonsense").status == .badRequest)
-            #expect(try await add(#"{"name":"m","manifest":"12"}"#).status == .badRequest)
-            let missing = try await add(#"{"name":"m","manifest":"\#(other)"}"#)
+            #expect(try await add(api, "{}").status == .badRequest)
+            #expect(try await add(api, "nonsense").status == .badRequest)
+            #expect(try await add(api, #"{"name":"m","manifest":"12"}"#).status == .badRequest)
+            let missing = try await add(api, #"{"name":"m","manifest":"\#(other)"}"#)
             #expect(missing.error == "2 blobs are missing")
             #expect(
-                try await add(String(repeating: " ", count: 100_000)).status == .contentTooLarge)
+                try await add(api, String(repeating: " ", count: 100_000)).status
+                    == .contentTooLarge)
             let path = "/tessera/v1/models/identity"
             #expect(try await api.send(.delete, path, headers: Self.admin).status == .ok)
             #expect(try await api.send(.delete, path, headers: Self.admin).status == .notFound)
@@ -130,11 +133,11 @@ import Testing
 
     @Test("events come as lines, after the one given, and follow until the client leaves")
     func events() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             let kept = try await api.send(.get, "/tessera/v1/events?since=1")
             let lines = kept.text.split(separator: "\n")
             #expect(lines.count == 2)
-            let first = try JSONReader.read(Array(lines.first?.utf8 ?? "".utf8))
+            let first = try JSONReader.read(Array((lines.first ?? "").utf8))
             #expect(first["version"] == Self.version)
             #expect(first["sequence"] == .integer(Int64(2)))
             #expect(first["details"]?["n"] == .string("v"))

@@ -1,6 +1,7 @@
 import Hummingbird
 import HummingbirdTesting
 import NIOCore
+import Synchronization
 import Testing
 
 @testable import TesseraAPI
@@ -68,7 +69,7 @@ import Testing
                 ), "shared memory"
             ),
         ]
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             for (body, part) in cases {
                 let response = try await api.infer(body)
                 #expect(response.status == .badRequest, "\(body)")
@@ -96,7 +97,7 @@ import Testing
             (#""outputs":[{"name":"y","parameters":{"classification":3}}]"#, "classification"),
             (#""outputs":[{"name":"y","parameters":{"binary_data":"yes"}}]"#, "binary_data"),
         ]
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             for (member, part) in cases {
                 let response = try await api.infer("{\(data),\(member)}")
                 #expect(response.status == .badRequest, "\(member)")
@@ -112,13 +113,13 @@ import Testing
 
     @Test("wrong binary sizes and header lengths get 400, oversize ones 413")
     func wrongBinary() async throws {
-        func request(_ size: String) -> String {
+        @Sendable func request(_ size: String) -> String {
             input(
                 #""name":"x","datatype":"FP32","shape":[1,4],"parameters":{"binary_data_size":\#(size)}"#
             )
         }
         let bytes = [UInt8](repeating: 0, count: 16)
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             for size in ["15", "17", "-16", "16.5", "\"16\"", "9223372036854775807", "1e400"] {
                 let response = try await api.infer(request(size), binary: bytes)
                 #expect(response.status == .badRequest, "\(size)")
@@ -150,7 +151,7 @@ import Testing
         let deep = String(repeating: "[", count: 200_000)
         let objects = String(repeating: "{\"a\":", count: 100_000)
         let flood = "[" + String(repeating: "0,", count: 200_000) + "0]"
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             for body in [
                 deep, objects, "{\"inputs\":\(flood)}",
                 input("\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1,4],\"data\":\(deep)"),
@@ -167,7 +168,7 @@ import Testing
         var configuration = APIHarness.configuration()
         configuration.inferenceBytesMax = 10_000
         configuration.jsonBytesMax = 1_000
-        try await APIHarness.run(configuration) { api in
+        try await APIHarness.run(configuration) { (api: APIHarness) async throws in
             let long = String(repeating: " ", count: 20_000)
             #expect(try await api.infer(long).status == .contentTooLarge)
             let json = String(repeating: " ", count: 2_000)
@@ -186,7 +187,7 @@ import Testing
     func heldBytes() async throws {
         var configuration = APIHarness.configuration()
         configuration.heldBytesMax = 100
-        try await APIHarness.run(configuration) { api in
+        try await APIHarness.run(configuration) { (api: APIHarness) async throws in
             let response = try await api.infer(String(repeating: " ", count: 200))
             #expect(response.status == .tooManyRequests)
             #expect(response.headers[.retryAfter] == "1")
@@ -196,7 +197,7 @@ import Testing
 
     @Test("a truncated body, garbage and endless heads end in 400, never in silence")
     func truncated() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             let short = await api.raw(
                 "POST /v2/models/identity/infer HTTP/1.1\r\nHost: localhost\r\n"
                     + "Content-Length: 500\r\n\r\n{\"inputs\":")
@@ -217,7 +218,7 @@ import Testing
 
     @Test("paths and methods that do not exist get JSON errors")
     func paths() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             for path in [
                 "/", "/v2//models", "/v2/models", "/v2/models/a/b/c", "/v2/models/%zz",
                 "/v2/models/%ff", "/tessera", "/tessera/v1/", "/tessera/v1/x", "/v3", "/..",

@@ -2,6 +2,7 @@ import Hummingbird
 import HummingbirdTesting
 import NIOCore
 import TesseraCore
+import Synchronization
 import Testing
 
 @testable import TesseraAPI
@@ -15,7 +16,7 @@ import Testing
 
     @Test("JSON tensors, flat and nested, come back as JSON with id and parameters")
     func json() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             for data in [
                 "[1,2.5,-3e2,0.1]", "[[1, 2.5, -300, 1e-1]]", "[[[1],[2.5]],[[-300,0.1]]]",
             ] {
@@ -47,7 +48,7 @@ import Testing
     @Test("binary tensors go in and out byte by byte as they are")
     func binary() async throws {
         let values = Self.floats([1, -.infinity, .nan, 0.1])
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             let request = """
                 {"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32",
                  "parameters":{"binary_data_size":16}}],
@@ -72,7 +73,7 @@ import Testing
 
     @Test("tensors of a binary body begin where an engine can take them")
     func alignment() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             for spaces in 0..<20 {
                 let json =
                     String(repeating: " ", count: spaces)
@@ -109,7 +110,7 @@ import Testing
             let again = try TensorText.read(back[...], type: type, count: 2)
             #expect(again == bytes, "\(type): \(String(decoding: back, as: UTF8.self))")
         }
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             let inputs = ElementType.allCases.map { type in
                 """
                 {"name":"in-\(type)","shape":[1,2],"datatype":"\(type.protocolName)",
@@ -134,7 +135,7 @@ import Testing
 
     @Test("a batch is split into items that keep their order, and joined again")
     func batch() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             let numbers = (0..<400).map { "\($0)" }.joined(separator: ",")
             let response = try await api.infer(
                 #"{"inputs":[{"name":"x","shape":[100,4],"datatype":"FP32","data":[\#(numbers)]}]}"#
@@ -166,7 +167,7 @@ import Testing
 
     @Test("a large answer is sent whole")
     func large() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             let values = (0..<400_000).map { UInt8(truncatingIfNeeded: $0 / 7) }
             let response = try await api.infer(
                 """
@@ -181,7 +182,7 @@ import Testing
 
     @Test("only the outputs asked for come back, in that order")
     func outputs() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             let response = try await api.infer(
                 """
                 {"inputs":[{"name":"s","shape":[],"datatype":"UINT8","data":[9]},
@@ -198,7 +199,7 @@ import Testing
 
     @Test("values that JSON cannot carry are refused with what to do")
     func notFinite() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             let out = try await api.infer(
                 """
                 {"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32",
@@ -222,7 +223,7 @@ import Testing
             "unknown-to-core": 404, "unavailable": 503, "overloaded": 429, "late": 504,
             "failed": 500, "refused": 400, "leaving": 503, "nothing": 404,
         ]
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             for (model, status) in expected.sorted(by: { $0.key < $1.key }) {
                 let response = try await api.infer(
                     #"{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[1,2,3,4]}]}"#,
@@ -236,7 +237,7 @@ import Testing
 
     @Test("a client that goes away cancels its request")
     func cancellation() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             let body =
                 #"{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[1,2,3,4]}]}"#
             let head = """
@@ -255,7 +256,7 @@ import Testing
 
     @Test("metadata, health and configuration are as the protocol says")
     func metadata() async throws {
-        try await APIHarness.run { api in
+        try await APIHarness.run { (api: APIHarness) async throws in
             let server = try await api.send(.get, "/v2")
             #expect(server.json["name"] == .string("tessera"))
             #expect(server.json["extensions"]?.arrayValue?.first == .string("binary_tensor_data"))

@@ -44,14 +44,42 @@ struct EngineTests {
         #expect(results == [[0], [9, 18], [9, 18]])
     }
 
-    @Test("A tensor may pass through a fragment untouched")
+    @Test("A tensor may pass through a fragment untouched, beside operators that read it")
     func passesThrough() throws {
+        var text = IRText()
+        let x = text.parameter("x", [3])
+        let relu = text.layer("relu", "ReLU", "", [x], shape: [3])
+        text.result(relu)
+        text.result(x)
+        text.result(text.layer("again", "ReLU", "", [relu], shape: [3]))
+        let fragment = try Engine(threads: 1).compile(text.source(), concurrency: 1)
+        for offset in [Float(0), 5] {
+            let input = [-1 + offset, 0 + offset, 1 + offset]
+            let positive = input.map { max(0, $0) }
+            #expect(try fragment.run(floats: [input]) == [positive, input, positive])
+        }
+    }
+
+    @Test("A run leaves its inputs as they are")
+    func leavesInputs() throws {
         var text = IRText()
         let x = text.parameter("x", [3])
         text.result(x)
         text.result(text.layer("relu", "ReLU", "", [x], shape: [3]))
         let fragment = try Engine(threads: 1).compile(text.source(), concurrency: 1)
-        #expect(try fragment.run(floats: [[-1, 0, 1]]) == [[-1, 0, 1], [0, 0, 1]])
+        let input: [Float] = [-1, 0, 1]
+        var same: [Float] = [7, 7, 7]
+        var positive: [Float] = [7, 7, 7]
+        try input.withUnsafeBytes { input in
+            try same.withUnsafeMutableBytes { same in
+                try positive.withUnsafeMutableBytes { positive in
+                    try fragment.run(inputs: [input], outputs: [same, positive])
+                }
+            }
+        }
+        #expect(input == [-1, 0, 1])
+        #expect(same == [-1, 0, 1])
+        #expect(positive == [0, 0, 1])
     }
 
     @Test(
@@ -66,7 +94,9 @@ struct EngineTests {
     func carriesType(name: String, precision: String, type: ElementType) throws {
         var text = IRText()
         let x = text.parameter("x", [1, 4], type: name, precision: precision)
-        text.result(x)
+        let axes = text.indices("axes", [1], [0])
+        text.result(
+            text.layer("y", "Squeeze", "", [x, axes], shape: [4], precision: precision))
         let fragment = try Engine(threads: 1).compile(text.source(), concurrency: 1)
         #expect(fragment.inputs[0].type == type)
         #expect(fragment.outputs[0].type == type)

@@ -27,15 +27,26 @@ struct IRText {
 
     /// Appends a constant of 32-bit floats.
     mutating func constant(_ name: String, _ shape: [Int], _ values: [Float]) -> Output {
+        constant(name, shape, bytes(of: values), type: "f32", precision: "FP32")
+    }
+
+    /// Appends a constant of 64-bit integers.
+    mutating func indices(_ name: String, _ shape: [Int], _ values: [Int64]) -> Output {
+        constant(name, shape, bytes(of: values), type: "i64", precision: "I64")
+    }
+
+    private mutating func constant(
+        _ name: String, _ shape: [Int], _ bytes: [UInt8], type: String, precision: String
+    ) -> Output {
         let start = weights.count
-        weights += bytes(of: values)
+        weights += bytes
         let extents = shape.map(String.init).joined(separator: ",")
         return layer(
             name, "Const",
             """
-            <data element_type="f32" shape="\(extents)" offset="\(start)" \
-            size="\(4 * values.count)"/>
-            """, [], shape: shape, precision: "FP32")
+            <data element_type="\(type)" shape="\(extents)" offset="\(start)" \
+            size="\(bytes.count)"/>
+            """, [], shape: shape, precision: precision)
     }
 
     /// Appends an operator with one output.
@@ -46,7 +57,9 @@ struct IRText {
         var text =
             "<layer id=\"\(count)\" name=\"\(name)\" type=\"\(kind)\" version=\"opset1\">\(data)"
         if !inputs.isEmpty {
-            let ports = inputs.enumerated().map { port($0.offset, $0.element.shape) }.joined()
+            let ports = inputs.enumerated().map { index, input in
+                port(index, input.shape, precision: input.precision)
+            }.joined()
             text += "<input>\(ports)</input>"
         }
         for (index, input) in inputs.enumerated() {

@@ -97,6 +97,14 @@ struct ImportTests {
         #expect(kinds.sorted() == ["Gelu", "Parameter", "Result", "Result", "Swish"])
     }
 
+    @Test("Inputs and outputs keep their names when the clean-up merges tensors")
+    func keepsNamesOfMergedTensors() throws {
+        let fragment = try Engine(threads: 1).compile(
+            importModel(fixture("merged.onnx")), concurrency: 1)
+        #expect(fragment.inputs.map(\.name) == ["x"])
+        #expect(fragment.outputs.map(\.name) == ["y"])
+    }
+
     @Test("Every operator has a name of its own", arguments: ["names.onnx", "network.onnx"])
     func namesAreUnique(name: String) throws {
         let names = try matches(

@@ -96,7 +96,9 @@ extension Membership {
         guard others[index].isPresent, !hasLeft else { return }
         others[index].dial.reset(at: now, pause: settings.dialPauseMin)
         dial(index, now: now, into: &directives)
-        accuse(peer, by: me.node, now: now, into: &directives)
+        if now >= blamesNobodyUntil {
+            accuse(peer, by: me.node, now: now, into: &directives)
+        }
         probe(peer.node, now: now, into: &directives)
     }
 

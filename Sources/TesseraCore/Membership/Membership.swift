@@ -66,6 +66,9 @@ struct Membership {
     var nextDeadProbeAt = Timestamp.never
     var lastDeadProbed: NodeID?
 
+    /// After a stall: others may have closed their connections with good reason.
+    var blamesNobodyUntil = Timestamp.zero
+
     // Gossip.
     var gossip: [Gossip] = []
 
@@ -171,6 +174,7 @@ struct Membership {
         guard !hasLeft else { return }
         probes = []
         relays = []
+        blamesNobodyUntil = now + settings.suspicionMax
         health = min(health + 1, MembershipLimits.healthMax)
         for index in others.indices {
             guard var suspicion = others[index].suspicion else { continue }

@@ -27,17 +27,13 @@ public struct DiscoverySettings: Sendable {
     /// Sixteen hexadecimal digits that keep meshes apart on one network; it says nothing about the
     /// mesh's secret.
     public var meshTag: String
-    /// What people call this agent.
-    ///
-    /// It is not published: without the secret a device sees only that a service exists.
-    public var name: String
     /// The names of the interfaces that the beacon uses; nil for every one that can multicast.
     public var beaconInterfaces: [String]?
 
     /// Makes settings.
     public init(
         mode: DiscoveryMode = .auto, seeds: [SeedAddress] = [], node: NodeID, boot: Boot,
-        port: UInt16, meshTag: String, name: String = "", beaconInterfaces: [String]? = nil
+        port: UInt16, meshTag: String, beaconInterfaces: [String]? = nil
     ) {
         self.mode = mode
         self.seeds = seeds
@@ -45,7 +41,6 @@ public struct DiscoverySettings: Sendable {
         self.boot = boot
         self.port = port
         self.meshTag = meshTag
-        self.name = name
         self.beaconInterfaces = beaconInterfaces
     }
 }

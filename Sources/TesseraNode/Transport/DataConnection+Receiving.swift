@@ -158,19 +158,15 @@ extension DataConnection {
     // MARK: Blobs, as the one who is asked
 
     private func serve(_ request: BlobRequest) {
-        guard asked.count < TransportLimits.blobRequestsPerPeer,
-            request.length <= WireLimits.chunkBytesMax
-        else {
-            let reason: BlobRefusal.Reason =
-                request.length > WireLimits.chunkBytesMax ? .outOfRange : .busy
-            frames.append(.blobRefusal(BlobRefusal(id: request.id, reason: reason)))
+        guard asked.count < TransportLimits.blobRequestsPerPeer else {
+            frames.append(.blobRefusal(BlobRefusal(id: request.id, reason: .busy)))
             return pump()
         }
         asked.append(request)
         serveNext()
     }
 
-    /// Reads one request at a time, in order, off the loop.
+    /// Reads one chunk at a time, in order, off the loop.
     ///
     /// What is read waits in memory until it is sent, so only a few chunks are read ahead.
     func serveNext() {
@@ -182,7 +178,7 @@ extension DataConnection {
         transport.readers.runIfActive(eventLoop: loop) {
             try source.read(
                 request.id, isManifest: request.isManifest, offset: request.offset,
-                length: request.length)
+                length: min(request.length, WireLimits.chunkBytesMax))
         }.whenComplete { result in
             self.isReadingBlob = false
             self.answer(request, result)
@@ -193,11 +189,16 @@ extension DataConnection {
     private func answer(_ request: BlobRequest, _ result: Result<BlobPiece, any Error>) {
         guard member != nil else { return }
         switch result {
-        case .success(let piece) where piece.bytes.readableBytes > 0:
+        case .success(let piece)
+        where piece.bytes.readableBytes > 0 || (piece.totalByteCount, request.offset) == (0, 0):
             blobs.append(
                 BlobChunk(
                     id: request.id, offset: request.offset, total: piece.totalByteCount,
                     bytes: piece.bytes))
+            var rest = request
+            rest.offset += piece.bytes.readableBytes
+            rest.length -= piece.bytes.readableBytes
+            if rest.length > 0, rest.offset < piece.totalByteCount { asked.prepend(rest) }
         case .success:
             frames.append(.blobRefusal(BlobRefusal(id: request.id, reason: .outOfRange)))
         case .failure(let error):

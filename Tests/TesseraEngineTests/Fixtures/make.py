@@ -57,6 +57,7 @@ def small_network():
 
 def main():
     parts = small_network()
+    (FOLDER / "external.data").unlink(missing_ok=True)
     save("network", *parts)
     save(
         "external", *parts, save_as_external_data=True, all_tensors_to_one_file=True,
@@ -116,6 +117,17 @@ def main():
     save(
         "words", [helper.make_node("Identity", ["word"], ["same"])],
         [value("word", [1], TensorProto.STRING)], [value("same", [1], TensorProto.STRING)])
+
+    # Tensors that a clean-up merges: the names of the inputs and outputs must survive.
+    save(
+        "merged",
+        [
+            helper.make_node("Identity", ["x"], ["copy"]),
+            helper.make_node("Relu", ["copy"], ["positive"]),
+            helper.make_node("Identity", ["positive"], ["same"]),
+            helper.make_node("Identity", ["same"], ["y"]),
+        ],
+        [value("x", [1, 4])], [value("y", [1, 4])])
 
     # Nodes without names, and two with the same one.
     save(

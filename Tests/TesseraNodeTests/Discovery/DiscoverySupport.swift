@@ -36,12 +36,14 @@ func eventually(withinSeconds seconds: Int = 30, _ condition: () -> Bool) async 
     return true
 }
 
-/// Seals beacons as a mesh with this key would.
+/// Seals beacons as a mesh with this key would; other test processes on this machine have others.
 struct TestSeal: Sendable {
+    private static let salt = SymmetricKey(size: .bits256)
     let key: SymmetricKey
 
     init(_ byte: UInt8) {
-        key = SymmetricKey(data: [UInt8](repeating: byte, count: 32))
+        key = HKDF<SHA256>.deriveKey(
+            inputKeyMaterial: Self.salt, info: [byte], outputByteCount: 32)
     }
 
     func seal(_ bytes: [UInt8]) -> [UInt8] {

@@ -197,6 +197,20 @@ struct TransportDataTests {
         try two.stop()
     }
 
+    @Test("an empty blob is fetched")
+    func emptyBlob() throws {
+        let keys = try MeshKeys.test()
+        let id = MemorySink.id(of: [])
+        let one = try TestPeer(keys: keys)
+        let two = try TestPeer(keys: keys, blobs: MemoryBlobs(blobs: [id: []]))
+        try one.join(two)
+        let second = two.member
+        try one.run { $0.fetch(id, isManifest: true, from: second, into: MemorySink(id: id)) }
+        try one.wait("fetch") { $0.contains(.fetched(id)) }
+        try one.stop()
+        try two.stop()
+    }
+
     @Test("a corrupt, a missing and an interrupted blob fail with their reason")
     func failing() throws {
         let keys = try MeshKeys.test()
