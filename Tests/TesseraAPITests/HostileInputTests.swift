@@ -13,7 +13,6 @@ import Testing
     func wrongJSON() async throws {
         let cases: [(String, String)] = [
             ("", "not valid JSON"),
-            ("{", "not valid JSON"),
             ("[]", "not a JSON object"),
             ("{}", "no array of inputs"),
             (#"{"inputs":3}"#, "no array of inputs"),
@@ -27,7 +26,6 @@ import Testing
             (input(#""name":"x","datatype":"FP32","shape":[4]"#), "has shape [4]"),
             (input(#""name":"x","datatype":"FP32","shape":[1,5]"#), "has shape [1, 5]"),
             (input(#""name":"x","datatype":"FP32","shape":[0,4]"#), "has shape [0, 4]"),
-            (input(#""name":"x","datatype":"FP32","shape":[-1,4]"#), "has shape [?, 4]"),
             (input(#""name":"x","datatype":"FP32","shape":[1.5,4]"#), "has shape [?, 4]"),
             (
                 input(#""name":"x","datatype":"FP32","shape":[9223372036854775807,4]"#),
