@@ -1,0 +1,129 @@
+import ArgumentParser
+
+/// The flags that set an agent; `doctor` takes them too, to look at the same agent.
+struct AgentOptions: ParsableArguments {
+    @Option(help: "What people call this agent. Default: the machine's name.")
+    var name: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where it listens for peers, UDP and TCP. Default: 0.0.0.0:8701.",
+            valueName: "host:port"))
+    var listen: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where it serves its API over HTTP. Default: 127.0.0.1:8700.", valueName: "host:port"))
+    var api: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A host name beside loopback under which clients may call the API; repeatable.",
+            valueName: "host"))
+    var apiHostName: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The file with the token that every call must present; needed beyond loopback.",
+            valueName: "file"))
+    var apiTokenFile: String?
+
+    @Option(
+        name: .customLong("data-dir"),
+        help: ArgumentHelp(
+            "Where it keeps its identity, models and blobs. Default: "
+                + "\(Environment.defaultDataFolder).", valueName: "folder"))
+    var dataFolder: String?
+
+    @Option(help: "The mesh's name. Default: home.")
+    var mesh: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The file with the mesh's secret. Default: mesh.secret in the data folder.",
+            valueName: "file"))
+    var secretFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            How it finds peers: mdns through Avahi, a multicast beacon, auto for the best that \
+            works, or none. Default: auto.
+            """, valueName: "auto|mdns|beacon|none"))
+    var discovery: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where a peer may be, if multicast does not reach it; repeatable.",
+            valueName: "host:port"))
+    var seed: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Memory for models, such as 512M or 2G. Default: half of the machine's.",
+            valueName: "bytes"))
+    var memory: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Disk space for models. Default: half of what is free.", valueName: "bytes"))
+    var disk: String?
+
+    @Option(help: "Threads for computing. Default: as many as processors.")
+    var threads: String?
+
+    @Option(help: ArgumentHelp("What is logged. Default: info.", valueName: "level"))
+    var logLevel: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A YAML file with the same settings (TESSERA_CONFIG).", valueName: "file"))
+    var config: String?
+
+    /// The settings of flags, environment and file, checked.
+    func configuration() throws -> AgentConfiguration {
+        var flags: [AgentSetting: [String]] = [:]
+        let single: [(AgentSetting, String?)] = [
+            (.name, name), (.listen, listen), (.api, api), (.apiTokenFile, apiTokenFile),
+            (.dataFolder, dataFolder), (.mesh, mesh), (.secretFile, secretFile),
+            (.discovery, discovery), (.memory, memory), (.disk, disk), (.threads, threads),
+            (.logLevel, logLevel),
+        ]
+        for (setting, text) in single { flags[setting] = text.map { [$0] } }
+        flags[.apiHostName] = apiHostName
+        flags[.seed] = seed
+        return try AgentConfiguration(
+            AgentSettings(
+                flags: flags, environment: Environment.value,
+                file: config ?? Environment.value("TESSERA_CONFIG")))
+    }
+}
+
+/// `tessera agent`.
+struct AgentCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "agent", abstract: "Run an agent: this device becomes a part of the mesh.",
+        discussion: """
+            Every flag is also an environment variable (--data-dir is TESSERA_DATA_DIR) and a line \
+            of the YAML file (data-dir: FOLDER); flags go before variables, variables before the \
+            file.
+
+            When it is up it prints one line: "ready: api http://HOST:PORT, peers HOST:PORT, node \
+            NAME ID". SIGTERM or SIGINT make it leave in order: others take over its part first. A \
+            second one stops it at once.
+            """)
+
+    @OptionGroup var options: AgentOptions
+
+    @Flag(help: "Print the effective configuration as YAML, with the origin of each value.")
+    var printConfig = false
+
+    func run() async throws {
+        let configuration = try options.configuration()
+        if printConfig {
+            Console.line(configuration.yaml)
+            return
+        }
+        try await AgentRun(configuration).run()
+    }
+}

@@ -1,0 +1,47 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// What this machine has.
+enum Machine {
+    /// Processors that this process may use.
+    static var processors: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
+
+    /// Memory that this process may use: that of the machine, or of the container that it runs in.
+    static var memoryBytes: Int {
+        let machine = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+        return min(machine, containerMemoryBytes ?? machine)
+    }
+
+    private static var containerMemoryBytes: Int? {
+        // Not there outside of containers: then the machine's memory counts.
+        guard let data = try? Data(contentsOf: URL(filePath: "/sys/fs/cgroup/memory.max")) else {
+            return nil
+        }
+        // "max" is no number: no limit.
+        return Int(String(decoding: data, as: UTF8.self).filter { !$0.isWhitespace })
+    }
+
+    /// Free space for this user on the disk that holds a folder, which need not exist yet.
+    static func freeDiskBytes(at folder: String) -> Int {
+        var path = folder.hasPrefix("/") ? folder : "./" + folder
+        while true {
+            var status = statvfs()
+            if statvfs(path, &status) == 0 {
+                return Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+            }
+            guard let slash = path.lastIndex(of: "/"), path != "/" else { return 0 }
+            path = slash == path.startIndex ? "/" : String(path[..<slash])
+        }
+    }
+}

@@ -1,0 +1,94 @@
+import ArgumentParser
+import TesseraAPI
+import TesseraCore
+import TesseraModel
+
+/// `tessera model add`.
+struct ModelAddCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "add", abstract: "Import a model file and give it to the mesh.",
+        discussion: """
+            Takes ONNX (with external weights beside it), OpenVINO IR, TFLite and Paddle files. The \
+            import runs in this process. Then the weights go to the agent, and from there to the \
+            others; the command ends when they are on enough nodes and a plan serves the model.
+            """)
+
+    @Argument(help: "The model file.")
+    var file: String
+
+    @Option(help: "The name that clients will use. Default: the file's name.")
+    var name: String?
+
+    @Option(
+        name: .customLong("shape"),
+        help: ArgumentHelp(
+            "The fixed shape of an input; repeat for each input that has none.",
+            valueName: "input=1,3,224,224"))
+    var shapes: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "On how many nodes the weights are to be, if there are as many.", valueName: "count"))
+    var copies = 2
+
+    @Option(
+        name: .customLong("wait"),
+        help: ArgumentHelp(
+            "How long to wait for the copies and for a plan; 0 does not wait.",
+            valueName: "seconds"))
+    var waitSeconds = 120
+
+    @OptionGroup var api: APIOptions
+
+    func validate() throws {
+        guard (1...64).contains(copies) else { throw ValidationError("--copies is from 1 to 64.") }
+        guard (0...86_400).contains(waitSeconds) else {
+            throw ValidationError("--wait is from 0 to 86400 seconds.")
+        }
+        _ = try parsedShapes()
+    }
+
+    func run() async throws {
+        let token = try api.adminToken()
+        let shapes = try parsedShapes()
+        let name = name ?? Self.name(of: file)
+        try await APIClient.with(api, token: token) { client in
+            // Before minutes of importing: is there an agent at all?
+            _ = try await client.document(StatusDocument.self, at: "/tessera/v1/status")
+            try await Files.withTemporaryFolder { folder in
+                let model = try await ModelFile(path: file, shapes: shapes).imported(into: folder)
+                let upload = ModelUpload(client: client, model: model)
+                try await upload.send()
+                try await upload.addToCatalogue(name: name)
+                if waitSeconds > 0 {
+                    try await ModelWait(
+                        client: client, name: name, manifest: model.manifest.id.hexadecimal,
+                        copies: copies, limit: .seconds(waitSeconds)
+                    ).run()
+                }
+            }
+        }
+    }
+
+    private func parsedShapes() throws -> [ModelFile.Shape] {
+        try shapes.map { text in
+            guard let sign = text.lastIndex(of: "="), sign != text.startIndex else {
+                throw ValidationError("'\(text)' is not INPUT=1,3,224,224.")
+            }
+            let extents = text[text.index(after: sign)...]
+                .split(separator: ",", omittingEmptySubsequences: false)
+                .map { Int64($0) ?? 0 }
+            guard extents.allSatisfy({ $0 > 0 }) else {
+                throw ValidationError("'\(text)' has an extent that is no number above 0.")
+            }
+            return ModelFile.Shape(input: String(text[..<sign]), extents: extents)
+        }
+    }
+
+    /// The last component of a path without its ending.
+    static func name(of path: String) -> String {
+        let last = path.split(separator: "/").last.map(String.init) ?? path
+        guard let dot = last.lastIndex(of: "."), dot != last.startIndex else { return last }
+        return String(last[..<dot])
+    }
+}

@@ -1,0 +1,70 @@
+import OpenVINOShim
+import TesseraModel
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// A model file on its way into the mesh.
+struct ModelFile: Sendable {
+    /// The shape that an input is to have.
+    struct Shape: Hashable, Sendable {
+        /// The input's name.
+        var input: String
+        /// The extents.
+        var extents: [Int64]
+    }
+
+    /// The file.
+    let path: String
+    /// Shapes of inputs.
+    let shapes: [Shape]
+
+    /// Reads the file, cleans the graph up and makes the manifest; the weights stay in `folder`.
+    func imported(into folder: String) async throws -> ModelImport {
+        guard access(path, R_OK) == 0 else {
+            throw CommandFailure(
+                "the model file \(path) cannot be read: \(Files.systemReason()). Check the path.")
+        }
+        Console.message("importing \(path)")
+        return try await Blocking.run {
+            let xml = folder + "/model.xml"
+            let bin = folder + "/model.bin"
+            try clean(xml: xml, bin: bin)
+            do {
+                return try ModelImport.make(xmlPath: xml, binPath: bin)
+            } catch {
+                throw CommandFailure("\(path) cannot be used: \(error)")
+            }
+        }
+    }
+
+    private func clean(xml: String, bin: String) throws {
+        var names: [UnsafeMutablePointer<CChar>] = []
+        var extents: [UnsafeMutableBufferPointer<Int64>] = []
+        defer {
+            for name in names { free(name) }
+            for extent in extents { extent.deallocate() }
+        }
+        var cShapes: [tessera_shape] = []
+        for shape in shapes {
+            guard let name = strdup(shape.input) else { throw CommandFailure("out of memory") }
+            names.append(name)
+            let values = UnsafeMutableBufferPointer<Int64>.allocate(capacity: shape.extents.count)
+            _ = values.initialize(from: shape.extents)
+            extents.append(values)
+            cShapes.append(
+                tessera_shape(
+                    name: name, dimensions: values.baseAddress, rank: shape.extents.count))
+        }
+        var error: UnsafeMutablePointer<CChar>?
+        guard !tessera_import_model(path, cShapes, cShapes.count, xml, bin, &error) else { return }
+        defer { tessera_free_text(error) }
+        let reason = error.map { String(cString: $0) } ?? "no reason is given"
+        throw CommandFailure("\(path) cannot be imported: \(reason)")
+    }
+}

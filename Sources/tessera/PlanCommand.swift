@@ -1,0 +1,89 @@
+import ArgumentParser
+import TesseraAPI
+
+/// `tessera plan`.
+struct PlanCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan",
+        abstract: "Show how a model is cut over the nodes, and why.",
+        discussion: """
+            A stage is a run of operators on one node. The bound is what no plan can beat on these \
+            nodes. An alternate is the plan that is used at once when its node is lost; armed means \
+            that all its nodes are ready.
+            """)
+
+    @Argument(help: "The name of the model.")
+    var model: String
+
+    @OptionGroup var reading: ReadingOptions
+
+    func run() async throws {
+        let path = "/tessera/v1/models/\(APIClient.component(model))/plan"
+        try await reading.show(PlanDocument.self, at: path) { plan in
+            showHead(plan)
+            showStages(plan)
+            showAlternates(plan)
+            showLeftOut(plan)
+        }
+    }
+
+    private func showHead(_ plan: PlanDocument) {
+        Console.line(
+            Style.bold(Figures.printable(plan.model))
+                + ": plan \(plan.plan.prefix(8)), epoch \(plan.epoch), proposed by "
+                + Figures.printable(plan.proposer))
+        func span(_ microseconds: Int64) -> String {
+            Figures.milliseconds(microseconds: microseconds) + " ms"
+        }
+        Console.line(
+            "  expected: one answer per \(span(plan.predictedPeriodMicroseconds)) in a stream, "
+                + "\(span(plan.predictedLatencyMicroseconds)) for one alone, "
+                + "at most \(plan.window) in flight")
+        Console.line(
+            "  bound:    \(span(plan.boundMicroseconds)) per answer, by "
+                + Figures.printable(plan.binding))
+        Console.line("  limit:    " + Figures.printable(plan.bottleneck))
+        Console.line("  exact:    " + Figures.printable(plan.exactness))
+    }
+
+    private func showStages(_ plan: PlanDocument) {
+        Console.line()
+        var table = Table(
+            ">STAGE", "MODE", "NODES", ">OPERATORS", "FROM", "TO", ">EXPECTED", ">MEASURED",
+            ">MEMORY")
+        for (index, stage) in plan.stages.enumerated() {
+            let measured = stage.measuredMicroseconds.map {
+                Figures.milliseconds(microseconds: $0) + " ms"
+            }
+            table.add(
+                "\(index + 1)", stage.mode, stage.nodes.joined(separator: ", "),
+                "\(stage.first)-\(stage.last) of \(plan.operators)",
+                stage.operators.first ?? "", stage.operators.last ?? "",
+                Figures.milliseconds(microseconds: stage.predictedMicroseconds) + " ms",
+                measured ?? "-", Figures.bytes(stage.memoryBytes))
+        }
+        table.show()
+    }
+
+    private func showAlternates(_ plan: PlanDocument) {
+        guard !plan.alternates.isEmpty else { return }
+        Console.line()
+        var table = Table("ALTERNATE WITHOUT", "PLAN", "STATE")
+        for alternate in plan.alternates.sorted(by: { $0.without < $1.without }) {
+            table.add(
+                alternate.without, String(alternate.plan.prefix(8)),
+                alternate.isArmed ? "armed" : "not armed")
+        }
+        table.show()
+    }
+
+    private func showLeftOut(_ plan: PlanDocument) {
+        guard !plan.leftOut.isEmpty else { return }
+        Console.line()
+        var table = Table("LEFT OUT", "REASON")
+        for note in plan.leftOut.sorted(by: { $0.node < $1.node }) {
+            table.add(note.node, note.reason)
+        }
+        table.show()
+    }
+}

@@ -1,0 +1,124 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// Whether a place to listen at can be taken.
+enum PortCheck {
+    /// What would listen there.
+    enum Kind: Sendable {
+        /// TCP.
+        case stream
+        /// UDP.
+        case datagram
+
+        fileprivate var number: Int32 {
+            #if canImport(Glibc)
+            self == .stream ? Int32(SOCK_STREAM.rawValue) : Int32(SOCK_DGRAM.rawValue)
+            #else
+            self == .stream ? SOCK_STREAM : SOCK_DGRAM
+            #endif
+        }
+    }
+
+    /// Why it cannot be taken; nil if it can.
+    static func errorNumber(binding place: HostPort, _ kind: Kind) -> Int32? {
+        var hints = addrinfo()
+        hints.ai_socktype = kind.number
+        hints.ai_flags = AI_PASSIVE
+        var list: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(place.host, "\(place.port)", &hints, &list) == 0, let first = list else {
+            return EADDRNOTAVAIL
+        }
+        defer { freeaddrinfo(list) }
+        let descriptor = socket(first.pointee.ai_family, kind.number, 0)
+        guard descriptor >= 0 else { return errno }
+        defer { close(descriptor) }
+        // As an agent does: connections that have just ended do not hold the port.
+        var yes: Int32 = 1
+        if kind == .stream {
+            setsockopt(
+                descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        }
+        guard bind(descriptor, first.pointee.ai_addr, first.pointee.ai_addrlen) == 0 else {
+            return errno
+        }
+        if kind == .stream, listen(descriptor, 1) != 0 { return errno }
+        return nil
+    }
+}
+
+/// Whether a multicast datagram on loopback comes back: what the beacon needs at least.
+enum MulticastCheck {
+    /// A group of the range for the use of one organisation (RFC 2365), not the beacon's.
+    private static let group = "239.255.84.85"
+    /// Loopback is faster than this by far.
+    private static let timeoutMilliseconds: Int32 = 1_000
+
+    /// Sends one and waits for it.
+    static func run() -> DoctorFinding {
+        let advice = "name peers with --seed HOST:PORT where multicast does not reach them"
+        let descriptor = socket(AF_INET, PortCheck.Kind.datagram.number, 0)
+        guard descriptor >= 0 else {
+            return .broken("multicast", Files.systemReason(), next: advice)
+        }
+        defer { close(descriptor) }
+        guard let port = join(descriptor) else {
+            return .warning(
+                "multicast", "the loopback interface takes no group: \(Files.systemReason())",
+                next: advice)
+        }
+        var target = sockaddr_in()
+        target.sin_family = sa_family_t(AF_INET)
+        target.sin_port = port
+        target.sin_addr.s_addr = inet_addr(group)
+        let text: [UInt8] = Array("tessera doctor".utf8)
+        let sent = withUnsafePointer(to: &target) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                sendto(
+                    descriptor, text, text.count, 0, address,
+                    socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        guard sent == text.count, poll(&waiting, 1, timeoutMilliseconds) == 1 else {
+            return .warning(
+                "multicast", "a datagram on the loopback interface did not come back", next: advice)
+        }
+        return .good("multicast", "works on the loopback interface")
+    }
+
+    /// Binds to a free port and joins the group on loopback; nil if that fails, else the port in
+    /// network order.
+    private static func join(_ descriptor: Int32) -> in_port_t? {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let port: in_port_t? = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                guard bind(descriptor, generic, length) == 0,
+                    getsockname(descriptor, generic, &length) == 0
+                else { return nil }
+                return generic.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+                    $0.pointee.sin_port
+                }
+            }
+        }
+        var loopback = in_addr(s_addr: inet_addr("127.0.0.1"))
+        var request = ip_mreq(
+            imr_multiaddr: in_addr(s_addr: inet_addr(group)), imr_interface: loopback)
+        let level = Int32(IPPROTO_IP)
+        guard let port,
+            setsockopt(
+                descriptor, level, IP_ADD_MEMBERSHIP, &request,
+                socklen_t(MemoryLayout<ip_mreq>.size)) == 0,
+            setsockopt(
+                descriptor, level, IP_MULTICAST_IF, &loopback,
+                socklen_t(MemoryLayout<in_addr>.size)) == 0
+        else { return nil }
+        return port
+    }
+}

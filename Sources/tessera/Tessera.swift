@@ -1,0 +1,42 @@
+import ArgumentParser
+import TesseraCore
+import TesseraNode
+
+/// The command line: the one place where the concrete types of every layer meet.
+@main
+struct Tessera: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tessera",
+        abstract: "One machine for neural-network inference, made of the devices around you.",
+        discussion: """
+            Every device runs `tessera agent`; the other commands talk to an agent on this machine, \
+            or to the one that --api names.
+
+            Exit codes: 0 done, 1 failed, 2 nothing matched, 64 wrong usage, 69 agent not reachable.
+            """,
+        version: Version.current,
+        subcommands: [
+            AgentCommand.self, MeshCommand.self, MembersCommand.self, StatusCommand.self,
+            ModelCommand.self, PlanCommand.self, InferCommand.self, EventsCommand.self,
+            DoctorCommand.self, SimulateCommand.self, VersionCommand.self,
+        ])
+
+    /// Runs a command and turns its failure into a message and an exit code.
+    static func main() async {
+        // First thing, before there are threads: it sets an environment variable.
+        Discovery.prepareProcess()
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as CommandFailure {
+            Console.message("error: \(failure.message)")
+            exit(withError: ExitCode(failure.code.rawValue))
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
