@@ -111,7 +111,7 @@ public struct FrameEncoder: Sendable {
         // The buffer goes into the writer and comes back: it is never shared, so never copied.
         var writer = WireWriter(appendingTo: buffer)
         buffer = ByteBuffer()
-        writer.write(raw: repeatElement(0, count: FrameHeader.byteCount))
+        FrameHeader(version: 0, kind: kind, length: 0).write(into: &writer.buffer)
         writer.write(payload)
         buffer = writer.takeBuffer()
         let length = buffer.writerIndex - start - FrameHeader.byteCount
