@@ -27,6 +27,8 @@ import Testing
             .blobChunk(BlobChunk(id: blob, offset: 100, total: 200, bytes: bytes.prefix(100))),
             .blobChunk(BlobChunk(id: blob, offset: 0, total: 0, bytes: ByteBuffer())),
             .blobRefusal(BlobRefusal(id: blob, reason: .busy)),
+            .probe(seed), .probeReply(.max),
+            .transferred(bytes: sliceBytes, microseconds: 1_234_567),
             .goodbye(Goodbye(.leaving, detail: "SIGTERM")),
         ]
     }

@@ -51,8 +51,8 @@ public enum Directive: Hashable, Sendable {
     case sendSlice(SliceHeader, PayloadID, to: NodeBoot)
     /// The core is done with the payload.
     case release(PayloadID)
-    /// The client's answer: one payload per model output, in the model's order. The payloads are
-    /// the shell's from here on.
+    /// The client's answer: one payload per model output, in the model's order. The shell takes the
+    /// bytes at once; the payloads are released right after.
     case answer(ClientID, outputs: [Payload], AnswerDetail)
     /// The client's error.
     case reject(ClientID, RequestError)

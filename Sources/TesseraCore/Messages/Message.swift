@@ -155,8 +155,9 @@ public enum AgreementMessage: Hashable, Sendable {
     case accept(manifest: ManifestID, ballot: Ballot, bundle: PlanBundle, view: [NodeBoot])
     /// I accepted.
     case accepted(manifest: ManifestID, ballot: Ballot)
-    /// A majority of the view accepted: this is the current plan.
-    case decided(manifest: ManifestID, ballot: Ballot, bundle: PlanBundle)
+    /// A majority of the view accepted: this is the current plan. `isFresh` if it was decided just
+    /// now; else it is told to a peer that connected later.
+    case decided(manifest: ManifestID, ballot: Ballot, bundle: PlanBundle, isFresh: Bool)
     /// The round is over without a decision: drop what you staged for it.
     case abandon(manifest: ManifestID, ballot: Ballot)
 }

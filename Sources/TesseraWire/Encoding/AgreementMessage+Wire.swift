@@ -168,9 +168,10 @@ extension AgreementMessage: WireValue {
             writer.write(distinct: view, "view", max: WireLimits.viewMax) { $0 }
         case .accepted(let manifest, let ballot):
             begin(.accepted, manifest, ballot)
-        case .decided(let manifest, let ballot, let bundle):
+        case .decided(let manifest, let ballot, let bundle, let isFresh):
             begin(.decided, manifest, ballot)
             writer.write(bundle)
+            writer.write(isFresh)
         case .abandon(let manifest, let ballot):
             begin(.abandon, manifest, ballot)
         }
@@ -206,7 +207,9 @@ extension AgreementMessage: WireValue {
         case .accepted:
             self = .accepted(manifest: manifest, ballot: ballot)
         case .decided:
-            self = .decided(manifest: manifest, ballot: ballot, bundle: try reader.read())
+            self = .decided(
+                manifest: manifest, ballot: ballot, bundle: try reader.read(),
+                isFresh: try reader.readFlag("isFresh"))
         case .abandon:
             self = .abandon(manifest: manifest, ballot: ballot)
         }

@@ -78,6 +78,12 @@ public enum Frame: Hashable, Sendable {
     case blobChunk(BlobChunk)
     /// The peer cannot send a blob.
     case blobRefusal(BlobRefusal)
+    /// Are you there? The number is the asker's own and comes back.
+    case probe(UInt64)
+    /// The answer to a probe, with its number.
+    case probeReply(UInt64)
+    /// So many bytes of slices arrived from you in so much time: what your link to me does.
+    case transferred(bytes: Int, microseconds: Int64)
 
     /// The name in the protocol.
     var name: String {
@@ -93,6 +99,9 @@ public enum Frame: Hashable, Sendable {
         case .blobRequest: "blobRequest"
         case .blobChunk: "blobChunk"
         case .blobRefusal: "blobRefusal"
+        case .probe: "probe"
+        case .probeReply: "probeReply"
+        case .transferred: "transferred"
         }
     }
 }

@@ -190,6 +190,11 @@ public struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
         case .sliceAbort: return .sliceAbort(stream: header.stream)
         case .blobRequest: return .blobRequest(try BlobRequest(decodingBytes: payload))
         case .blobRefusal: return .blobRefusal(try BlobRefusal(decodingBytes: payload))
+        case .probe: return .probe(try ProbePayload(decodingBytes: payload).number)
+        case .probeReply: return .probeReply(try ProbePayload(decodingBytes: payload).number)
+        case .transferred:
+            let transfer = try TransferPayload(decodingBytes: payload)
+            return .transferred(bytes: transfer.bytes, microseconds: transfer.microseconds)
         case .sliceChunk, .blobChunk: throw .unexpectedFrame("\(header.kind) in one piece")
         }
     }

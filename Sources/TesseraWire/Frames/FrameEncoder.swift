@@ -49,6 +49,13 @@ public struct FrameEncoder: Sendable {
             buffer.writeImmutableBuffer(parts.head)
             buffer.writeImmutableBuffer(parts.payload)
         case .blobRefusal(let refusal): try write(.blobRefusal, refusal, into: &buffer)
+        case .probe(let number):
+            try write(.probe, ProbePayload(number: number), into: &buffer)
+        case .probeReply(let number):
+            try write(.probeReply, ProbePayload(number: number), into: &buffer)
+        case .transferred(let bytes, let microseconds):
+            let payload = TransferPayload(bytes: bytes, microseconds: microseconds)
+            try write(.transferred, payload, into: &buffer)
         }
     }
 

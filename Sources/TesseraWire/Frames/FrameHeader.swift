@@ -13,12 +13,17 @@ enum FrameKind: UInt8, CaseIterable {
     case blobRequest
     case blobChunk
     case blobRefusal
+    case probe
+    case probeReply
+    case transferred
 
     /// The most bytes that a payload of this kind may have.
     var payloadBytesMax: Int {
         switch self {
         case .hello, .welcome, .goodbye: WireLimits.greetingBytesMax
         case .keepalive, .sliceAbort: 0
+        case .probe, .probeReply: 8
+        case .transferred: 16
         case .message: WireLimits.messageBytesMax
         case .sliceBegin, .blobRequest, .blobRefusal: WireLimits.headBytesMax
         case .sliceChunk: WireLimits.chunkBytesMax

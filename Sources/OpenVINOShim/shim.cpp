@@ -1,2 +1,0 @@
-#include "OpenVINOShim.h"
-extern "C" void ov_shim_dummy(void) {}

@@ -1,0 +1,39 @@
+public import Hummingbird
+public import Logging
+public import NIOCore
+
+/// Makes the HTTP service of an agent.
+public enum APIApplication {
+    /// Longer header fields are refused.
+    static let headerFieldBytesMax = 16 << 10
+    /// Longer heads are refused.
+    static let headBytesMax = 64 << 10
+    /// Heads with more fields are refused.
+    static let headerFieldsMax = 100
+
+    /// The service that serves the Open Inference Protocol under `/v2` and the control API under
+    /// `/tessera/v1`.
+    ///
+    /// `run()` ends with an error if the address cannot be bound. `onRunning` gets the listening
+    /// channel, and with it the port.
+    public static func make(
+        backend: any AgentBackend, configuration: APIConfiguration, logger: Logger,
+        onRunning: @escaping @Sendable (any Channel) async -> Void = { _ in }
+    ) -> Application<APIResponder> {
+        Application(
+            responder: APIResponder(backend: backend, configuration: configuration),
+            server: .http1(
+                configuration: .init(
+                    additionalChannelHandlers: [ClientWatch()],
+                    idleTimeout: configuration.idleTimeout,
+                    httpDecoderConfiguration: .init(
+                        maxHeaderFieldSize: headerFieldBytesMax, maxHeaderListSize: headBytesMax,
+                        maxHeaderFieldCount: headerFieldsMax))),
+            configuration: ApplicationConfiguration(
+                address: .hostname(configuration.host, port: configuration.port),
+                serverName: "tessera",
+                availableConnectionsDelegate: .maximum(
+                    configuration.connectionsMax, logger: logger)),
+            onServerRunning: onRunning, logger: logger)
+    }
+}

@@ -1,0 +1,50 @@
+public import NIOCore
+
+/// How the API is served.
+public struct APIConfiguration: Sendable {
+    /// Where it listens: a host name or address.
+    public var host: String
+    /// The port; 0 takes a free one.
+    public var port: Int
+    /// Host names and addresses beside the loopback ones under which clients may reach it: what
+    /// else stands in a `Host` header is refused, so that no web page can reach the agent by a name
+    /// of its own (DNS rebinding).
+    public var hostNames: [String]
+    /// What every call must present as a bearer token; nil asks for none, which is for loopback
+    /// only.
+    public var accessToken: String?
+    /// What calls that change the mesh must present as a bearer token.
+    ///
+    /// It also opens all others.
+    public var adminToken: String
+    /// The longest body of an inference request.
+    ///
+    /// 256 MiB hold a batch of 400 images of 224 × 224 at 32 bits.
+    public var inferenceBytesMax = 256 << 20
+    /// The longest JSON text of an inference request: JSON takes several times its size to read.
+    public var jsonBytesMax = 64 << 20
+    /// The longest manifest.
+    public var manifestBytesMax = 64 << 20
+    /// The longest blob.
+    public var blobBytesMax = 64 << 30
+    /// All bodies of inference requests that are held at once, together.
+    ///
+    /// Beyond it requests are refused with 429.
+    public var heldBytesMax = 1 << 30
+    /// Connections that may be open at once; further ones wait to be accepted.
+    public var connectionsMax = 1_024
+    /// How long a connection may be idle, or silent within a request.
+    public var idleTimeout = TimeAmount.minutes(5)
+
+    /// Makes a configuration with the usual limits.
+    public init(
+        host: String, port: Int, hostNames: [String] = [], accessToken: String? = nil,
+        adminToken: String
+    ) {
+        self.host = host
+        self.port = port
+        self.hostNames = hostNames
+        self.accessToken = accessToken
+        self.adminToken = adminToken
+    }
+}

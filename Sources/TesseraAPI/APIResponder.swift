@@ -1,0 +1,130 @@
+public import Hummingbird
+import Logging
+import NIOCore
+import TesseraCore
+
+/// What belongs to one request beside the request itself.
+public struct APIContext: InitializableFromSource, Sendable {
+    let channel: any Channel
+
+    /// Takes the request's connection.
+    public init(source: ApplicationRequestContextSource) {
+        channel = source.channel
+    }
+}
+
+/// Answers the requests of the API: checks access, finds the route, turns errors into responses.
+public struct APIResponder: HTTPResponder {
+    /// What belongs to a request.
+    public typealias Context = APIContext
+
+    private let access: AccessControl
+    private let inference: InferenceHandler
+    private let control: ControlHandler
+
+    init(backend: any AgentBackend, configuration: APIConfiguration) {
+        access = AccessControl(configuration)
+        inference = InferenceHandler(backend: backend, configuration: configuration)
+        control = ControlHandler(backend: backend, configuration: configuration)
+    }
+
+    /// Answers one request.
+    public func respond(to request: Request, context: APIContext) async throws -> Response {
+        do {
+            return try await answer(request, context: context)
+        } catch let error as APIError {
+            let response = error.response()
+            return request.method == .head ? response.createHeadResponse() : response
+        }
+    }
+
+    private func answer(_ request: Request, context: APIContext) async throws -> Response {
+        let route = APIRoute(path: Self.path(of: request))
+        let call = route.flatMap { Call(route: $0, method: request.method) }
+        try access.check(request, needsAdmin: call?.changesMesh ?? false)
+        guard let route else {
+            throw APIError.notFound("there is nothing at \(request.uri.path.prefix(200))")
+        }
+        guard let call else {
+            let methods = Call.methods(of: route)
+            throw APIError(
+                status: .methodNotAllowed,
+                message: "\(request.method.rawValue) is not for this path; it takes "
+                    + methods.map(\.rawValue).joined(separator: ", "),
+                allowedMethods: methods)
+        }
+        let response = try await answer(call, request, context: context)
+        return request.method == .head ? response.createHeadResponse() : response
+    }
+
+    /// The path as it was sent: a server must not guess at what `//` or an absolute form means.
+    private static func path(of request: Request) -> String {
+        let path = request.head.path ?? ""
+        return String(path.prefix { $0 != "?" })
+    }
+
+    private func answer(
+        _ call: Call, _ request: Request, context: APIContext
+    ) async throws -> Response {
+        switch call {
+        case .read(let route):
+            switch route {
+            case .server, .live, .ready, .repositoryIndex, .model, .modelReady,
+                .modelConfiguration, .infer:
+                return try await inference.read(route)
+            case .status, .members, .models, .catalogueModel, .plan, .replication, .blob,
+                .manifest, .events:
+                return try await control.read(route, request: request, context: context)
+            }
+        case .infer(let model):
+            return try await inference.infer(model, request: request, context: context)
+        case .addModel: return try await control.addModel(request)
+        case .removeModel(let name): return try await control.removeModel(name)
+        case .storeBlob(let hash): return try await control.storeBlob(hash, request: request)
+        case .storeManifest(let hash):
+            return try await control.storeManifest(hash, request: request)
+        }
+    }
+}
+
+/// A route with a method that it has.
+private enum Call {
+    case read(APIRoute)
+    case infer(String)
+    case addModel
+    case removeModel(String)
+    case storeBlob(String)
+    case storeManifest(String)
+
+    /// Whether the call needs the admin token.
+    var changesMesh: Bool {
+        switch self {
+        case .read, .infer: false
+        case .addModel, .removeModel, .storeBlob, .storeManifest: true
+        }
+    }
+
+    init?(route: APIRoute, method: HTTPRequest.Method) {
+        guard Self.methods(of: route).contains(method) else { return nil }
+        switch (route, method) {
+        case (.infer(let model), _): self = .infer(model)
+        case (.models, .post): self = .addModel
+        case (.catalogueModel(let name), .delete): self = .removeModel(name)
+        case (.blob(let hash), .put): self = .storeBlob(hash)
+        case (.manifest(let hash), .put): self = .storeManifest(hash)
+        default: self = .read(route)
+        }
+    }
+
+    static func methods(of route: APIRoute) -> [HTTPRequest.Method] {
+        switch route {
+        case .server, .live, .ready, .model, .modelReady, .modelConfiguration, .status, .members,
+            .plan, .replication, .events:
+            [.get, .head]
+        case .infer, .repositoryIndex: [.post]
+        case .models: [.get, .head, .post]
+        case .catalogueModel: [.get, .head, .delete]
+        case .blob, .manifest: [.get, .head, .put]
+        }
+    }
+}

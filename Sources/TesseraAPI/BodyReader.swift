@@ -1,0 +1,88 @@
+import Hummingbird
+import NIOCore
+import Synchronization
+
+/// Counts the bytes of bodies that are held, over all requests.
+final class BodyBudget: Sendable {
+    private let limit: Int
+    private let held = Mutex(0)
+
+    /// A budget of so many bytes.
+    init(limit: Int) { self.limit = limit }
+
+    /// Takes a part of the budget; false if there is not enough left.
+    func take(_ byteCount: Int) -> Bool {
+        held.withLock { held in
+            guard held + byteCount <= limit else { return false }
+            held += byteCount
+            return true
+        }
+    }
+
+    /// Gives a part back.
+    func give(_ byteCount: Int) {
+        held.withLock { $0 -= byteCount }
+    }
+
+    /// What is taken now.
+    var heldBytes: Int { held.withLock { $0 } }
+}
+
+/// Reads whole bodies in bounds.
+struct BodyReader: Sendable {
+    /// Where tensors begin in memory, relative to the buffer, which malloc aligns to 16 bytes: an
+    /// engine can then take them as they are.
+    static let alignment = 64
+
+    private let budget: BodyBudget
+    private let limit: Int
+
+    /// A reader of bodies up to `limit` bytes, all of them together within the budget.
+    init(budget: BodyBudget, limit: Int) {
+        self.budget = budget
+        self.limit = limit
+    }
+
+    /// Runs `operation` with the whole body, and holds its bytes in the budget as long.
+    ///
+    /// `headerLength` is how much of the body goes before the first tensor, which is then aligned.
+    func withBody<Result>(
+        of request: Request, headerLength: Int = 0,
+        _ operation: (ByteBuffer) async throws -> Result
+    ) async throws -> Result {
+        let declared = try Self.contentLength(of: request)
+        guard declared ?? 0 <= limit else { throw APIError.tooLarge(limit: limit) }
+        var taken = 0
+        defer { budget.give(taken) }
+        func take(_ byteCount: Int) throws {
+            guard budget.take(byteCount) else {
+                throw APIError.overloaded(
+                    "the bodies of requests that are under way fill the memory for them; try "
+                        + "again later")
+            }
+            taken += byteCount
+        }
+        try take(declared ?? 0)
+        let padding = (Self.alignment - headerLength % Self.alignment) % Self.alignment
+        var buffer = ByteBufferAllocator().buffer(capacity: padding + (declared ?? 0))
+        buffer.writeRepeatingByte(0, count: padding)
+        buffer.moveReaderIndex(forwardBy: padding)
+        for try await part in request.body {
+            guard buffer.readableBytes + part.readableBytes <= limit else {
+                throw APIError.tooLarge(limit: limit)
+            }
+            if declared == nil { try take(part.readableBytes) }
+            buffer.writeImmutableBuffer(part)
+        }
+        return try await operation(buffer)
+    }
+
+    /// The declared length of a body; nil if it comes in chunks.
+    static func contentLength(of request: Request) throws(APIError) -> Int? {
+        guard let text = request.headers[.contentLength] else { return nil }
+        guard let length = Int(text), length >= 0 else {
+            throw .badRequest("the Content-Length \"\(text.prefix(40))\" is not a length")
+        }
+        return length
+    }
+}

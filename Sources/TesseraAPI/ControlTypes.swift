@@ -1,0 +1,353 @@
+// The JSON of the control API, shared by the agent's server and the command line. Every document
+// carries `version`, so that a reader can tell what it does not know. (Lead: use these as they are
+// for part B; add fields where needed. Codable here is right.)
+
+/// The version of every document of the control API.
+public let controlVersion = 1
+
+/// One member of the mesh, as one agent sees it.
+public struct MemberDocument: Codable, Sendable, Equatable {
+    /// The name that its owner gave it.
+    public var name: String
+    /// The node's identity, in hexadecimal.
+    public var id: String
+    /// Which run of it.
+    public var boot: UInt64
+    /// Where it listens.
+    public var address: String
+    /// `alive`, `suspect`, `dead` or `left`.
+    public var status: String
+    /// Whether this is the agent that answers.
+    public var isSelf: Bool
+    /// Whether the answering agent has a connection to it.
+    public var isConnected: Bool
+    /// Whether it is leaving.
+    public var isLeaving: Bool
+    /// Round trip in microseconds, if measured.
+    public var roundTripMicroseconds: Int64?
+    /// Bytes per microsecond towards it, if measured.
+    public var bytesPerMicrosecond: UInt64?
+    /// Threads of its engine, if known.
+    public var threads: Int?
+    /// Its memory budget, if known.
+    public var memoryBytes: Int?
+    /// Its measured speed, if known.
+    public var operationsPerMicrosecond: UInt64?
+    /// What decides the bits of its results, if known.
+    public var fingerprint: String?
+
+    /// Makes a member document.
+    public init(
+        name: String, id: String, boot: UInt64, address: String, status: String, isSelf: Bool,
+        isConnected: Bool, isLeaving: Bool, roundTripMicroseconds: Int64? = nil,
+        bytesPerMicrosecond: UInt64? = nil, threads: Int? = nil, memoryBytes: Int? = nil,
+        operationsPerMicrosecond: UInt64? = nil, fingerprint: String? = nil
+    ) {
+        self.name = name
+        self.id = id
+        self.boot = boot
+        self.address = address
+        self.status = status
+        self.isSelf = isSelf
+        self.isConnected = isConnected
+        self.isLeaving = isLeaving
+        self.roundTripMicroseconds = roundTripMicroseconds
+        self.bytesPerMicrosecond = bytesPerMicrosecond
+        self.threads = threads
+        self.memoryBytes = memoryBytes
+        self.operationsPerMicrosecond = operationsPerMicrosecond
+        self.fingerprint = fingerprint
+    }
+}
+
+/// `GET /tessera/v1/members`.
+public struct MembersDocument: Codable, Sendable, Equatable {
+    /// `controlVersion`.
+    public var version = controlVersion
+    /// The members, this one included, by name.
+    public var members: [MemberDocument]
+
+    /// Makes the document.
+    public init(members: [MemberDocument]) { self.members = members }
+}
+
+/// One model of the mesh.
+public struct ModelDocument: Codable, Sendable, Equatable {
+    /// The name that clients use.
+    public var name: String
+    /// The manifest, in hexadecimal.
+    public var manifest: String
+    /// Whether requests are served now.
+    public var isReady: Bool
+    /// If not: why.
+    public var reason: String?
+    /// Bytes of all weights.
+    public var weightBytes: Int?
+    /// How many nodes hold the blob that the fewest nodes hold.
+    public var copies: Int
+    /// How many nodes the plan uses.
+    public var nodes: Int
+
+    /// Makes a model document.
+    public init(
+        name: String, manifest: String, isReady: Bool, reason: String?, weightBytes: Int?,
+        copies: Int, nodes: Int
+    ) {
+        self.name = name
+        self.manifest = manifest
+        self.isReady = isReady
+        self.reason = reason
+        self.weightBytes = weightBytes
+        self.copies = copies
+        self.nodes = nodes
+    }
+}
+
+/// `GET /tessera/v1/models`.
+public struct ModelsDocument: Codable, Sendable, Equatable {
+    /// `controlVersion`.
+    public var version = controlVersion
+    /// The models by name.
+    public var models: [ModelDocument]
+
+    /// Makes the document.
+    public init(models: [ModelDocument]) { self.models = models }
+}
+
+/// `POST /tessera/v1/models`: gives a manifest that is stored at this agent a name.
+public struct AddModelDocument: Codable, Sendable, Equatable {
+    /// The name that clients will use.
+    public var name: String
+    /// The manifest, in hexadecimal.
+    public var manifest: String
+
+    /// Makes the document.
+    public init(name: String, manifest: String) {
+        self.name = name
+        self.manifest = manifest
+    }
+}
+
+/// One stage of a plan.
+public struct StageDocument: Codable, Sendable, Equatable {
+    /// `single`, `replicas`, `rows` or `branches`.
+    public var mode: String
+    /// The names of the nodes.
+    public var nodes: [String]
+    /// First operator, counted from 0.
+    public var first: Int
+    /// Last operator.
+    public var last: Int
+    /// The names of the first and the last operator.
+    public var operators: [String]
+    /// What the planner expects of the stage, in microseconds.
+    public var predictedMicroseconds: Int64
+    /// What was measured, in microseconds.
+    public var measuredMicroseconds: Int64?
+    /// Reserved memory.
+    public var memoryBytes: Int
+
+    /// Makes a stage document.
+    public init(
+        mode: String, nodes: [String], first: Int, last: Int, operators: [String],
+        predictedMicroseconds: Int64, measuredMicroseconds: Int64?, memoryBytes: Int
+    ) {
+        self.mode = mode
+        self.nodes = nodes
+        self.first = first
+        self.last = last
+        self.operators = operators
+        self.predictedMicroseconds = predictedMicroseconds
+        self.measuredMicroseconds = measuredMicroseconds
+        self.memoryBytes = memoryBytes
+    }
+}
+
+/// One alternate of a plan.
+public struct AlternateDocument: Codable, Sendable, Equatable {
+    /// The plan, in hexadecimal.
+    public var plan: String
+    /// The node whose loss it answers.
+    public var without: String
+    /// Whether every node of it is ready.
+    public var isArmed: Bool
+
+    /// Makes an alternate document.
+    public init(plan: String, without: String, isArmed: Bool) {
+        self.plan = plan
+        self.without = without
+        self.isArmed = isArmed
+    }
+}
+
+/// `GET /tessera/v1/models/{name}/plan`.
+public struct PlanDocument: Codable, Sendable, Equatable {
+    /// `controlVersion`.
+    public var version = controlVersion
+    /// The model.
+    public var model: String
+    /// The plan, in hexadecimal.
+    public var plan: String
+    /// The round of its ballot.
+    public var epoch: UInt64
+    /// The name of the node that proposed it.
+    public var proposer: String
+    /// How many operators the model has.
+    public var operators: Int
+    /// The stages in order.
+    public var stages: [StageDocument]
+    /// Attempts that may be in flight.
+    public var window: Int
+    /// Expected time per item in a stream.
+    public var predictedPeriodMicroseconds: Int64
+    /// Expected time of one item alone.
+    public var predictedLatencyMicroseconds: Int64
+    /// What no plan can beat on these nodes, for the period.
+    public var boundMicroseconds: Int64
+    /// What binds.
+    public var binding: String
+    /// What limits the plan.
+    public var bottleneck: String
+    /// Whether the answer is bit for bit that of one node, and why or why not.
+    public var exactness: String
+    /// The alternates.
+    public var alternates: [AlternateDocument]
+    /// Nodes without a part, with the reason.
+    public var leftOut: [LeftOutDocument]
+
+    /// A node without a part.
+    public struct LeftOutDocument: Codable, Sendable, Equatable {
+        /// The node's name.
+        public var node: String
+        /// Why.
+        public var reason: String
+
+        /// Makes the note.
+        public init(node: String, reason: String) {
+            self.node = node
+            self.reason = reason
+        }
+    }
+
+    /// Makes a plan document.
+    public init(
+        model: String, plan: String, epoch: UInt64, proposer: String, operators: Int,
+        stages: [StageDocument], window: Int, predictedPeriodMicroseconds: Int64,
+        predictedLatencyMicroseconds: Int64, boundMicroseconds: Int64, binding: String,
+        bottleneck: String, exactness: String, alternates: [AlternateDocument],
+        leftOut: [LeftOutDocument]
+    ) {
+        self.model = model
+        self.plan = plan
+        self.epoch = epoch
+        self.proposer = proposer
+        self.operators = operators
+        self.stages = stages
+        self.window = window
+        self.predictedPeriodMicroseconds = predictedPeriodMicroseconds
+        self.predictedLatencyMicroseconds = predictedLatencyMicroseconds
+        self.boundMicroseconds = boundMicroseconds
+        self.binding = binding
+        self.bottleneck = bottleneck
+        self.exactness = exactness
+        self.alternates = alternates
+        self.leftOut = leftOut
+    }
+}
+
+/// `GET /tessera/v1/status`.
+public struct StatusDocument: Codable, Sendable, Equatable {
+    /// `controlVersion`.
+    public var version = controlVersion
+    /// The agent's own version.
+    public var release: String
+    /// The node's name.
+    public var name: String
+    /// The node, in hexadecimal.
+    public var id: String
+    /// The mesh's name.
+    public var mesh: String
+    /// Where it listens for peers.
+    public var listen: String
+    /// How it finds peers now.
+    public var discovery: String
+    /// Microseconds since it started.
+    public var uptimeMicroseconds: Int64
+    /// Whether it takes requests.
+    public var isReady: Bool
+    /// If not: why.
+    public var reason: String?
+    /// Members alive, this one included.
+    public var membersAlive: Int
+    /// Requests that are open at this entry.
+    public var openRequests: Int
+    /// Bytes reserved by fragments.
+    public var reservedBytes: Int
+    /// The memory budget.
+    public var memoryBytes: Int
+    /// Named counters since start.
+    public var counters: [String: UInt64]
+    /// What is wrong, one line each; empty if nothing is.
+    public var health: [String]
+
+    /// Makes a status document.
+    public init(
+        release: String, name: String, id: String, mesh: String, listen: String,
+        discovery: String, uptimeMicroseconds: Int64, isReady: Bool, reason: String?,
+        membersAlive: Int, openRequests: Int, reservedBytes: Int, memoryBytes: Int,
+        counters: [String: UInt64], health: [String]
+    ) {
+        self.release = release
+        self.name = name
+        self.id = id
+        self.mesh = mesh
+        self.listen = listen
+        self.discovery = discovery
+        self.uptimeMicroseconds = uptimeMicroseconds
+        self.isReady = isReady
+        self.reason = reason
+        self.membersAlive = membersAlive
+        self.openRequests = openRequests
+        self.reservedBytes = reservedBytes
+        self.memoryBytes = memoryBytes
+        self.counters = counters
+        self.health = health
+    }
+}
+
+/// One line of `GET /tessera/v1/events` (newline-delimited JSON).
+public struct EventDocument: Codable, Sendable, Equatable {
+    /// `controlVersion`.
+    public var version = controlVersion
+    /// Counts the agent's events from 1.
+    public var number: UInt64
+    /// Microseconds since the agent started.
+    public var atMicroseconds: Int64
+    /// The kind, such as `member`, `decided`, `lossDetected`.
+    public var kind: String
+    /// The node that the event is about, by name, if there is one.
+    public var node: String?
+    /// The model that the event is about, by name, if there is one.
+    public var model: String?
+    /// The plan that the event is about, in hexadecimal, if there is one.
+    public var plan: String?
+    /// For people.
+    public var text: String
+    /// A figure in milliseconds, for the kinds that have one.
+    public var milliseconds: Double?
+
+    /// Makes an event document.
+    public init(
+        number: UInt64, atMicroseconds: Int64, kind: String, node: String?, model: String?,
+        plan: String?, text: String, milliseconds: Double?
+    ) {
+        self.number = number
+        self.atMicroseconds = atMicroseconds
+        self.kind = kind
+        self.node = node
+        self.model = model
+        self.plan = plan
+        self.text = text
+        self.milliseconds = milliseconds
+    }
+}

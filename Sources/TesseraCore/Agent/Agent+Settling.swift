@@ -1,0 +1,231 @@
+// How changes in one part reach the others.
+
+extension Agent {
+    /// Carries every noted change to the parts that it concerns, then looks again at the plans of
+    /// the models that it touched.
+    mutating func settle(now: Timestamp, into directives: inout [Directive]) {
+        var isSettled: Bool
+        repeat {
+            isSettled = true
+            for change in membership.takeChanges() {
+                onChange(change, now: now, into: &directives)
+                isSettled = false
+            }
+            for change in mesh.takeChanges() {
+                onChange(change, now: now, into: &directives)
+                isSettled = false
+            }
+            for change in placement.takeChanges() {
+                onChange(change, now: now, into: &directives)
+                isSettled = false
+            }
+            for change in host.takeChanges() {
+                onChange(change, now: now, into: &directives)
+                isSettled = false
+            }
+            for change in agreement.takeChanges() {
+                onChange(change, now: now, into: &directives)
+                isSettled = false
+            }
+        } while !isSettled
+        if !dirty.isEmpty {
+            let manifests = dirty.sorted()
+            dirty = []
+            for manifest in manifests {
+                routings.removeValue(forKey: manifest)
+                let view = view(manifest)
+                var started: [Directive] = []
+                agreement.consider(manifest, view, now: now, into: &started)
+                for directive in started {
+                    if case .plan(let token, _) = directive { planning[token] = manifest }
+                }
+                directives += started
+                agreementWakes[manifest] = agreement.nextWake(manifest, view, now: now)
+                reportArming(manifest, into: &directives)
+                advance(manifest, now: now, into: &directives)
+                tellPlans(now: now, into: &directives)
+            }
+        }
+        checkLeaving(now: now, into: &directives)
+    }
+
+    /// Every model that the catalogue or agreement knows must be looked at.
+    mutating func markAllDirty() {
+        for entry in mesh.catalogue.models {
+            if let manifest = entry.manifest { dirty.insert(manifest) }
+        }
+        dirty.formUnion(agreement.manifests)
+    }
+
+    private mutating func onChange(
+        _ change: Membership.Change, now: Timestamp, into directives: inout [Directive]
+    ) {
+        switch change {
+        case .alive(let member, _):
+            mesh.onAlive(member)
+            directives.append(.report(.member(member, status: .alive, reason: "joined")))
+        case .suspected(let member):
+            directives.append(.report(.member(member, status: .suspect, reason: "no answer")))
+        case .recovered(let member):
+            directives.append(.report(.member(member, status: .alive, reason: "answered again")))
+        case .dead(let member, let reason):
+            directives.append(.report(.member(member, status: .dead, reason: reason)))
+            onLost(member, now: now, into: &directives)
+            mesh.onGone(member)
+            placement.onGone(member, now: now, into: &directives)
+        case .left(let member):
+            directives.append(.report(.member(member, status: .left, reason: "left")))
+            onLost(member, now: now, into: &directives)
+            mesh.onGone(member)
+            placement.onGone(member, now: now, into: &directives)
+        case .connected(let peer):
+            mesh.onConnected(peer, now: now, into: &directives)
+            placement.onReachable(peer, true, now: now, into: &directives)
+            tellDecisions(to: peer, into: &directives)
+        case .disconnected(let peer):
+            onDisconnected(peer, now: now, into: &directives)
+        case .stable:
+            break
+        }
+        markAllDirty()
+    }
+
+    private mutating func onDisconnected(
+        _ peer: NodeBoot, now: Timestamp, into directives: inout [Directive]
+    ) {
+        directives.append(.report(.lossDetected(peer)))
+        onLost(peer, now: now, into: &directives)
+        mesh.onDisconnected(peer)
+        placement.onReachable(peer, false, now: now, into: &directives)
+        for member in connectedMembers where member != peer {
+            directives.append(.send(.mesh(.unreachable(peer)), to: member))
+        }
+    }
+
+    private mutating func onLost(
+        _ lost: NodeBoot, now: Timestamp, into directives: inout [Directive]
+    ) {
+        // The plan that served until now must not be chosen again for what goes back to the queue.
+        for manifest in routings.keys.sorted() { routings.removeValue(forKey: manifest) }
+        for manifest in requests.onLost(lost, now: now, into: &directives) {
+            dirty.insert(manifest)
+        }
+        attempts.onEntryLost(lost, into: &directives)
+        gate.onEntryLost(lost, into: &directives)
+    }
+
+    private mutating func onChange(
+        _ change: MeshState.Change, now: Timestamp, into directives: inout [Directive]
+    ) {
+        switch change {
+        case .recordChanged(let node):
+            guard let record = mesh.record(of: node) else { return }
+            if node != me.node {
+                placement.onHoldings(
+                    record.holdings, of: record.member, now: now, into: &directives)
+            }
+            markAllDirty()
+        case .catalogueChanged(let entry, let loser):
+            directives.append(.report(.catalogue(entry, loser: loser)))
+            let models = mesh.catalogue.models
+            placement.onCatalogue(models, now: now, into: &directives)
+            if let gone = loser?.manifest, !models.contains(where: { $0.manifest == gone }) {
+                host.onModelRemoved(gone, into: &directives)
+                agreement.onModelRemoved(gone)
+                dirty.insert(gone)
+            }
+            markAllDirty()
+        }
+    }
+
+    private mutating func onChange(
+        _ change: BlobPlacement.Change, now: Timestamp, into directives: inout [Directive]
+    ) {
+        switch change {
+        case .manifestReady(let manifest), .blobsReady(let manifest):
+            dirty.insert(manifest)
+        case .needSatisfied(let need):
+            guard let key = needs.removeValue(forKey: need) else { return }
+            fragmentNeeds.removeValue(forKey: key)
+            host.onBlobsReady(key, into: &directives)
+        case .needFailed(let need, let missing):
+            guard let key = needs.removeValue(forKey: need) else { return }
+            fragmentNeeds.removeValue(forKey: key)
+            host.onBlobsMissing(key, count: missing, into: &directives)
+        case .holdingsChanged:
+            let holdings = placement.holdings
+            mesh.updateOwn(now: now, into: &directives) { $0.holdings = holdings }
+        case .discarded(let manifest):
+            dirty.insert(manifest)
+        }
+    }
+
+    private mutating func onChange(
+        _ change: FragmentHost.Change, now: Timestamp, into directives: inout [Directive]
+    ) {
+        switch change {
+        case .needsBlobs(let key, let blobs):
+            let need = placement.need(
+                key.manifest, blobs: blobs, urgency: .staging, now: now, into: &directives)
+            needs[need] = key
+            fragmentNeeds[key] = need
+        case .needsNoBlobs(let key):
+            guard let need = fragmentNeeds.removeValue(forKey: key) else { return }
+            needs.removeValue(forKey: need)
+            placement.cancel(need)
+        case .ready(let named, let kind):
+            if case .staged(let proposer) = kind {
+                directives.append(
+                    .send(
+                        .agreement(
+                            .ready(
+                                manifest: named.plan.manifest, ballot: named.plan.ballot,
+                                plan: named.id)), to: proposer))
+            }
+            dirty.insert(named.plan.manifest)
+        case .cannot(let named, let kind, let reason):
+            if case .staged(let proposer) = kind {
+                directives.append(
+                    .send(
+                        .agreement(
+                            .cannot(
+                                manifest: named.plan.manifest, ballot: named.plan.ballot,
+                                plan: named.id, reason: reason)), to: proposer))
+            }
+            dirty.insert(named.plan.manifest)
+        case .dropped(let plan, let ballot):
+            attempts.onDropped(plan, into: &directives)
+            if !host.heldPlans.contains(where: { layouts[$0]?.plan.ballot == ballot }) {
+                gate.onDropped(ballot)
+            }
+        }
+        placement.onInUse(host.manifestsInUse, now: now, into: &directives)
+    }
+
+    private mutating func onChange(
+        _ change: Agreement.Change, now: Timestamp, into directives: inout [Directive]
+    ) {
+        switch change {
+        case .stage(let bundle, let proposer):
+            let manifest = bundle.primary.plan.manifest
+            guard let outline = placement.outline(of: manifest) else { return }
+            let current = agreement.current(manifest)
+            let usable = usableMembers
+            let mayEvict = current.map { bundle in
+                !bundle.primary.plan.hosts.allSatisfy { usable.contains($0) }
+            }
+            host.onStage(
+                bundle.primary, by: proposer, outline: outline, mayEvictCurrent: mayEvict ?? true,
+                now: now, into: &directives)
+        case .abandoned(let manifest, let ballot):
+            host.onAbandon(manifest, ballot, into: &directives)
+        case .decided(let bundle):
+            let manifest = bundle.primary.plan.manifest
+            guard let outline = placement.outline(of: manifest) else { return }
+            layouts = layouts.filter { $0.value.plan.manifest != manifest }
+            for named in bundle.all { layouts[named.id] = PlanLayout(named, outline: outline) }
+            host.onDecided(bundle, outline: outline, now: now, into: &directives)
+            dirty.insert(manifest)
+        }
+    }
+}

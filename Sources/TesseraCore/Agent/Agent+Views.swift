@@ -1,0 +1,180 @@
+// What the agent's parts are told of each other.
+
+extension Agent {
+    /// Connected members, this node excluded, ascending.
+    var connectedMembers: [NodeBoot] {
+        membership.members.filter { $0.isConnected && $0.member != me }.map(\.member)
+    }
+
+    /// Members that may run what they host: connected and not held dead; this node included.
+    var usableMembers: [NodeBoot] {
+        var result = membership.members.filter { member in
+            member.isConnected && member.member != me
+                && (member.status == .alive || member.status == .suspect)
+        }.map(\.member)
+        result.append(me)
+        return result.sorted()
+    }
+
+    /// What agreement needs to know of a model.
+    func view(_ manifest: ManifestID) -> Agreement.View {
+        let usable = usableMembers
+        let stable = membership.usable
+        let pool = usable.filter { member in
+            guard let record = record(of: member), record.capability != nil, !record.isLeaving,
+                record.holdings.contains(where: { $0.manifest == manifest })
+            else { return false }
+            // A node that flapped is not used for anything new until it has been stable for a
+            // while, but what it hosts goes on.
+            return stable.contains(member)
+                || agreement.current(manifest)?.primary.plan.hosts.contains(member) == true
+        }
+        return Agreement.View(
+            isCatalogued: mesh.catalogue.models.contains { $0.manifest == manifest },
+            outline: placement.outline(of: manifest), pool: pool, usable: usable,
+            connected: connectedMembers,
+            isDead: { [membership] member in
+                membership.status(of: member).map { $0 == .dead || $0 == .left } ?? false
+            },
+            problem: { outline, ballot, current in
+                problem(outline, ballot, current, pool: pool)
+            })
+    }
+
+    private func record(of member: NodeBoot) -> NodeRecord? {
+        member == me ? mesh.own : mesh.record(of: member)
+    }
+
+    /// The planning problem on this node's records.
+    func problem(
+        _ outline: ModelOutline, _ ballot: Ballot, _ current: PlanBundle?, pool: [NodeBoot]
+    ) -> PlanningProblem {
+        let records = pool.compactMap(record(of:))
+        let nodes = records.compactMap { record in
+            record.capability.map { capability in
+                PlanningProblem.Node(
+                    member: record.member, name: record.name, capability: capability,
+                    freeMemoryBytes: capability.memoryBytes
+                        - reservedByOthers(on: record.member, than: outline.manifest),
+                    times: record.times.filter { $0.key.manifest == outline.manifest })
+            }
+        }
+        let links = records.flatMap { record in
+            record.links.map { link in
+                PlanningProblem.Link(
+                    source: record.member.node, destination: link.peer,
+                    bytesPerMicrosecond: link.bytesPerMicrosecond,
+                    latencyMicroseconds: link.roundTripMicroseconds / 2)
+            }
+        }
+        let lost = current?.primary.plan.hosts.filter { !pool.contains($0) } ?? []
+        return PlanningProblem(
+            outline: outline, nodes: nodes, links: links, ballot: ballot,
+            current: current?.primary.plan, lost: lost)
+    }
+
+    /// What other models' current plans reserve on a node.
+    private func reservedByOthers(on member: NodeBoot, than manifest: ManifestID) -> Int {
+        var bytes = 0
+        for other in agreement.manifests where other != manifest {
+            guard let plan = agreement.current(other)?.primary.plan,
+                let outline = placement.outline(of: other),
+                mesh.catalogue.models.contains(where: { $0.manifest == other })
+            else { continue }
+            for fragment in plan.fragments where fragment.host == member {
+                bytes += FragmentMemory.of(fragment.operators, in: outline)
+                    .bytes(window: plan.window)
+            }
+        }
+        return bytes
+    }
+
+    /// Whether every host of a plan says that its part is ready.
+    func isArmed(_ plan: Plan, id: PlanID) -> Bool {
+        plan.hosts.allSatisfy { host in
+            if host == me { return self.host.layout(ofReady: id) != nil }
+            return mesh.record(of: host)?.plans.contains { $0.ready.contains(id) } ?? false
+        }
+    }
+
+    /// The plan for new attempts of a model: the decided one while all its hosts can be reached,
+    /// else an armed alternate.
+    mutating func routing(_ manifest: ManifestID) -> RequestTable.Routing {
+        if let known = routings[manifest] { return known }
+        let routing = findRouting(manifest)
+        routings[manifest] = routing
+        return routing
+    }
+
+    private func findRouting(_ manifest: ManifestID) -> RequestTable.Routing {
+        guard let current = agreement.current(manifest) else {
+            let reason =
+                agreement.reasonForNone(manifest)
+                ?? (placement.outline(of: manifest) == nil
+                    ? "the model's manifest has not arrived at this node yet"
+                    : "the mesh has not decided a plan for the model yet")
+            return RequestTable.Routing(usable: nil, reason: reason)
+        }
+        let usable = usableMembers
+        for named in current.all {
+            guard named.plan.hosts.allSatisfy({ usable.contains($0) }),
+                named.id == current.primary.id || isArmed(named.plan, id: named.id),
+                let layout = layouts[named.id]
+            else { continue }
+            return RequestTable.Routing(usable: layout, reason: "")
+        }
+        let lost = current.primary.plan.hosts.filter { !usable.contains($0) }
+        let names = lost.map { mesh.record(of: $0.node)?.name ?? $0.node.short }
+        let why = agreement.reasonForNone(manifest) ?? "another plan is being made"
+        return RequestTable.Routing(
+            usable: nil, reason: "the plan uses \(names.joined(separator: ", ")), lost; \(why)")
+    }
+
+    /// Says which alternates became ready to use, or ceased to be.
+    mutating func reportArming(_ manifest: ManifestID, into directives: inout [Directive]) {
+        guard let current = agreement.current(manifest) else { return }
+        for named in current.alternates {
+            guard let without = named.plan.without else { continue }
+            let isArmed = isArmed(named.plan, id: named.id)
+            guard isArmed != armed.contains(named.id) else { continue }
+            if isArmed { armed.insert(named.id) } else { armed.remove(named.id) }
+            directives.append(
+                .report(.armed(manifest, named.id, without: without, isArmed: isArmed)))
+        }
+        let known = Set(agreement.manifests.flatMap { agreement.current($0)?.alternates ?? [] }
+            .map(\.id))
+        armed.formIntersection(known)
+    }
+
+    /// A peer that connected is told every decision that this node follows.
+    func tellDecisions(to peer: NodeBoot, into directives: inout [Directive]) {
+        for manifest in agreement.manifests {
+            guard let bundle = agreement.current(manifest) else { continue }
+            directives.append(
+                .send(
+                    .agreement(
+                        .decided(
+                            manifest: manifest, ballot: bundle.primary.plan.ballot, bundle: bundle,
+                            isFresh: false)), to: peer))
+        }
+    }
+
+    /// Keeps the plans in this node's record.
+    mutating func tellPlans(now: Timestamp, into directives: inout [Directive]) {
+        let inUse = requests.plansInUse
+        let plans = agreement.manifests.map { manifest in
+            PlanStatus(
+                manifest: manifest, current: agreement.current(manifest)?.primary,
+                ready: host.readyPlans(of: manifest),
+                oldestInUse: inUse.filter { layouts[$0]?.plan.manifest == manifest }.min {
+                    guard let left = layouts[$0], let right = layouts[$1] else { return false }
+                    return left.plan.ballot < right.plan.ballot
+                })
+        }
+        let same = plans.map { [$0.manifest: $0.ready] } == mesh.own.plans.map {
+            [$0.manifest: $0.ready]
+        } && plans.map(\.current?.id) == mesh.own.plans.map(\.current?.id)
+        guard !same else { return }
+        mesh.updateOwn(now: now, into: &directives) { $0.plans = plans }
+    }
+}

@@ -1,0 +1,109 @@
+/// What one agent knows of the mesh at one moment, for people and programs that ask.
+public struct MeshSnapshot: Sendable {
+    /// One member.
+    public struct Member: Sendable {
+        /// The node and its run.
+        public var member: NodeBoot
+        /// Where it listens.
+        public var address: Address
+        /// How it is seen.
+        public var status: MemberStatus
+        /// Whether there is a connection to it.
+        public var isConnected: Bool
+        /// Round trip, if measured.
+        public var roundTrip: TimeSpan?
+        /// What it says of itself, if that has arrived.
+        public var record: NodeRecord?
+    }
+
+    /// One model of the catalogue.
+    public struct Model: Sendable {
+        /// The name that clients use.
+        public var name: String
+        /// The model.
+        public var manifest: ManifestID
+        /// The outline; nil until the manifest has arrived here.
+        public var outline: ModelOutline?
+        /// The decided plan that this node follows.
+        public var current: PlanBundle?
+        /// Alternates that are ready on all their nodes.
+        public var armed: [PlanID]
+        /// The plan that a request would run under now; nil if none serves.
+        public var usable: PlanID?
+        /// If none serves: why.
+        public var reason: String
+        /// How many nodes hold the blob that the fewest hold.
+        public var replication: Int
+        /// The problem that a plan would be made of now.
+        public var problem: PlanningProblem?
+    }
+
+    /// The node and its run.
+    public var me: NodeBoot
+    /// What this node says of itself.
+    public var own: NodeRecord
+    /// Every known member, this node included, ascending.
+    public var members: [Member]
+    /// The catalogue's models by name.
+    public var models: [Model]
+    /// Requests that are open at this entry.
+    public var openRequests: Int
+    /// Requests refused because too many were open.
+    public var refusals: Int
+    /// Bytes that fragments reserve here.
+    public var reservedBytes: Int
+    /// Whether this node takes no new requests.
+    public var isLeaving: Bool
+}
+
+extension Agent {
+    /// What this agent knows now.
+    public mutating func snapshot() -> MeshSnapshot {
+        var members = membership.members.map { member in
+            MeshSnapshot.Member(
+                member: member.member, address: member.address, status: member.status,
+                isConnected: member.isConnected, roundTrip: membership.roundTrip(of: member.member),
+                record: mesh.record(of: member.member))
+        }
+        members.removeAll { $0.member == me }
+        members.append(
+            MeshSnapshot.Member(
+                member: me, address: mesh.own.addresses.first ?? Address(host: "?", port: 0),
+                status: leaving == nil ? .alive : .left, isConnected: true, roundTrip: nil,
+                record: mesh.own))
+        members.sort { $0.member < $1.member }
+        return MeshSnapshot(
+            me: me, own: mesh.own, members: members,
+            models: mesh.catalogue.models.compactMap { model($0) },
+            openRequests: requests.openCount, refusals: requests.refusals,
+            reservedBytes: host.reservedBytes, isLeaving: leaving != nil)
+    }
+
+    /// What this agent knows of one model now; nil if the catalogue has no such name.
+    public mutating func model(named name: String) -> MeshSnapshot.Model? {
+        mesh.catalogue.models.first { $0.name == name }.flatMap { model($0) }
+    }
+
+    /// Whether a name may be given, and if not: why.
+    public func canName(_ name: String) -> CatalogueError? {
+        Catalogue.isValid(name: name) ? nil : .invalidName(name)
+    }
+
+    private mutating func model(_ entry: CatalogueEntry) -> MeshSnapshot.Model? {
+        guard let manifest = entry.manifest else { return nil }
+        let routing = routing(manifest)
+        let current = agreement.current(manifest)
+        let view = view(manifest)
+        let outline = placement.outline(of: manifest)
+        return MeshSnapshot.Model(
+            name: entry.name, manifest: manifest, outline: outline, current: current,
+            armed: (current?.alternates ?? []).filter { isArmed($0.plan, id: $0.id) }.map(\.id),
+            usable: routing.usable?.id, reason: routing.reason,
+            replication: placement.replication(manifest),
+            problem: outline.map { outline in
+                view.problem(
+                    outline,
+                    current?.primary.plan.ballot ?? Ballot(round: 0, proposer: me), current)
+            })
+    }
+}

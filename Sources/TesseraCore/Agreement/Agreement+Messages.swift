@@ -1,0 +1,247 @@
+extension Agreement {
+    /// A peer (or this node itself) says something about a model's plan.
+    mutating func onReceived(
+        _ message: AgreementMessage, from sender: NodeBoot, _ view: View, now: Timestamp,
+        into directives: inout [Directive]
+    ) {
+        switch message {
+        case .prepare(let manifest, let ballot, let members):
+            onPrepare(manifest, ballot, members, from: sender, view, into: &directives)
+        case .stage(let manifest, let ballot, let bundle):
+            onStage(manifest, ballot, bundle, from: sender, view, now: now, into: &directives)
+        case .accept(let manifest, let ballot, let bundle, let members):
+            onAccept(manifest, ballot, bundle, members, from: sender, view, into: &directives)
+        case .decided(let manifest, _, let bundle, let isFresh):
+            onDecided(manifest, bundle, isFresh: isFresh, view, now: now, into: &directives)
+        case .abandon(let manifest, let ballot):
+            onAbandon(manifest, ballot)
+        case .promise(let manifest, let ballot, _, let current):
+            if let current { observe(manifest, current.ballot) }
+            onVote(manifest, ballot, from: sender, view, now: now, into: &directives) {
+                if case .preparing = $0 { true } else { false }
+            }
+        case .accepted(let manifest, let ballot):
+            onVote(manifest, ballot, from: sender, view, now: now, into: &directives) {
+                if case .accepting = $0 { true } else { false }
+            }
+        case .ready(let manifest, let ballot, let plan):
+            onReady(manifest, ballot, plan, from: sender, view, now: now, into: &directives)
+        case .cannot(let manifest, let ballot, let plan, let reason):
+            onCannot(manifest, ballot, plan, reason, from: sender, now: now, into: &directives)
+        case .refuse(let manifest, let ballot, let reason):
+            onRefuse(manifest, ballot, reason, from: sender, now: now, into: &directives)
+        }
+    }
+}
+
+// MARK: The acceptor's side
+
+extension Agreement {
+    private mutating func onPrepare(
+        _ manifest: ManifestID, _ ballot: Ballot, _ members: [NodeBoot], from sender: NodeBoot,
+        _ view: View, into directives: inout [Directive]
+    ) {
+        var model = models[manifest] ?? Model()
+        defer { models[manifest] = model }
+        let verdict: PlanRegister.Verdict =
+            view.outline == nil
+            ? .no(.unknownModel)
+            : model.register.onPrepare(ballot, view: members, me: me, isDead: view.isDead)
+        switch verdict {
+        case .yes:
+            directives.append(
+                .send(
+                    .agreement(
+                        .promise(
+                            manifest: manifest, ballot: ballot, accepted: model.register.accepted,
+                            current: model.register.currentBallotPlan)), to: sender))
+        case .no(let reason):
+            refuse(manifest, ballot, reason, to: sender, into: &directives)
+        }
+    }
+
+    private mutating func onStage(
+        _ manifest: ManifestID, _ ballot: Ballot, _ bundle: PlanBundle, from sender: NodeBoot,
+        _ view: View, now: Timestamp, into directives: inout [Directive]
+    ) {
+        var model = models[manifest] ?? Model()
+        defer { models[manifest] = model }
+        guard let outline = view.outline else {
+            return refuse(manifest, ballot, .unknownModel, to: sender, into: &directives)
+        }
+        guard bundle.all.allSatisfy({ PlanCheck.isValid($0.plan, outline: outline) }) else {
+            return refuse(manifest, ballot, .invalidPlan, to: sender, into: &directives)
+        }
+        if case .no(let reason) = model.register.onStage(ballot) {
+            return refuse(manifest, ballot, reason, to: sender, into: &directives)
+        }
+        if sender != me { model.lease = (bundle, now + FragmentHost.lease) }
+        changes.append(.stage(bundle, by: sender))
+    }
+
+    private mutating func onAccept(
+        _ manifest: ManifestID, _ ballot: Ballot, _ bundle: PlanBundle, _ members: [NodeBoot],
+        from sender: NodeBoot, _ view: View, into directives: inout [Directive]
+    ) {
+        var model = models[manifest] ?? Model()
+        defer { models[manifest] = model }
+        guard let outline = view.outline else {
+            return refuse(manifest, ballot, .unknownModel, to: sender, into: &directives)
+        }
+        guard PlanCheck.isValid(bundle.primary.plan, outline: outline) else {
+            return refuse(manifest, ballot, .invalidPlan, to: sender, into: &directives)
+        }
+        if let worse = clearlyWorse(bundle, model, outline, view) {
+            return refuse(manifest, ballot, worse, to: sender, into: &directives)
+        }
+        let verdict = model.register.onAccept(
+            ballot, bundle.primary.id, view: members, me: me)
+        switch verdict {
+        case .yes:
+            directives.append(
+                .send(.agreement(.accepted(manifest: manifest, ballot: ballot)), to: sender))
+        case .no(let reason):
+            refuse(manifest, ballot, reason, to: sender, into: &directives)
+        }
+    }
+
+    /// An acceptor never plans; it refuses only what is clearly worse, on its own records, than a
+    /// current plan that still serves.
+    private func clearlyWorse(
+        _ bundle: PlanBundle, _ model: Model, _ outline: ModelOutline, _ view: View
+    ) -> AgreementRefusal? {
+        guard let current = model.register.current, !model.hasConflict,
+            current.primary.plan.hosts.allSatisfy({ view.pool.contains($0) })
+        else { return nil }
+        let problem = view.problem(outline, bundle.primary.plan.ballot, current)
+        guard
+            let now = PlanEvaluation.evaluate(current.primary.plan, problem)?.periodMicroseconds,
+            let then = PlanEvaluation.evaluate(bundle.primary.plan, problem)?.periodMicroseconds,
+            then * 4 > now * 5
+        else { return nil }
+        return .worse(currentPeriodMicroseconds: now, proposedPeriodMicroseconds: then)
+    }
+
+    private mutating func onDecided(
+        _ manifest: ManifestID, _ bundle: PlanBundle, isFresh: Bool, _ view: View, now: Timestamp,
+        into directives: inout [Directive]
+    ) {
+        guard bundle.primary.plan.manifest == manifest else { return }
+        var model = models[manifest] ?? Model()
+        defer { models[manifest] = model }
+        if !isFresh, let current = model.register.current,
+            current.primary.plan.hosts.allSatisfy({ view.usable.contains($0) })
+        {
+            // Two decisions met. Nobody switches by epoch alone: the merged pool decides.
+            model.register.observe(bundle.primary.plan.ballot)
+            if current.primary.id != bundle.primary.id { model.hasConflict = true }
+            return
+        }
+        guard model.register.onDecided(bundle) else { return }
+        if isFresh { model.hasConflict = false }
+        model.lease = nil
+        model.need = nil
+        model.impossible = nil
+        model.failures = 0
+        model.consideredPool = view.pool
+        model.consideredAt = now
+        if let round = model.round, round.ballot != bundle.primary.plan.ballot {
+            fail(
+                &model, manifest, "another proposal was decided", now: now, backOff: false,
+                into: &directives)
+        }
+        directives.append(
+            .report(.decided(manifest, bundle.primary.id, bundle.primary.plan)))
+        changes.append(.decided(bundle))
+    }
+
+    private mutating func onAbandon(_ manifest: ManifestID, _ ballot: Ballot) {
+        if models[manifest]?.lease?.bundle.primary.plan.ballot == ballot {
+            models[manifest]?.lease = nil
+        }
+        changes.append(.abandoned(manifest, ballot))
+    }
+
+    private func refuse(
+        _ manifest: ManifestID, _ ballot: Ballot, _ reason: AgreementRefusal, to sender: NodeBoot,
+        into directives: inout [Directive]
+    ) {
+        directives.append(
+            .send(
+                .agreement(.refuse(manifest: manifest, ballot: ballot, reason: reason)), to: sender)
+        )
+    }
+}
+
+// MARK: Answers to the proposer
+
+extension Agreement {
+    private mutating func observe(_ manifest: ManifestID, _ ballot: Ballot) {
+        models[manifest]?.register.observe(ballot)
+    }
+
+    private mutating func onVote(
+        _ manifest: ManifestID, _ ballot: Ballot, from sender: NodeBoot, _ view: View,
+        now: Timestamp, into directives: inout [Directive],
+        belongsTo isPhase: (PlanRound.Phase) -> Bool
+    ) {
+        guard let round = models[manifest]?.round, round.ballot == ballot, isPhase(round.phase),
+            round.view.contains(sender)
+        else { return }
+        models[manifest]?.round?.votes.insert(sender)
+        advance(manifest, view, now: now, into: &directives)
+    }
+
+    private mutating func onReady(
+        _ manifest: ManifestID, _ ballot: Ballot, _ plan: PlanID, from sender: NodeBoot,
+        _ view: View, now: Timestamp, into directives: inout [Directive]
+    ) {
+        guard let round = models[manifest]?.round, round.ballot == ballot,
+            round.bundle?.primary.id == plan
+        else { return }
+        models[manifest]?.round?.ready.insert(sender)
+        advance(manifest, view, now: now, into: &directives)
+    }
+
+    private mutating func onCannot(
+        _ manifest: ManifestID, _ ballot: Ballot, _ plan: PlanID, _ reason: HostRefusal,
+        from sender: NodeBoot, now: Timestamp, into directives: inout [Directive]
+    ) {
+        guard var model = models[manifest], let round = model.round, round.ballot == ballot,
+            round.bundle?.primary.id == plan
+        else { return }
+        // What a host says of its memory is believed for a while; any other refusal keeps the node
+        // out of plans for as long.
+        var free = 0
+        if case .memory(_, let freeBytes) = reason { free = freeBytes }
+        model.refusals[sender] = (free, now + .seconds(20))
+        fail(
+            &model, manifest, "node \(sender.node.short) cannot host its part: \(reason)",
+            now: now, backOff: true, into: &directives)
+        models[manifest] = model
+    }
+
+    private mutating func onRefuse(
+        _ manifest: ManifestID, _ ballot: Ballot, _ reason: AgreementRefusal,
+        from sender: NodeBoot, now: Timestamp, into directives: inout [Directive]
+    ) {
+        guard var model = models[manifest], let round = model.round, round.ballot == ballot else {
+            return
+        }
+        if case .promisedHigher(let higher) = reason { model.register.observe(higher) }
+        // A minority may refuse; the round fails only if a majority can no longer be reached or the
+        // refusal is about the plan itself.
+        let isFatal: Bool =
+            switch reason {
+            case .invalidPlan, .holdsDead, .promisedHigher: true
+            case .worse, .notInView, .unknownModel, .leased:
+                round.view.count <= 2 || !round.hasMajority
+            }
+        if isFatal {
+            fail(
+                &model, manifest, "node \(sender.node.short) refused: \(reason)", now: now,
+                backOff: true, into: &directives)
+        }
+        models[manifest] = model
+    }
+}

@@ -1,0 +1,389 @@
+/// The masterless agreement on which plan each model runs under (architecture: agreement on the
+/// plan).
+///
+/// No request's correctness rests on it: every attempt names its plan. Agreement gives stability,
+/// memory discipline, and one common best plan. Any pool member may propose; a rendezvous rank and
+/// growing delays keep proposers out of each other's way, and safety never depends on them.
+struct Agreement: Sendable {
+    /// What the agent's other parts know of one model right now.
+    struct View {
+        /// Whether the catalogue names the model.
+        var isCatalogued: Bool
+        /// The model; nil until its manifest is here.
+        var outline: ModelOutline?
+        /// Nodes that may vote and host: alive, connected, capable, not leaving, with the model's
+        /// manifest; ascending, this node included if it is one of them.
+        var pool: [NodeBoot]
+        /// Nodes that may run what they already host: alive and connected; ascending.
+        var usable: [NodeBoot]
+        /// Every connected member, ascending.
+        var connected: [NodeBoot]
+        /// Held dead or left.
+        var isDead: (NodeBoot) -> Bool
+        /// The planning problem on this node's records.
+        var problem: (ModelOutline, Ballot, PlanBundle?) -> PlanningProblem
+    }
+
+    /// What the agent must act on.
+    enum Change: Hashable, Sendable {
+        /// Host this under the proposer's lease.
+        case stage(PlanBundle, by: NodeBoot)
+        /// The round ended without a decision.
+        case abandoned(ManifestID, Ballot)
+        /// The current plan of a model changed.
+        case decided(PlanBundle)
+    }
+
+    struct Model {
+        var register = PlanRegister()
+        var round: PlanRound?
+        /// Somebody else's staging that this node knows of.
+        var lease: (bundle: PlanBundle, until: Timestamp)?
+        /// The need as it stands, and since when.
+        var need: PlanRound.Need?
+        var needSince = Timestamp.zero
+        /// The pool that the last finished look at improvement saw.
+        var consideredPool: [NodeBoot] = []
+        var consideredAt = Timestamp.zero
+        /// After a failed round: not before.
+        var notBefore = Timestamp.zero
+        var failures = 0
+        var hasConflict = false
+        /// Why no plan can be made.
+        var impossible: String?
+        /// Free bytes that a host named when it refused, until when that counts.
+        var refusals: [NodeBoot: (freeBytes: Int, until: Timestamp)] = [:]
+    }
+
+    /// Waits between the trigger and the round, by how little it hurts to wait.
+    private static let repairDebounce = TimeSpan.milliseconds(5)
+    private static let improvementDebounce = TimeSpan.milliseconds(800)
+    /// A look at improvement at least this often, for drifted measurements.
+    private static let improvementPeriod = TimeSpan.seconds(10)
+    /// Proposers of neighbouring rank start this much apart.
+    private static let rankDelay = TimeSpan.milliseconds(150)
+    /// Time for promises or acceptances to come in.
+    static let voteTimeout = TimeSpan.milliseconds(500)
+    /// Time for the worker to plan.
+    private static let planTimeout = TimeSpan.seconds(10)
+    /// Nodes of a pool; the others are entries without a vote.
+    static let poolMax = 32
+
+    let me: NodeBoot
+    var models: [ManifestID: Model] = [:]
+    private var nextToken: UInt64 = 1
+    private var generator: SeededGenerator
+    var changes: [Change] = []
+
+    init(me: NodeBoot, generator: SeededGenerator) {
+        self.me = me
+        self.generator = generator
+    }
+
+    /// Gives what happened since the last call.
+    mutating func takeChanges() -> [Change] {
+        defer { changes = [] }
+        return changes
+    }
+
+    /// The decided plan that this node follows.
+    func current(_ manifest: ManifestID) -> PlanBundle? { models[manifest]?.register.current }
+
+    /// Why the model has no plan.
+    func reasonForNone(_ manifest: ManifestID) -> String? { models[manifest]?.impossible }
+
+    /// The model's register, for checkers.
+    func register(_ manifest: ManifestID) -> PlanRegister? { models[manifest]?.register }
+
+    /// Models that this node knows something of, ascending.
+    var manifests: [ManifestID] { models.keys.sorted() }
+
+    /// Forgets a model that left the catalogue.
+    mutating func onModelRemoved(_ manifest: ManifestID) {
+        // Promises stay: a late round of the same boot must still meet them.
+        models[manifest]?.round = nil
+        models[manifest]?.lease = nil
+        models[manifest]?.need = nil
+    }
+
+    // MARK: Looking
+
+    /// Looks whether a model needs another plan, and starts a round when it is this node's turn.
+    /// Called when anything changed, and when `nextWake` asked for it.
+    mutating func consider(
+        _ manifest: ManifestID, _ view: View, now: Timestamp, into directives: inout [Directive]
+    ) {
+        guard view.isCatalogued, let outline = view.outline, view.pool.contains(me) else { return }
+        var model = models[manifest] ?? Model()
+        defer { models[manifest] = model }
+        if let lease = model.lease, lease.until <= now || !isAlive(lease.bundle, view) {
+            model.lease = nil
+        }
+        checkRound(&model, manifest, view, now: now, into: &directives)
+        let need = need(of: model, view, now: now)
+        if need != model.need {
+            model.need = need
+            model.needSince = now
+        }
+        guard let need, model.round == nil, now >= startTime(model, need, manifest, view) else {
+            return
+        }
+        if model.lease != nil {
+            guard case .repair = need else { return }
+        }
+        let ballot = Ballot(round: model.register.highestRound + 1, proposer: me)
+        model.register.observe(ballot)
+        let token = nextToken
+        nextToken += 1
+        model.round = PlanRound(
+            ballot: ballot, need: need, view: Array(view.pool.prefix(Self.poolMax)),
+            phase: .planning(token: token), deadline: now + Self.planTimeout)
+        if need != .improvement {
+            directives.append(.report(.proposed(manifest, ballot, reason: need.reason)))
+        }
+        var problem = view.problem(outline, ballot, model.register.current)
+        for index in problem.nodes.indices {
+            if let refusal = model.refusals[problem.nodes[index].member], refusal.until > now {
+                problem.nodes[index].freeMemoryBytes = min(
+                    problem.nodes[index].freeMemoryBytes, refusal.freeBytes)
+            }
+        }
+        directives.append(.plan(token: token, problem))
+    }
+
+    /// When `consider` wants to be called again for a model if nothing happens.
+    func nextWake(_ manifest: ManifestID, _ view: View, now: Timestamp) -> Timestamp {
+        guard let model = models[manifest], view.isCatalogued, view.pool.contains(me) else {
+            return .never
+        }
+        var wake = Timestamp.never
+        if let round = model.round { wake = min(wake, round.deadline) }
+        if let lease = model.lease { wake = min(wake, lease.until) }
+        if model.round == nil {
+            if let need = model.need {
+                wake = min(wake, startTime(model, need, manifest, view))
+            } else if model.register.current != nil {
+                wake = min(wake, model.consideredAt + Self.improvementPeriod)
+            }
+        }
+        return wake
+    }
+
+    private func need(of model: Model, _ view: View, now: Timestamp) -> PlanRound.Need? {
+        guard let current = model.register.current else { return .first }
+        if let lost = current.primary.plan.hosts.first(where: { !view.pool.contains($0) }) {
+            return .repair(lost)
+        }
+        if model.hasConflict { return .merge }
+        if view.pool != model.consideredPool
+            || now >= model.consideredAt + Self.improvementPeriod
+        {
+            return .improvement
+        }
+        return nil
+    }
+
+    private func startTime(
+        _ model: Model, _ need: PlanRound.Need, _ manifest: ManifestID, _ view: View
+    ) -> Timestamp {
+        let rank = Int64(self.rank(of: manifest, in: view.pool))
+        let wait: TimeSpan =
+            switch need {
+            case .first: Self.repairDebounce + Self.rankDelay * rank
+            case .repair: Self.repairDebounce + Self.rankDelay * rank
+            case .merge: Self.improvementDebounce + Self.rankDelay * rank
+            case .improvement: Self.improvementDebounce + Self.rankDelay * (4 * rank)
+            }
+        return max(model.needSince + wait, model.notBefore)
+    }
+
+    /// This node's place in the order in which the pool proposes: rendezvous hashing of model and
+    /// node, so that different models have different first proposers.
+    private func rank(of manifest: ManifestID, in pool: [NodeBoot]) -> Int {
+        func weight(_ node: NodeID) -> UInt64 {
+            var mixed = node.words.0 ^ manifest.words.0
+            mixed = (mixed ^ mixed >> 33) &* 0xFF51_AFD7_ED55_8CCD
+            mixed = (mixed ^ mixed >> 33) &* 0xC4CE_B9FE_1A85_EC53
+            return mixed ^ mixed >> 33
+        }
+        let mine = weight(me.node)
+        return pool.filter { weight($0.node) < mine }.count
+    }
+
+    private func isAlive(_ bundle: PlanBundle, _ view: View) -> Bool {
+        let proposer = bundle.primary.plan.ballot.proposer
+        return view.usable.contains(proposer)
+            && bundle.primary.plan.hosts.allSatisfy { view.usable.contains($0) }
+    }
+
+    // MARK: Proposing
+
+    /// Ends a round that cannot succeed any more.
+    private mutating func checkRound(
+        _ model: inout Model, _ manifest: ManifestID, _ view: View, now: Timestamp,
+        into directives: inout [Directive]
+    ) {
+        guard let round = model.round else { return }
+        if let bundle = round.bundle,
+            let lost = bundle.primary.plan.hosts.first(where: { !view.pool.contains($0) })
+        {
+            fail(
+                &model, manifest, "node \(lost.node.short), which it uses, was lost", now: now,
+                backOff: false, into: &directives)
+        } else if now >= round.deadline {
+            let phase =
+                switch round.phase {
+                case .planning: "planning"
+                case .preparing: "promises"
+                case .staging: "staging"
+                case .accepting: "acceptances"
+                }
+            fail(
+                &model, manifest, "\(phase) took too long", now: now, backOff: true,
+                into: &directives)
+        }
+    }
+
+    mutating func fail(
+        _ model: inout Model, _ manifest: ManifestID, _ reason: String, now: Timestamp,
+        backOff: Bool, into directives: inout [Directive]
+    ) {
+        guard let round = model.round else { return }
+        model.round = nil
+        if backOff {
+            model.failures = min(model.failures + 1, 6)
+            let bound = TimeSpan.milliseconds(20 << Int64(model.failures))
+            model.notBefore = now + bound / 2 + generator.next(below: bound)
+        }
+        if let bundle = round.bundle {
+            for host in bundle.primary.plan.hosts {
+                directives.append(
+                    .send(
+                        .agreement(.abandon(manifest: manifest, ballot: round.ballot)), to: host))
+            }
+        }
+        directives.append(.report(.roundFailed(manifest, round.ballot, reason: reason)))
+    }
+
+    /// The worker planned.
+    mutating func onPlanned(
+        token: UInt64, _ result: PlanningResult, _ manifest: ManifestID, _ view: View,
+        now: Timestamp, into directives: inout [Directive]
+    ) {
+        guard var model = models[manifest], var round = model.round,
+            round.phase == .planning(token: token)
+        else { return }
+        defer { models[manifest] = model }
+        switch result {
+        case .impossible(let reason):
+            if model.impossible != reason {
+                directives.append(.report(.unplannable(manifest, reason: reason)))
+            }
+            model.impossible = reason
+            model.round = nil
+            model.consideredPool = view.pool
+            model.consideredAt = now
+            model.notBefore = now + .milliseconds(500)
+        case .bundle(let bundle, _):
+            model.impossible = nil
+            if round.need == .improvement, let current = model.register.current,
+                !isWorthwhile(bundle, than: current, round.ballot, view)
+            {
+                model.round = nil
+                model.consideredPool = view.pool
+                model.consideredAt = now
+                return
+            }
+            round.phase = .preparing(bundle)
+            round.deadline = now + Self.voteTimeout
+            model.round = round
+            for voter in round.view {
+                directives.append(
+                    .send(
+                        .agreement(
+                            .prepare(manifest: manifest, ballot: round.ballot, view: round.view)),
+                        to: voter))
+            }
+        }
+    }
+
+    /// Hysteresis: a tenth better, or the same fragments with more losses covered.
+    private func isWorthwhile(
+        _ bundle: PlanBundle, than current: PlanBundle, _ ballot: Ballot, _ view: View
+    ) -> Bool {
+        let old = current.primary.plan
+        let new = bundle.primary.plan
+        if old.fragments == new.fragments && old.window == new.window {
+            func covered(_ bundle: PlanBundle) -> Set<NodeBoot> {
+                Set(
+                    bundle.alternates.filter { alternate in
+                        alternate.plan.hosts.allSatisfy { view.usable.contains($0) }
+                    }.compactMap(\.plan.without))
+            }
+            return covered(bundle).subtracting(covered(current)).isEmpty == false
+        }
+        guard let outline = view.outline else { return false }
+        let problem = view.problem(outline, ballot, current)
+        guard let now = PlanEvaluation.evaluate(old, problem)?.periodMicroseconds else {
+            return true
+        }
+        return new.predictedPeriodMicroseconds * 10 <= now * 9
+    }
+
+    mutating func advance(
+        _ manifest: ManifestID, _ view: View, now: Timestamp, into directives: inout [Directive]
+    ) {
+        guard var model = models[manifest], var round = model.round else { return }
+        defer { models[manifest] = model }
+        switch round.phase {
+        case .planning:
+            break
+        case .preparing(let bundle):
+            guard round.hasMajority else { return }
+            round.phase = .staging(bundle)
+            round.votes = []
+            round.deadline = now + FragmentHost.lease
+            model.round = round
+            directives.append(.report(.staging(manifest, bundle.primary.id)))
+            for host in bundle.primary.plan.hosts {
+                directives.append(
+                    .send(
+                        .agreement(
+                            .stage(manifest: manifest, ballot: round.ballot, bundle: bundle)),
+                        to: host))
+            }
+        case .staging(let bundle):
+            guard round.ready.isSuperset(of: bundle.primary.plan.hosts) else { return }
+            round.phase = .accepting(bundle)
+            round.deadline = now + Self.voteTimeout
+            model.round = round
+            for voter in round.view {
+                directives.append(
+                    .send(
+                        .agreement(
+                            .accept(
+                                manifest: manifest, ballot: round.ballot, bundle: bundle,
+                                view: round.view)), to: voter))
+            }
+        case .accepting(let bundle):
+            guard round.hasMajority else { return }
+            model.round = nil
+            model.failures = 0
+            model.hasConflict = false
+            for member in view.connected {
+                directives.append(
+                    .send(
+                        .agreement(
+                            .decided(
+                                manifest: manifest, ballot: round.ballot, bundle: bundle,
+                                isFresh: true)), to: member))
+            }
+            directives.append(
+                .send(
+                    .agreement(
+                        .decided(
+                            manifest: manifest, ballot: round.ballot, bundle: bundle, isFresh: true)
+                    ), to: me))
+        }
+    }
+}

@@ -1,0 +1,124 @@
+/// What this node knows of another one.
+///
+/// Only the newest run of a node is remembered: every older run is dead by definition.
+struct Member: Hashable, Sendable {
+    /// The node and its newest known run.
+    var member: NodeBoot
+    /// Where it was reached, or is said to listen.
+    var address: Address
+    /// How it is seen.
+    var status: MemberStatus
+    /// The number that only the member raises.
+    var incarnation: UInt64
+    /// When the status began.
+    var since: Timestamp
+    /// Whether there is a control connection to this run.
+    var isConnected = false
+
+    /// When this run was first heard of.
+    var learned: Timestamp
+    /// Whether this run was ever connected: before that its datagrams are not read.
+    var wasConnected = false
+    /// When it last became alive.
+    var aliveSince: Timestamp
+    /// How often the node came back from dead or in a new run.
+    var flaps = 0
+    /// Not used before this time.
+    var stableAt = Timestamp.zero
+    /// Who suspects it, while it is suspect.
+    var suspicion: Suspicion?
+    /// When the connection broke, if it is broken.
+    var disconnectedAt: Timestamp?
+    /// When the connection to this dead member is closed.
+    var disconnectAt = Timestamp.never
+    /// The attempts to connect.
+    var dial: Dial
+    /// The recent round trips.
+    var roundTrips = RoundTrips()
+
+    init(
+        member: NodeBoot, address: Address, status: MemberStatus, incarnation: UInt64,
+        now: Timestamp, dialAt: Timestamp, dialPause: TimeSpan
+    ) {
+        self.member = member
+        self.address = address
+        self.status = status
+        self.incarnation = incarnation
+        since = now
+        learned = now
+        aliveSince = now
+        dial = Dial(at: dialAt, pause: dialPause)
+    }
+
+    /// Alive or suspect: takes part.
+    var isPresent: Bool { status < .dead }
+}
+
+/// A suspicion and what shortens it.
+struct Suspicion: Hashable, Sendable {
+    /// When this node began to suspect.
+    var startedAt: Timestamp
+    /// Who suspects independently, first accuser first.
+    var accusers: [NodeID]
+    /// When the member is declared dead.
+    var deadline: Timestamp
+    /// Whether a refused redial showed that the process is gone.
+    var isProven = false
+}
+
+/// The attempts to connect to one address.
+struct Dial: Hashable, Sendable {
+    /// When to try next; `never` while an attempt is open.
+    var at: Timestamp
+    /// The pause after the next failure.
+    var pause: TimeSpan
+    /// When the open attempt counts as failed; nil if none is open.
+    var patienceEnds: Timestamp?
+
+    init(at: Timestamp, pause: TimeSpan) {
+        self.at = at
+        self.pause = pause
+    }
+
+    /// Notes that an attempt began.
+    mutating func begin(now: Timestamp) {
+        at = .never
+        patienceEnds = now + MembershipLimits.dialPatience
+    }
+
+    /// Notes that the open attempt failed.
+    mutating func fail(now: Timestamp, pauseMax: TimeSpan) {
+        patienceEnds = nil
+        at = now + pause
+        pause = min(pause * 2, pauseMax)
+    }
+
+    /// Starts over at this time with the shortest pause.
+    mutating func reset(at time: Timestamp, pause: TimeSpan) {
+        patienceEnds = nil
+        at = time
+        self.pause = pause
+    }
+}
+
+/// The last round trips to one member.
+struct RoundTrips: Hashable, Sendable {
+    private var samples: [TimeSpan] = []
+    private var next = 0
+
+    /// The slowest one: of so few samples it stands for the 99th percentile.
+    var slowest: TimeSpan? { samples.max() }
+
+    /// The middle one.
+    var median: TimeSpan? { samples.isEmpty ? nil : samples.sorted()[samples.count / 2] }
+
+    /// Notes one.
+    mutating func insert(_ span: TimeSpan) {
+        if samples.count < MembershipLimits.roundTrips {
+            samples.append(span)
+        } else {
+            samples[next] = span
+            next = (next + 1) % MembershipLimits.roundTrips
+        }
+    }
+}

@@ -1,0 +1,63 @@
+/// What it costs to hand tensors over: the time that both ends spend on them, and what is assumed
+/// of links that nobody measured yet.
+public enum TransferCost {
+    /// Half nanoseconds of processor time that each end spends per byte: about one pass of TLS and
+    /// one of copying at 2 GB/s on a desktop core.
+    public static let halfNanosecondsPerByte = 1
+    /// Processor time that each end spends per slice, whatever its size: a system call, a TLS
+    /// record, and waking the threads that pass it on.
+    public static let nanosecondsPerSlice = 15_000
+    /// Bytes per microsecond of a link of unknown speed: 1 Gbit/s, a usual wired network.
+    public static let assumedBytesPerMicrosecond: UInt64 = 125
+    /// Latency of a link that nobody measured.
+    public static let assumedLatencyMicroseconds: Int64 = 200
+
+    /// Time that one end spends on slices of so many bytes together.
+    static func endpointNanoseconds(bytes: Int, slices: Int) -> Int {
+        let perByte = CostArithmetic.scaled(bytes, by: halfNanosecondsPerByte, over: 2)
+        return perByte + min(slices * nanosecondsPerSlice, CostArithmetic.nanosecondsMax)
+    }
+}
+
+/// The links between the nodes of a problem, by the nodes' indices.
+struct LinkTable: Sendable {
+    /// How many nodes.
+    let nodeCount: Int
+    private var bytesPerMicrosecond: [UInt64]
+    private var latencies: [Int]
+
+    /// Reads the links of a problem for these nodes.
+    init(_ links: [PlanningProblem.Link], nodes: [PlanningProblem.Node]) {
+        nodeCount = nodes.count
+        let assumed = CostArithmetic.nanoseconds(
+            microseconds: TransferCost.assumedLatencyMicroseconds)
+        bytesPerMicrosecond = Array(
+            repeating: TransferCost.assumedBytesPerMicrosecond, count: nodeCount * nodeCount)
+        latencies = Array(repeating: assumed, count: nodeCount * nodeCount)
+        // A table from node to index; it is only looked up, never walked.
+        var indices: [NodeID: Int] = [:]
+        for (index, node) in nodes.enumerated() { indices[node.member.node] = index }
+        for link in links {
+            guard let source = indices[link.source], let destination = indices[link.destination]
+            else { continue }
+            let slot = source * nodeCount + destination
+            latencies[slot] = CostArithmetic.nanoseconds(microseconds: link.latencyMicroseconds)
+            if link.bytesPerMicrosecond > 0 { bytesPerMicrosecond[slot] = link.bytesPerMicrosecond }
+        }
+    }
+
+    /// How long the link is busy with so many bytes.
+    ///
+    /// Within one node nothing travels.
+    func occupancy(from source: Int, to destination: Int, bytes: Int) -> Int {
+        guard source != destination else { return 0 }
+        return CostArithmetic.nanoseconds(
+            UInt64(max(bytes, 0)),
+            perMicrosecond: bytesPerMicrosecond[source * nodeCount + destination])
+    }
+
+    /// Time that the first byte takes.
+    func latency(from source: Int, to destination: Int) -> Int {
+        source == destination ? 0 : latencies[source * nodeCount + destination]
+    }
+}

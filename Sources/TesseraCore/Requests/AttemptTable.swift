@@ -1,0 +1,258 @@
+/// The attempts that pass through this node's fragments: slices are joined, fragments fire, outputs
+/// go on.
+///
+/// Everything is keyed by the whole `AttemptID`, which names the plan: slices of two plans can never
+/// meet here, whatever arrives.
+struct AttemptTable: Sendable {
+    private enum RunState {
+        /// Waits for the inputs that are still nil.
+        case joining([Payload?])
+        /// All inputs are here; an engine slot is not.
+        case queued([Payload])
+        /// The engine has it.
+        case running([Payload])
+        /// Outputs are on their way.
+        case passed
+    }
+
+    private struct OpenAttempt {
+        var layout: PlanLayout
+        var deadline: Timestamp
+        /// By index of the fragment in the plan; only fragments that this node hosts.
+        var runs: [(fragment: Int, state: RunState)]
+    }
+
+    /// Attempts that ended here are remembered so that a late slice does not open them again.
+    private static let endedMax = 4_096
+    /// A slice may come this much after the deadline that it carried before its room is given up.
+    private static let expirySlack = TimeSpan.milliseconds(200)
+
+    private let me: NodeBoot
+    private let executionSlots: Int
+    private var open: [AttemptID: OpenAttempt] = [:]
+    private var openCounts: [Ballot: Int] = [:]
+    private var ended: [AttemptID: Bool] = [:]
+    private var endedOrder: [AttemptID] = []
+    private var endedNext = 0
+    /// Runs that wait for an engine slot, in the order in which they became complete.
+    private var queue: [(attempt: AttemptID, fragment: Int)] = []
+    private var queueHead = 0
+    private var running = 0
+    /// The time of the earliest deadline, or earlier.
+    private(set) var nextWake = Timestamp.never
+
+    init(me: NodeBoot, executionSlots: Int) {
+        self.me = me
+        self.executionSlots = executionSlots
+    }
+
+    /// How many attempts of one decision are open here.
+    func openCount(_ ballot: Ballot) -> Int { openCounts[ballot] ?? 0 }
+    /// Whether nothing is open.
+    var isIdle: Bool { open.isEmpty && running == 0 }
+    /// The plans that open attempts use.
+    var plansInUse: Set<PlanID> { Set(open.keys.map(\.plan)) }
+
+    /// A slice for a fragment of this node arrived. The layout is that of a plan which this node
+    /// holds ready. The slice's payload is ours from here on.
+    mutating func onSlice(
+        _ header: SliceHeader, _ payload: Payload, layout: PlanLayout, now: Timestamp,
+        into directives: inout [Directive]
+    ) {
+        let route = layout.plan.routes[header.route]
+        guard case .fragment(let fragment) = route.destination,
+            layout.plan.fragments[fragment].host == me
+        else { return directives.append(.release(payload.id)) }
+        if ended[header.attempt] != nil { return directives.append(.release(payload.id)) }
+        if open[header.attempt] == nil {
+            guard openCount(layout.plan.ballot) < layout.plan.window else {
+                directives.append(.release(payload.id))
+                directives.append(.report(.limit("attempts over the reservation", count: 1)))
+                return fail(header.attempt, fragment, .full, into: &directives)
+            }
+            begin(header.attempt, layout: layout, deadline: now + header.remaining)
+        }
+        guard var attempt = open[header.attempt],
+            let run = attempt.runs.firstIndex(where: { $0.fragment == fragment }),
+            let input = layout.flows[fragment].inputs.firstIndex(of: route.tensor),
+            case .joining(var inputs) = attempt.runs[run].state, inputs[input] == nil
+        else { return directives.append(.release(payload.id)) }
+        inputs[input] = payload
+        let complete = inputs.compactMap { $0 }
+        if complete.count == inputs.count {
+            attempt.runs[run].state = .queued(complete)
+            queue.append((header.attempt, fragment))
+        } else {
+            attempt.runs[run].state = .joining(inputs)
+        }
+        open[header.attempt] = attempt
+        startQueued(into: &directives)
+    }
+
+    /// The engine finished a run.
+    mutating func onExecuted(
+        attempt id: AttemptID, fragment: Int, outputs: [Payload], microseconds: Int64,
+        now: Timestamp, into directives: inout [Directive]
+    ) {
+        running -= 1
+        defer { startQueued(into: &directives) }
+        guard var attempt = open[id],
+            let run = attempt.runs.firstIndex(where: { $0.fragment == fragment }),
+            case .running(let inputs) = attempt.runs[run].state
+        else {
+            // Cancelled while it ran: the inputs were given back then.
+            for output in outputs { directives.append(.release(output.id)) }
+            return
+        }
+        for input in inputs { directives.append(.release(input.id)) }
+        let layout = attempt.layout
+        let flow = layout.flows[fragment]
+        invariant(outputs.count == flow.outputs.count, "a fragment gave another number of outputs")
+        let remaining = attempt.deadline - now
+        for (index, output) in outputs.enumerated() {
+            for route in flow.routes[index] {
+                let descriptor = layout.descriptors[route]
+                let header = SliceHeader(
+                    attempt: id, route: route, type: descriptor.type, shape: descriptor.shape,
+                    remaining: remaining)
+                let target: NodeBoot =
+                    switch layout.plan.routes[route].destination {
+                    case .entry: id.request.entry
+                    case .fragment(let reader): layout.plan.fragments[reader].host
+                    }
+                directives.append(.sendSlice(header, output.id, to: target))
+            }
+            directives.append(.release(output.id))
+        }
+        tell(
+            .passed(attempt: id, fragment: fragment, microseconds: microseconds), id,
+            into: &directives)
+        attempt.runs[run].state = .passed
+        open[id] = attempt
+        if attempt.runs.allSatisfy({ if case .passed = $0.state { true } else { false } }) {
+            end(id, into: &directives)
+        }
+    }
+
+    /// The engine failed a run.
+    mutating func onExecutionFailed(
+        attempt id: AttemptID, fragment: Int, reason: String, into directives: inout [Directive]
+    ) {
+        running -= 1
+        if open[id] != nil {
+            fail(id, fragment, .engine(reason), into: &directives)
+            end(id, into: &directives)
+        }
+        startQueued(into: &directives)
+    }
+
+    /// The entry gave the attempt up.
+    mutating func onCancel(_ id: AttemptID, into directives: inout [Directive]) {
+        end(id, into: &directives)
+        startQueued(into: &directives)
+    }
+
+    /// An entry's run is over: nobody waits for its attempts.
+    mutating func onEntryLost(_ entry: NodeBoot, into directives: inout [Directive]) {
+        for id in open.keys.filter({ $0.request.entry == entry }).sorted() {
+            end(id, into: &directives)
+        }
+        startQueued(into: &directives)
+    }
+
+    /// The plan is held no more.
+    mutating func onDropped(_ plan: PlanID, into directives: inout [Directive]) {
+        for id in open.keys.filter({ $0.plan == plan }).sorted() {
+            fail(id, nil, .gone(current: nil), into: &directives)
+            end(id, into: &directives)
+        }
+        startQueued(into: &directives)
+    }
+
+    /// Gives up the room of attempts whose deadline has passed.
+    mutating func onWake(now: Timestamp, into directives: inout [Directive]) {
+        guard now >= nextWake else { return }
+        for id in open.filter({ $0.value.deadline + Self.expirySlack <= now }).keys.sorted() {
+            end(id, into: &directives)
+        }
+        nextWake = open.values.map { $0.deadline + Self.expirySlack }.min() ?? .never
+        startQueued(into: &directives)
+    }
+
+    private mutating func begin(_ id: AttemptID, layout: PlanLayout, deadline: Timestamp) {
+        open[id] = OpenAttempt(
+            layout: layout, deadline: deadline,
+            runs: layout.fragments(on: me).map { fragment in
+                (fragment, .joining(.init(repeating: nil, count: layout.flows[fragment].inputs.count)))
+            })
+        openCounts[layout.plan.ballot, default: 0] += 1
+        nextWake = min(nextWake, deadline + Self.expirySlack)
+    }
+
+    /// Closes an attempt and gives back what it still holds. A run that the engine has goes on; its
+    /// result finds nobody.
+    private mutating func end(_ id: AttemptID, into directives: inout [Directive]) {
+        remember(id)
+        guard let attempt = open.removeValue(forKey: id) else { return }
+        let ballot = attempt.layout.plan.ballot
+        let count = (openCounts[ballot] ?? 1) - 1
+        openCounts[ballot] = count == 0 ? nil : count
+        for run in attempt.runs {
+            let held: [Payload] =
+                switch run.state {
+                case .joining(let inputs): inputs.compactMap { $0 }
+                case .queued(let inputs), .running(let inputs): inputs
+                case .passed: []
+                }
+            for payload in held { directives.append(.release(payload.id)) }
+        }
+    }
+
+    private mutating func remember(_ id: AttemptID) {
+        guard ended.updateValue(true, forKey: id) == nil else { return }
+        if endedOrder.count < Self.endedMax {
+            endedOrder.append(id)
+        } else {
+            ended.removeValue(forKey: endedOrder[endedNext])
+            endedOrder[endedNext] = id
+            endedNext = (endedNext + 1) % Self.endedMax
+        }
+    }
+
+    private mutating func startQueued(into directives: inout [Directive]) {
+        while running < executionSlots, queueHead < queue.count {
+            let (id, fragment) = queue[queueHead]
+            queueHead += 1
+            guard var attempt = open[id],
+                let run = attempt.runs.firstIndex(where: { $0.fragment == fragment }),
+                case .queued(let inputs) = attempt.runs[run].state
+            else { continue }
+            attempt.runs[run].state = .running(inputs)
+            running += 1
+            let key = attempt.layout.plan.key(ofFragment: fragment)
+            open[id] = attempt
+            tell(.started(attempt: id, fragment: fragment), id, into: &directives)
+            directives.append(.execute(attempt: id, fragment: fragment, key: key, inputs: inputs))
+        }
+        if queueHead == queue.count {
+            queue.removeAll(keepingCapacity: true)
+            queueHead = 0
+        } else if queueHead > 256 {
+            queue.removeFirst(queueHead)
+            queueHead = 0
+        }
+    }
+
+    private func fail(
+        _ id: AttemptID, _ fragment: Int?, _ reason: AttemptFailure,
+        into directives: inout [Directive]
+    ) {
+        tell(.failed(attempt: id, fragment: fragment, reason: reason), id, into: &directives)
+    }
+
+    private func tell(
+        _ message: RequestMessage, _ id: AttemptID, into directives: inout [Directive]
+    ) {
+        directives.append(.send(.request(message), to: id.request.entry))
+    }
+}

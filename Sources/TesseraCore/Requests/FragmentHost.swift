@@ -1,0 +1,328 @@
+/// What this node hosts: the plans it holds, their fragments, and the memory they reserve.
+///
+/// A plan comes in by `onStage` under a lease and stays if it is decided. Fragments are named by
+/// content, so one that several plans share is fetched, compiled and counted once. Dropping a plan
+/// early is always safe: an attempt that still uses it is told `gone` and tries again.
+struct FragmentHost: Sendable {
+    /// What the agent must act on.
+    enum Change: Hashable, Sendable {
+        /// The weights of a fragment are wanted on disk.
+        case needsBlobs(FragmentKey, blobs: [Int])
+        /// Nobody waits for them any more.
+        case needsNoBlobs(FragmentKey)
+        /// Every fragment that this plan gives this node is compiled.
+        case ready(NamedPlan, HeldKind)
+        /// The plan cannot be hosted here.
+        case cannot(NamedPlan, HeldKind, HostRefusal)
+        /// The plan is held no more.
+        case dropped(PlanID, Ballot)
+    }
+
+    /// In what right a plan is held.
+    enum HeldKind: Hashable, Sendable {
+        /// Under a proposer's lease.
+        case staged(by: NodeBoot)
+        /// As the primary of a decision.
+        case decided
+        /// As an alternate of a decision.
+        case alternate
+    }
+
+    private struct HeldPlan {
+        var layout: PlanLayout
+        var kind: HeldKind
+        var keys: [FragmentKey]
+        var heldSince: Timestamp
+        /// When the plan may go: the lease's end, or the longest deadline after it was superseded.
+        var expires: Timestamp
+        var isReady = false
+        var hasFailed = false
+    }
+
+    private enum FragmentState: Hashable {
+        case fetching
+        case compiling
+        case ready(memoryBytes: Int)
+    }
+
+    private struct HostedFragment {
+        var state: FragmentState
+        var reservedBytes: Int
+        var concurrency: Int
+    }
+
+    /// A proposer that has not come back by then is gone; its staging is dropped.
+    static let lease = TimeSpan.seconds(60)
+    /// The longest deadline a request may have: an old plan is kept that long for attempts under it.
+    static let afterlife = TimeSpan.seconds(30)
+
+    private let me: NodeBoot
+    private let executionSlots: Int
+    private var memoryBudget = 0
+    private var plans: [PlanID: HeldPlan] = [:]
+    private var fragments: [FragmentKey: HostedFragment] = [:]
+    private var changes: [Change] = []
+
+    init(me: NodeBoot, executionSlots: Int) {
+        self.me = me
+        self.executionSlots = executionSlots
+    }
+
+    /// The node measured itself: this much memory may be reserved.
+    mutating func onCapability(_ capability: Capability) { memoryBudget = capability.memoryBytes }
+
+    /// Gives what happened since the last call.
+    mutating func takeChanges() -> [Change] {
+        defer { changes = [] }
+        return changes
+    }
+
+    /// The layout of a plan that this node may run attempts of.
+    func layout(ofReady plan: PlanID) -> PlanLayout? {
+        guard let held = plans[plan], held.isReady else { return nil }
+        return held.layout
+    }
+
+    /// The plans whose fragments here are all compiled, ascending.
+    func readyPlans(of manifest: ManifestID) -> [PlanID] {
+        plans.filter { $0.value.isReady && $0.value.layout.plan.manifest == manifest }.keys.sorted()
+    }
+
+    /// Every plan held, ascending.
+    var heldPlans: [PlanID] { plans.keys.sorted() }
+
+    /// Models whose weights are in use here, ascending.
+    var manifestsInUse: [ManifestID] {
+        Array(Set(fragments.keys.map(\.manifest))).sorted()
+    }
+
+    /// Bytes reserved.
+    var reservedBytes: Int { fragments.values.reduce(0) { $0 + $1.reservedBytes } }
+
+    /// Bytes that a new plan of `manifest` could use here: the budget without what other models
+    /// reserve.
+    func freeBytes(for manifest: ManifestID) -> Int {
+        memoryBudget
+            - fragments.reduce(0) { $0 + ($1.key.manifest == manifest ? 0 : $1.value.reservedBytes) }
+    }
+
+    /// A proposer asks for its primary plan. `mayEvictCurrent` says that the model's current plan
+    /// cannot serve any more, so that its memory may be taken.
+    mutating func onStage(
+        _ plan: NamedPlan, by proposer: NodeBoot, outline: ModelOutline, mayEvictCurrent: Bool,
+        now: Timestamp, into directives: inout [Directive]
+    ) {
+        if plans[plan.id] != nil {
+            plans[plan.id]?.expires = now + Self.lease
+            if plans[plan.id]?.isReady == true {
+                changes.append(.ready(plan, .staged(by: proposer)))
+            }
+            return
+        }
+        hold(
+            plan, .staged(by: proposer), expires: now + Self.lease, outline: outline,
+            mayEvictCurrent: mayEvictCurrent, now: now, into: &directives)
+    }
+
+    /// A decision: its primary stays, its alternates are armed as far as memory allows, and what it
+    /// supersedes gets an end.
+    mutating func onDecided(
+        _ bundle: PlanBundle, outline: ModelOutline, now: Timestamp,
+        into directives: inout [Directive]
+    ) {
+        let manifest = bundle.primary.plan.manifest
+        let ballot = bundle.primary.plan.ballot
+        for (id, held) in plans.sorted(by: { $0.key < $1.key })
+        where held.layout.plan.manifest == manifest && held.layout.plan.ballot < ballot {
+            switch held.kind {
+            case .staged: drop(id, into: &directives)
+            case .alternate where !held.isReady: drop(id, into: &directives)
+            case .alternate, .decided:
+                plans[id]?.expires = min(held.expires, now + Self.afterlife)
+            }
+        }
+        dropBeyondLimit(manifest, into: &directives)
+        if plans[bundle.primary.id] != nil {
+            plans[bundle.primary.id]?.kind = .decided
+            plans[bundle.primary.id]?.expires = .never
+        } else {
+            hold(
+                bundle.primary, .decided, expires: .never, outline: outline,
+                mayEvictCurrent: true, now: now, into: &directives)
+        }
+        for alternate in bundle.alternates where plans[alternate.id] == nil {
+            hold(
+                alternate, .alternate, expires: .never, outline: outline,
+                mayEvictCurrent: false, now: now, into: &directives)
+        }
+    }
+
+    /// A round ended without a decision.
+    mutating func onAbandon(
+        _ manifest: ManifestID, _ ballot: Ballot, into directives: inout [Directive]
+    ) {
+        for (id, held) in plans.sorted(by: { $0.key < $1.key })
+        where held.layout.plan.manifest == manifest && held.layout.plan.ballot == ballot {
+            if case .staged = held.kind { drop(id, into: &directives) }
+        }
+    }
+
+    /// A model is no longer in the catalogue.
+    mutating func onModelRemoved(_ manifest: ManifestID, into directives: inout [Directive]) {
+        for (id, held) in plans.sorted(by: { $0.key < $1.key })
+        where held.layout.plan.manifest == manifest {
+            drop(id, into: &directives)
+        }
+    }
+
+    /// The weights of a fragment are on disk.
+    mutating func onBlobsReady(_ key: FragmentKey, into directives: inout [Directive]) {
+        guard fragments[key]?.state == .fetching else { return }
+        fragments[key]?.state = .compiling
+        directives.append(.compile(key, concurrency: fragments[key]?.concurrency ?? 1))
+    }
+
+    /// The weights of a fragment cannot be had.
+    mutating func onBlobsMissing(
+        _ key: FragmentKey, count: Int, into directives: inout [Directive]
+    ) {
+        failPlans(using: key, .missingBlobs(count: count), into: &directives)
+    }
+
+    /// The engine compiled a fragment.
+    mutating func onCompiled(
+        _ key: FragmentKey, memoryBytes: Int, into directives: inout [Directive]
+    ) {
+        guard fragments[key] != nil else { return directives.append(.unload(key)) }
+        fragments[key]?.state = .ready(memoryBytes: memoryBytes)
+        for id in plans.keys.sorted() where plans[id]?.keys.contains(key) == true {
+            checkReady(id)
+        }
+    }
+
+    /// The engine cannot compile a fragment.
+    mutating func onCompileFailed(
+        _ key: FragmentKey, reason: String, into directives: inout [Directive]
+    ) {
+        failPlans(using: key, .engine(reason), into: &directives)
+    }
+
+    /// Drops what has expired.
+    mutating func onWake(now: Timestamp, into directives: inout [Directive]) {
+        for (id, held) in plans.sorted(by: { $0.key < $1.key }) where held.expires <= now {
+            drop(id, into: &directives)
+        }
+    }
+
+    /// When the next plan expires.
+    var nextWake: Timestamp { plans.values.map(\.expires).min() ?? .never }
+
+    // MARK: Holding and dropping
+
+    private mutating func hold(
+        _ plan: NamedPlan, _ kind: HeldKind, expires: Timestamp, outline: ModelOutline,
+        mayEvictCurrent: Bool, now: Timestamp, into directives: inout [Directive]
+    ) {
+        let layout = PlanLayout(plan, outline: outline)
+        let mine = layout.fragments(on: me)
+        guard !mine.isEmpty else { return }
+        let keys = mine.map { plan.plan.key(ofFragment: $0) }
+        let added = keys.filter { fragments[$0] == nil }
+        let needed = added.reduce(0) {
+            $0
+                + FragmentMemory.of($1.operators, in: outline).bytes(window: plan.plan.window)
+        }
+        if needed > memoryBudget - reservedBytes {
+            makeRoom(
+                needed, keeping: keys, for: plan.plan.manifest, evictCurrent: mayEvictCurrent,
+                into: &directives)
+        }
+        let free = memoryBudget - reservedBytes
+        guard needed <= free else {
+            changes.append(
+                .cannot(plan, kind, .memory(neededBytes: needed, freeBytes: max(0, free))))
+            return
+        }
+        plans[plan.id] = HeldPlan(
+            layout: layout, kind: kind, keys: keys, heldSince: now, expires: expires)
+        for key in added where fragments[key] == nil {
+            fragments[key] = HostedFragment(
+                state: .fetching,
+                reservedBytes: FragmentMemory.of(key.operators, in: outline)
+                    .bytes(window: plan.plan.window),
+                concurrency: executionSlots)
+            changes.append(.needsBlobs(key, blobs: outline.blobs(of: key.operators)))
+        }
+        checkReady(plan.id)
+    }
+
+    /// Frees memory in the order in which it hurts least: superseded plans, alternates, and, only if
+    /// it cannot serve any more, the current plan.
+    private mutating func makeRoom(
+        _ needed: Int, keeping keys: [FragmentKey], for manifest: ManifestID, evictCurrent: Bool,
+        into directives: inout [Directive]
+    ) {
+        func rank(_ held: HeldPlan) -> Int? {
+            switch held.kind {
+            case .decided where held.expires != .never: 0
+            case .alternate: 1
+            case .decided where evictCurrent && held.layout.plan.manifest == manifest: 2
+            case .decided, .staged: nil
+            }
+        }
+        let victims = plans.compactMap { id, held in rank(held).map { ($0, id) } }.sorted(by: <)
+        for (_, id) in victims where needed > memoryBudget - reservedBytes {
+            drop(id, keeping: keys, into: &directives)
+        }
+    }
+
+    /// At most three plans of a model besides the one to come (architecture: old plans).
+    private mutating func dropBeyondLimit(
+        _ manifest: ManifestID, into directives: inout [Directive]
+    ) {
+        let old = plans.filter {
+            $0.value.layout.plan.manifest == manifest && $0.value.expires != .never
+        }.sorted { $0.value.heldSince < $1.value.heldSince }
+        let ballots = Array(Set(old.map(\.value.layout.plan.ballot))).sorted()
+        for ballot in ballots.dropLast(2) {
+            for (id, held) in old where held.layout.plan.ballot == ballot {
+                drop(id, into: &directives)
+            }
+        }
+    }
+
+    private mutating func drop(
+        _ id: PlanID, keeping: [FragmentKey] = [], into directives: inout [Directive]
+    ) {
+        guard let held = plans.removeValue(forKey: id) else { return }
+        changes.append(.dropped(id, held.layout.plan.ballot))
+        let used = Set(plans.values.flatMap(\.keys)).union(keeping)
+        for key in held.keys where !used.contains(key) {
+            guard let fragment = fragments.removeValue(forKey: key) else { continue }
+            switch fragment.state {
+            case .fetching: changes.append(.needsNoBlobs(key))
+            case .compiling: break
+            case .ready: directives.append(.unload(key))
+            }
+        }
+    }
+
+    private mutating func checkReady(_ id: PlanID) {
+        guard let held = plans[id], !held.isReady else { return }
+        let isReady = held.keys.allSatisfy {
+            if case .ready = fragments[$0]?.state { true } else { false }
+        }
+        guard isReady else { return }
+        plans[id]?.isReady = true
+        changes.append(.ready(held.layout.named, held.kind))
+    }
+
+    private mutating func failPlans(
+        using key: FragmentKey, _ reason: HostRefusal, into directives: inout [Directive]
+    ) {
+        for (id, held) in plans.sorted(by: { $0.key < $1.key }) where held.keys.contains(key) {
+            changes.append(.cannot(held.layout.named, held.kind, reason))
+            drop(id, into: &directives)
+        }
+    }
+}

@@ -1,0 +1,211 @@
+import NIOCore
+import NIOPosix
+import TesseraCore
+import TesseraWire
+
+/// What comes in. The socket is always read: TCP is never the backpressure.
+extension DataConnection {
+    /// Takes a frame of an open connection.
+    func receive(_ frame: Frame, from member: NodeBoot) throws {
+        switch frame {
+        case .sliceBegin(let begin): try receive(begin, from: member)
+        case .sliceBytes(let stream, let bytes): try receive(bytes, of: stream, from: member)
+        case .sliceAbort(let stream):
+            discard(stream)
+            discarded[stream] = nil
+        case .transferred(let bytes, let microseconds):
+            transport.controlLoop.execute {
+                self.transport.transferMeasured(
+                    bytes: bytes, microseconds: microseconds, of: member)
+            }
+        case .blobRequest(let request): serve(request)
+        case .blobChunk(let chunk): receive(chunk)
+        case .blobRefusal(let refusal):
+            guard let fetch = fetches[refusal.id] else { return }
+            fetch.receive(refusal, on: loop) { self.askMore(fetch) }
+        case .keepalive: break
+        default: throw WireError.unexpectedFrame("on a data connection")
+        }
+    }
+
+    // MARK: Slices
+
+    private func receive(_ begin: SliceBegin, from member: NodeBoot) throws(WireError) {
+        let stream = begin.stream
+        guard incoming[stream] == nil, discarded[stream] == nil else {
+            throw .duplicate(what: "stream")
+        }
+        guard begin.totalBytes > 0 else {
+            return deliver(begin.header, ByteBuffer(), from: member)
+        }
+        guard incoming.count + discarded.count < TransportLimits.openSlicesMax else {
+            throw .limitExceeded(what: "open streams", max: TransportLimits.openSlicesMax)
+        }
+        guard transport.budget.take(begin.totalBytes) else {
+            discarded[stream] = begin.totalBytes
+            transport.counters.change { $0.slicesRefused += 1 }
+            return transport.tell { $0.sliceRefused(begin.header, from: member) }
+        }
+        incoming[stream] = IncomingSlice(
+            header: begin.header, expected: begin.totalBytes,
+            bytes: ByteBufferAllocator().buffer(capacity: begin.totalBytes), began: .now(),
+            receivedBefore: receivedSliceBytes)
+    }
+
+    private func receive(
+        _ bytes: ByteBuffer, of stream: UInt32, from member: NodeBoot
+    ) throws(WireError) {
+        let count = bytes.readableBytes
+        receivedSliceBytes += count
+        if let left = discarded[stream] {
+            guard count <= left else { throw .limitExceeded(what: "slice bytes", max: left) }
+            discarded[stream] = count == left ? nil : left - count
+            return
+        }
+        // Taken out, so that the buffer has one owner and is not copied by the write.
+        guard var slice = incoming.removeValue(forKey: stream) else {
+            throw .unknownStream(stream)
+        }
+        guard slice.bytes.readableBytes + count <= slice.expected else {
+            transport.budget.giveBack(slice.expected)
+            throw .limitExceeded(what: "slice bytes", max: slice.expected)
+        }
+        slice.bytes.writeImmutableBuffer(bytes)
+        transport.counters.change {
+            $0.sliceBytesReceived += count
+            $0.sliceBytesCopiedReceiving += count
+        }
+        guard slice.bytes.readableBytes == slice.expected else {
+            incoming[stream] = slice
+            return
+        }
+        transport.budget.giveBack(slice.expected)
+        report(since: slice.began, bytes: receivedSliceBytes - slice.receivedBefore, size: slice)
+        deliver(slice.header, slice.bytes, from: member)
+    }
+
+    private func deliver(_ header: SliceHeader, _ bytes: ByteBuffer, from member: NodeBoot) {
+        transport.counters.change { $0.slicesReceived += 1 }
+        transport.controlLoop.execute {
+            self.transport.sliceArrived(header, bytes, from: member)
+        }
+    }
+
+    /// Tells the sender how fast its link is, from a slice large enough to say so.
+    private func report(since began: NIODeadline, bytes: Int, size slice: IncomingSlice) {
+        guard slice.expected >= TransportLimits.measuredBytesMin else { return }
+        let microseconds = max(1, (NIODeadline.now() - began).nanoseconds / 1_000)
+        frames.append(.transferred(bytes: bytes, microseconds: microseconds))
+        pump()
+    }
+
+    /// Throws away what came of a slice and lets the rest pass by.
+    func discard(_ stream: UInt32) {
+        guard let slice = incoming.removeValue(forKey: stream) else { return }
+        transport.budget.giveBack(slice.expected)
+        discarded[stream] = slice.expected - slice.bytes.readableBytes
+    }
+
+    // MARK: Blobs, as the one who asks
+
+    /// Begins fetches; from everywhere.
+    func fetch(_ newFetches: [BlobFetch]) {
+        loop.execute {
+            for fetch in newFetches {
+                guard case .open = self.state else {
+                    fetch.finish("the data connection is closed")
+                    continue
+                }
+                guard self.fetches[fetch.blob]?.isOver != false else {
+                    fetch.finish("it is being fetched from that peer already")
+                    continue
+                }
+                self.fetches[fetch.blob] = fetch
+                self.askMore(fetch)
+            }
+            self.watchSilence()
+        }
+    }
+
+    private func askMore(_ fetch: BlobFetch) {
+        if fetch.isOver, fetches[fetch.blob] === fetch { fetches[fetch.blob] = nil }
+        for request in fetch.nextRequests() { frames.append(.blobRequest(request)) }
+        pump()
+    }
+
+    private func receive(_ chunk: BlobChunk) {
+        transport.counters.change { $0.blobBytesReceived += chunk.bytes.readableBytes }
+        // A chunk of a fetch that is over is no fault of the peer's.
+        guard let fetch = fetches[chunk.id] else { return }
+        fetch.receive(chunk, on: loop) { self.askMore(fetch) }
+        askMore(fetch)
+    }
+
+    private func watchSilence() {
+        guard silenceTimer == nil, !fetches.isEmpty else { return }
+        silenceTimer = loop.assumeIsolated()
+            .scheduleTask(in: TransportLimits.fetchSilenceCheck) {
+                self.silenceTimer = nil
+                let limit = NIODeadline.now() - TransportLimits.fetchSilenceMax
+                for fetch in self.fetches.values where fetch.lastProgress < limit {
+                    fetch.finish("the peer sent nothing for too long")
+                    self.fetches[fetch.blob] = nil
+                }
+                self.watchSilence()
+            }
+    }
+
+    // MARK: Blobs, as the one who is asked
+
+    private func serve(_ request: BlobRequest) {
+        guard asked.count < TransportLimits.blobRequestsPerPeer else {
+            frames.append(.blobRefusal(BlobRefusal(id: request.id, reason: .busy)))
+            return pump()
+        }
+        asked.append(request)
+        serveNext()
+    }
+
+    /// Reads one chunk at a time, in order, off the loop.
+    ///
+    /// What is read waits in memory until it is sent, so only a few chunks are read ahead.
+    func serveNext() {
+        guard !isReadingBlob, blobs.count < TransportLimits.blobChunksAsked,
+            let request = asked.popFirst()
+        else { return }
+        isReadingBlob = true
+        let source = transport.blobs
+        transport.readers.runIfActive(eventLoop: loop) {
+            try source.read(
+                request.id, isManifest: request.isManifest, offset: request.offset,
+                length: min(request.length, WireLimits.chunkBytesMax))
+        }.whenComplete { result in
+            self.isReadingBlob = false
+            self.answer(request, result)
+            self.serveNext()
+        }
+    }
+
+    private func answer(_ request: BlobRequest, _ result: Result<BlobPiece, any Error>) {
+        guard member != nil else { return }
+        switch result {
+        case .success(let piece)
+        where piece.bytes.readableBytes > 0 || (piece.totalByteCount, request.offset) == (0, 0):
+            blobs.append(
+                BlobChunk(
+                    id: request.id, offset: request.offset, total: piece.totalByteCount,
+                    bytes: piece.bytes))
+            var rest = request
+            rest.offset += piece.bytes.readableBytes
+            rest.length -= piece.bytes.readableBytes
+            if rest.length > 0, rest.offset < piece.totalByteCount { asked.prepend(rest) }
+        case .success:
+            frames.append(.blobRefusal(BlobRefusal(id: request.id, reason: .outOfRange)))
+        case .failure(let error):
+            let reason: BlobRefusal.Reason =
+                error as? BlobSourceError == .missing ? .missing : .unreadable
+            frames.append(.blobRefusal(BlobRefusal(id: request.id, reason: reason)))
+        }
+        pump()
+    }
+}

@@ -1,0 +1,122 @@
+import NIOCore
+import TesseraCore
+import TesseraWire
+
+/// What goes out: small frames first, then slices in turn chunk by chunk, then blobs.
+extension DataConnection {
+    /// Queues slices; from everywhere.
+    func send(_ newSlices: [OutgoingSlice]) {
+        loop.execute {
+            guard case .open(let member) = self.state else { return }
+            for slice in newSlices {
+                if self.slices.count < TransportLimits.queuedSlicesMax {
+                    self.slices.append(slice)
+                } else {
+                    self.transport.counters.change { $0.slicesDropped += 1 }
+                    self.transport.tell { $0.sliceDropped(slice.header, to: member) }
+                }
+            }
+            self.pump()
+        }
+    }
+
+    /// Gives up every slice of an attempt, in both directions; from everywhere.
+    func cancel(_ attempt: AttemptID) {
+        loop.execute {
+            for slice in self.slices where slice.header.attempt == attempt && slice.stream != 0 {
+                self.frames.append(.sliceAbort(stream: slice.stream))
+            }
+            self.slices.removeAll { $0.header.attempt == attempt }
+            for (stream, slice) in self.incoming where slice.header.attempt == attempt {
+                self.discard(stream)
+            }
+            self.pump()
+        }
+    }
+
+    /// Sends as long as the kernel takes it quickly; the completion of each write goes on.
+    func pump() {
+        guard !isPumping, let context, member != nil else { return }
+        isPumping = true
+        defer { isPumping = false }
+        do throws(WireError) {
+            while inFlightBytes < TransportLimits.inFlightBytesMax {
+                if let frame = frames.popFirst() {
+                    try write(frame, to: context)
+                } else if isBlobNext, let chunk = blobs.popFirst() {
+                    sliceChunksSinceBlob = 0
+                    let parts = try encoder.blobChunk(chunk)
+                    transport.counters.change { $0.blobBytesSent += parts.payload.readableBytes }
+                    write(parts.head, parts.payload, to: context)
+                    serveNext()
+                } else if let slice = slices.popFirst() {
+                    try writeChunk(of: slice, to: context)
+                } else {
+                    break
+                }
+            }
+        } catch {
+            fail(error)
+        }
+    }
+
+    private var isBlobNext: Bool {
+        guard !blobs.isEmpty else { return false }
+        return slices.isEmpty || sliceChunksSinceBlob >= TransportLimits.blobShare - 1
+    }
+
+    private func writeChunk(
+        of next: OutgoingSlice, to context: ChannelHandlerContext
+    ) throws(WireError) {
+        var slice = next
+        var head = ByteBufferAllocator().buffer(capacity: 256)
+        if slice.stream == 0 {
+            lastStream = lastStream == .max ? 1 : lastStream + 1
+            slice.stream = lastStream
+            let begin = SliceBegin(
+                stream: slice.stream, header: slice.header,
+                totalBytes: slice.bytes.readableBytes)
+            try encoder.write(.sliceBegin(begin), into: &head)
+        }
+        var payload = ByteBuffer()
+        if let chunk = try encoder.nextSliceChunk(stream: slice.stream, from: &slice.bytes) {
+            head.writeImmutableBuffer(chunk.head)
+            payload = chunk.payload
+        }
+        let isDone = slice.bytes.readableBytes == 0
+        transport.counters.change {
+            $0.sliceBytesSent += payload.readableBytes
+            if isDone { $0.slicesSent += 1 }
+        }
+        // To the end of the queue: slices take turns, so a small one never waits for a large one.
+        if !isDone { slices.append(slice) }
+        sliceChunksSinceBlob += 1
+        write(head, payload, to: context)
+    }
+
+    private func write(
+        _ frame: Frame, to context: ChannelHandlerContext
+    ) throws(WireError) {
+        var buffer = ByteBufferAllocator().buffer(capacity: 128)
+        try encoder.write(frame, into: &buffer)
+        write(buffer, ByteBuffer(), to: context)
+    }
+
+    private func write(
+        _ head: ByteBuffer, _ payload: ByteBuffer, to context: ChannelHandlerContext
+    ) {
+        let count = head.readableBytes + payload.readableBytes
+        inFlightBytes += count
+        let promise = loop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenComplete { _ in
+            self.inFlightBytes -= count
+            self.pump()
+        }
+        if payload.readableBytes == 0 {
+            context.writeAndFlush(wrapOutboundOut(head), promise: promise)
+        } else {
+            context.write(wrapOutboundOut(head), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(payload), promise: promise)
+        }
+    }
+}

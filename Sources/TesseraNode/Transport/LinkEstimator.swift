@@ -1,0 +1,49 @@
+import TesseraCore
+
+/// Smooths what was measured of one link.
+struct LinkEstimator {
+    /// Bytes per microsecond to the peer; 0 if not known.
+    private(set) var bytesPerMicrosecond: UInt64 = 0
+    private var smoothedNanoseconds: Int64 = 0
+    /// Whether something came in since the last report.
+    private var isFresh = false
+
+    /// Whether a round trip is known.
+    var hasRoundTrip: Bool { smoothedNanoseconds > 0 }
+
+    /// A transfer that the peer received: so many bytes in so much time.
+    ///
+    /// Sharing the link or a busy processor can only make a transfer look slower than the link, so
+    /// a faster one counts half and a slower one an eighth.
+    mutating func transferred(bytes: Int, microseconds: Int64) {
+        guard bytes > 0, microseconds > 0 else { return }
+        let sample = max(1, UInt64(bytes) / UInt64(microseconds))
+        let old = bytesPerMicrosecond
+        if old == 0 {
+            bytesPerMicrosecond = sample
+        } else if sample > old {
+            bytesPerMicrosecond = old + (sample - old + 1) / 2
+        } else {
+            bytesPerMicrosecond = old - (old - sample) / 8
+        }
+        isFresh = true
+    }
+
+    /// A keepalive came back; weights as for TCP (RFC 6298, 2.3).
+    mutating func returned(nanoseconds: Int64) {
+        let sample = max(1, nanoseconds)
+        smoothedNanoseconds =
+            smoothedNanoseconds == 0
+            ? sample : smoothedNanoseconds + (sample - smoothedNanoseconds) / 8
+        isFresh = true
+    }
+
+    /// What to report, if there is anything new.
+    mutating func measurement(of peer: NodeID) -> LinkMeasurement? {
+        guard isFresh, smoothedNanoseconds > 0 else { return nil }
+        isFresh = false
+        return LinkMeasurement(
+            peer: peer, bytesPerMicrosecond: bytesPerMicrosecond,
+            roundTripMicroseconds: max(1, smoothedNanoseconds / 1_000))
+    }
+}

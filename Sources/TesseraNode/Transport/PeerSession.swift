@@ -1,0 +1,39 @@
+import NIOCore
+import TesseraCore
+
+/// All connections to one run of a peer; lives on the control loop.
+final class PeerSession {
+    /// The peer's run.
+    let member: NodeBoot
+    /// Where it listens.
+    let address: Address
+    /// When the session began.
+    let began = NIODeadline.now()
+    /// Its control connections, oldest first; more than one only while dials crossed.
+    var connections: [ControlConnection] = []
+    /// Its data connections, oldest first.
+    var data: [DataConnection] = []
+    /// Slices that wait for the first data connection.
+    var waitingSlices: [OutgoingSlice] = []
+    /// Fetches that wait for the first data connection.
+    var waitingFetches: [BlobFetch] = []
+    /// What was measured of the link.
+    var link = LinkEstimator()
+    /// When the dial of a data connection began; nil if none was, or it succeeded.
+    var dataDialled: NIODeadline?
+
+    /// Makes a session without connections.
+    init(member: NodeBoot, address: Address) {
+        self.member = member
+        self.address = address
+    }
+
+    /// The connection that messages go over: the oldest that this node dialled and the newest that
+    /// the peer dialled are the ones that the peer surely reads; of both kinds, the kept one.
+    func active(own: NodeID) -> ControlConnection? {
+        let isOwnKept = own < member.node
+        let dialled = connections.first(where: \.isDialled)
+        let accepted = connections.last(where: { !$0.isDialled })
+        return isOwnKept ? dialled ?? accepted : accepted ?? dialled
+    }
+}

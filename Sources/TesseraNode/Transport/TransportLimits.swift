@@ -1,0 +1,79 @@
+import NIOCore
+import TesseraWire
+
+/// Every bound of the transport, with its reason.
+enum TransportLimits {
+    // MARK: Connections
+
+    /// A host that answers at all on a local network does so within milliseconds.
+    static let connectTimeout = TimeAmount.seconds(2)
+    /// Preamble, TLS and hello together; a loaded small board signs in under 100 ms.
+    static let handshakeTimeout = TimeAmount.seconds(3)
+    /// Half-open connections from one address: four agents on one machine that all dial at once,
+    /// control and data, stay well below.
+    static let halfOpenPerAddress = 64
+    /// Half-open connections in all: each holds a descriptor and at most a TLS state of ~50 kB.
+    static let halfOpenTotal = 256
+    /// Dials at once; discovery proposes addresses that nobody vouches for.
+    static let dialsMax = 64
+    /// Peers with a session: four times the mesh size that the planner is made for.
+    static let sessionsMax = 256
+    /// Control connections of one session: crossing dials over a few addresses of one host.
+    static let connectionsPerSession = 8
+    /// Connections that wait in the kernel between two looks at the socket.
+    static let listenBacklog: Int32 = 256
+
+    // MARK: Control
+
+    /// How often a peer is asked for a sign of life.
+    static let keepaliveInterval = TimeAmount.seconds(1)
+    /// Silence after which a control connection is dead: three asked signs missed.
+    static let silenceMax = TimeAmount.seconds(3)
+    /// How often silence is looked at.
+    static let tickInterval = TimeAmount.milliseconds(250)
+    /// A tick later than this means that our own loop stalled: then nobody else is to blame.
+    static let stallTolerated = TimeAmount.milliseconds(750)
+    /// What a retired or closing connection may take to empty its queue.
+    static let goodbyeTimeout = TimeAmount.seconds(1)
+    /// Unsent control bytes of one peer: a peer that reads nothing for so long is of no use.
+    static let controlQueueBytesMax = 64 << 20
+
+    // MARK: Data
+
+    /// Bytes handed to the kernel and TLS and not yet taken, per peer.
+    static let inFlightBytesMax = 1 << 20
+    /// Unsent bytes that the kernel may hold per data connection, so that a slice does not wait
+    /// behind megabytes of blobs (Linux `TCP_NOTSENT_LOWAT`).
+    static let kernelUnsentBytesMax = 512 << 10
+    /// Slices that wait for one peer; more would mean that tickets do not hold.
+    static let queuedSlicesMax = 4_096
+    /// Slices that one peer may have begun and not finished.
+    static let openSlicesMax = 4_096
+    /// Of the chunks sent while slices wait, one in so many is a blob's, so that a repair under
+    /// load is slow and not stuck.
+    static let blobShare = 8
+    /// Chunks that one fetch has asked for and not got: 2 MiB cover a round trip of 10 ms at
+    /// 200 MB/s.
+    static let blobChunksAsked = 8
+    /// Chunks that one peer may have asked us for at once: bounds the memory of reading ahead.
+    static let blobRequestsPerPeer = 64
+    /// Fetches at once.
+    static let fetchesMax = 64
+    /// A fetch that gets nothing for so long has failed.
+    static let fetchSilenceMax = TimeAmount.seconds(30)
+    /// How often fetches are looked at.
+    static let fetchSilenceCheck = TimeAmount.seconds(5)
+    /// Transfers below this say more of latency than of the link.
+    static let measuredBytesMin = 256 << 10
+    /// How long a session may be without its data connection.
+    static let dataMissingMax = TimeAmount.seconds(6)
+
+    // MARK: Datagrams
+
+    /// Runs whose datagrams are accepted, of now and the last day: as many as have replay windows.
+    static let knownBootsMax = DatagramOpener.sendersMax
+    /// How long after its last handshake a run's datagrams are accepted.
+    static let knownBootLifetime = TimeAmount.hours(24)
+    /// Kernel buffers of the datagram socket: a burst of rumours from 256 members.
+    static let datagramBufferBytes: Int32 = 1 << 20
+}

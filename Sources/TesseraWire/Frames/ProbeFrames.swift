@@ -1,0 +1,41 @@
+/// The payload of `probe` and `probeReply`.
+struct ProbePayload: WireValue {
+    var number: UInt64
+
+    init(number: UInt64) {
+        self.number = number
+    }
+
+    /// The number (8 bytes).
+    package func encode(into writer: inout WireWriter) {
+        writer.write(number)
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        number = try reader.read("probe")
+    }
+}
+
+/// The payload of `transferred`.
+struct TransferPayload: WireValue {
+    var bytes: Int
+    var microseconds: Int64
+
+    init(bytes: Int, microseconds: Int64) {
+        self.bytes = bytes
+        self.microseconds = microseconds
+    }
+
+    /// Bytes (8 bytes), microseconds (8 bytes).
+    package func encode(into writer: inout WireWriter) {
+        writer.write(byteCount: bytes, "transferred bytes")
+        writer.write(microseconds: microseconds, "transfer time")
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        bytes = try reader.readByteCount("transferred bytes")
+        microseconds = try reader.readMicroseconds("transfer time")
+    }
+}

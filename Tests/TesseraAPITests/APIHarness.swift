@@ -1,0 +1,133 @@
+import Dispatch
+import Glibc
+import Hummingbird
+import HummingbirdTesting
+import Logging
+import NIOCore
+import TesseraCore
+
+@testable import TesseraAPI
+
+/// A live server over the test backend, and ways to talk to it.
+struct APIHarness: Sendable {
+    static let adminToken = "admin-token"
+    static let headerLength = HTTPFields.Element.Name("Inference-Header-Content-Length")
+
+    let backend: TestBackend
+    let client: any TestClientProtocol
+
+    static func configuration() -> APIConfiguration {
+        APIConfiguration(
+            host: "127.0.0.1", port: 0, hostNames: ["box.local"], adminToken: adminToken)
+    }
+
+    static func run(
+        _ configuration: APIConfiguration = configuration(),
+        _ operation: @escaping @Sendable (APIHarness) async throws -> Void
+    ) async throws {
+        let backend = TestBackend()
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let application = APIApplication.make(
+            backend: backend, configuration: configuration, logger: logger)
+        try await application.test(.live) { client in
+            try await operation(APIHarness(backend: backend, client: client))
+        }
+    }
+
+    /// One request with a text body; gives status, body and headers.
+    func send(
+        _ method: HTTPRequest.Method, _ path: String, _ body: String? = nil,
+        headers: HTTPFields = [:]
+    ) async throws -> TestResponse {
+        try await client.execute(
+            uri: path, method: method, headers: headers, body: body.map { ByteBuffer(string: $0) })
+    }
+
+    /// An inference request as JSON.
+    func infer(
+        _ body: String, model: String = "identity", headers: HTTPFields = [:]
+    ) async throws -> TestResponse {
+        try await send(.post, "/v2/models/\(model)/infer", body, headers: headers)
+    }
+
+    /// An inference request with binary data behind its JSON.
+    func infer(
+        _ json: String, binary: [UInt8], model: String = "identity", headerLength: Int? = nil
+    ) async throws -> TestResponse {
+        var headers: HTTPFields = [:]
+        if let name = Self.headerLength { headers[name] = "\(headerLength ?? json.utf8.count)" }
+        var body = ByteBuffer(string: json)
+        body.writeBytes(binary)
+        return try await client.execute(
+            uri: "/v2/models/\(model)/infer", method: .post, headers: headers, body: body)
+    }
+
+    /// Sends bytes over a new connection and reads until the server closes it or `until` is there.
+    ///
+    /// On a thread of its own, because it blocks. With `halfClose` the sending half is closed after
+    /// the bytes.
+    func raw(_ text: String, halfClose: Bool = true, until: String? = nil) async -> String {
+        let port = UInt16(client.port ?? 0)
+        return await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                continuation.resume(
+                    returning: Self.exchange(
+                        Array(text.utf8), port: port, halfClose: halfClose, until: until))
+            }
+        }
+    }
+
+    private static func exchange(
+        _ bytes: [UInt8], port: UInt16, halfClose: Bool, until: String?
+    ) -> String {
+        let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard handle >= 0 else { return "no socket" }
+        defer { close(handle) }
+        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(
+            handle, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let connected = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard connected == 0 else { return "not connected" }
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes[sent...].withUnsafeBytes {
+                Glibc.send(handle, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            if count <= 0 { break }
+            sent += count
+        }
+        if halfClose { shutdown(handle, Int32(SHUT_WR)) }
+        var received: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 4_096)
+        while true {
+            let count = recv(handle, &chunk, chunk.count, 0)
+            if count <= 0 { break }
+            received += chunk[..<count]
+            if let until, String(decoding: received, as: UTF8.self).contains(until) { break }
+        }
+        return String(decoding: received, as: UTF8.self)
+    }
+}
+
+extension TestResponse {
+    /// The body as text.
+    var text: String { String(buffer: body) }
+
+    /// The body as JSON; null if it is none.
+    var json: JSONValue {
+        // A body that is no JSON fails the expectation that looks into it.
+        (try? JSONReader.read(Array(body.readableBytesView))) ?? .null
+    }
+
+    /// The message of an error.
+    var error: String { json["error"]?.stringValue ?? "no error in: \(text)" }
+}

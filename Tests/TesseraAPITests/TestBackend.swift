@@ -1,0 +1,201 @@
+import NIOCore
+import Synchronization
+import TesseraAPI
+import TesseraCore
+
+/// An agent in memory whose models give their inputs back: what the API does with requests and
+/// answers, without a mesh.
+final class TestBackend: AgentBackend {
+    struct State {
+        var requests: [InferenceRequest] = []
+        var cancelledCount = 0
+        var blobs: [BlobID: Int] = [:]
+        var manifests: [ManifestID: Int] = [:]
+        var names: [String: ManifestID] = [:]
+        var isReady = true
+    }
+
+    static let node = NodeID(0xAB, 1, 2, 3)
+    static let plan = PlanID(7, 7, 7, 7)
+    static let manifest = ManifestID(1, 1, 1, 1)
+
+    let state = Mutex(State())
+    /// Gets a word for each thing that a test waits for.
+    let signals: AsyncStream<String>
+    private let signal: AsyncStream<String>.Continuation
+
+    init() { (signals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(64)) }
+
+    static func tensor(_ name: String, _ type: ElementType, _ shape: [Int]) -> TensorDescriptor {
+        TensorDescriptor(name: name, type: type, shape: shape)
+    }
+
+    /// Models that only give an error, by name.
+    static let errors: [String: RequestError] = [
+        "unknown-to-core": .unknownModel,
+        "unavailable": .unavailable(reason: "no node has room"),
+        "overloaded": .overloaded(retryAfter: .milliseconds(2_500)),
+        "late": .deadlineExceeded,
+        "failed": .failed(reason: "the engine said no"),
+        "refused": .refused(reason: "it failed on two nodes"),
+        "leaving": .leaving,
+    ]
+
+    func model(named name: String) async -> ModelInformation? {
+        var readiness = Readiness.ready
+        var inputs = [Self.tensor("x", .float32, [1, 4])]
+        var outputs = [Self.tensor("y", .float32, [1, 4])]
+        switch name {
+        case "identity", "slow": break
+        case "with space": break
+        case "large":
+            inputs = [Self.tensor("x", .float32, [1, 100_000])]
+            outputs = [Self.tensor("y", .float32, [1, 100_000])]
+        case "mixed":
+            inputs = ElementType.allCases.map { Self.tensor("in-\($0)", $0, [1, 2]) }
+            outputs = ElementType.allCases.map { Self.tensor("out-\($0)", $0, [1, 2]) }
+        case "fixed":
+            inputs = [Self.tensor("x", .int32, [2, 3]), Self.tensor("s", .uint8, [])]
+            outputs = [Self.tensor("y", .int32, [2, 3]), Self.tensor("t", .uint8, [])]
+        case "reduced": outputs = [Self.tensor("y", .float32, [4])]
+        case "waiting": readiness = .notReady(reason: "3 blobs are missing")
+        default: if Self.errors[name] == nil { return nil }
+        }
+        return ModelInformation(
+            name: name, manifest: Self.manifest, inputs: inputs, outputs: outputs,
+            weightBytes: 12, readiness: readiness)
+    }
+
+    func infer(_ request: InferenceRequest) async throws(RequestError) -> InferenceResponse {
+        state.withLock { $0.requests.append(request) }
+        if let error = Self.errors[request.model] { throw error }
+        if request.model == "slow" {
+            signal.yield("infers")
+            // Ends when the task is cancelled, or by the limit of the test.
+            let never = AsyncStream<Void> { _ in }
+            for await _ in never {}
+            state.withLock { $0.cancelledCount += 1 }
+            signal.yield("cancelled")
+            throw .failed(reason: "cancelled")
+        }
+        guard let model = await model(named: request.model) else { throw .unknownModel }
+        let outputs = zip(model.outputs, request.inputs).map { output, input in
+            InferenceTensor(descriptor: output, bytes: input.bytes)
+        }
+        return InferenceResponse(
+            outputs: outputs, plan: Self.plan, node: "here", attempts: request.inputs.count)
+    }
+
+    func serverInformation() async -> ServerInformation {
+        ServerInformation(
+            node: Self.node, name: "here", mesh: "home", version: "0.1.0", uptime: .seconds(5))
+    }
+
+    func readiness() async -> Readiness {
+        state.withLock { $0.isReady } ? .ready : .notReady(reason: "it is leaving")
+    }
+
+    func models() async -> [ModelInformation] {
+        var result: [ModelInformation] = []
+        for name in ["identity", "waiting"] {
+            if let model = await model(named: name) { result.append(model) }
+        }
+        return result
+    }
+
+    func status() async -> StatusInformation {
+        StatusInformation(
+            openRequests: 1, queuedRequests: 2, memoryBytes: 30, usedMemoryBytes: 3,
+            diskBytes: 40, usedDiskBytes: 4, health: ["the disk is nearly full"])
+    }
+
+    func members() async -> [MemberInformation] {
+        let boot = Boot(counter: 4, random: 5)
+        return [
+            MemberInformation(
+                member: NodeBoot(node: Self.node, boot: boot), name: "here",
+                address: Address(host: "::1", port: 8_701), status: .alive, isSelf: true,
+                isLeaving: false, capability: nil, roundTripMicroseconds: nil),
+            MemberInformation(
+                member: NodeBoot(node: NodeID(1, 1, 1, 1), boot: boot), name: "there \"q\"",
+                address: nil, status: .dead, isSelf: false, isLeaving: true,
+                capability: Capability(
+                    threads: 2, memoryBytes: 5, diskBytes: 6, operationsPerMicrosecond: 7,
+                    movedBytesPerMicrosecond: 8, fingerprint: EngineFingerprint(text: "e")),
+                roundTripMicroseconds: 99),
+        ]
+    }
+
+    func plan(model name: String) async -> PlanInformation? {
+        guard name == "identity" else { return nil }
+        return PlanInformation(
+            model: name, manifest: Self.manifest, plan: Self.plan, round: 3, window: 4,
+            stages: [
+                PlanInformation.Stage(
+                    mode: .single, nodes: [Self.node], nodeNames: ["here"], operators: 0..<5,
+                    firstOperator: "a", lastOperator: "b", predictedMicroseconds: 10,
+                    measuredMicroseconds: nil, linkMicroseconds: 2, memoryBytes: 77)
+            ], periodMicroseconds: 10, latencyMicroseconds: 12, bottleneck: "computing",
+            boundMicroseconds: 9, boundBinding: "all",
+            alternates: [
+                PlanInformation.Alternate(
+                    without: Self.node, nodeName: "here", plan: nil, isArmed: false,
+                    reason: "no other node", periodMicroseconds: nil)
+            ], leftOut: [LeftOut(node: NodeID(1, 1, 1, 1), reason: "it is slow")], reason: nil)
+    }
+
+    func replication(model name: String) async -> ReplicationInformation? {
+        guard await model(named: name) != nil else { return nil }
+        return ReplicationInformation(
+            blobCount: 3, fewestCopies: 2, wholeCopies: 2, nodeCount: 4)
+    }
+
+    func events(after sequence: UInt64, follow: Bool) async -> EventStream {
+        AsyncStream<EventInformation>(bufferingPolicy: .bufferingOldest(16)) { stream in
+            for number in (sequence + 1)..<max(sequence + 2, 4) {
+                stream.yield(
+                    EventInformation(
+                        sequence: number, unixMicroseconds: 1_000, agentMicroseconds: 5,
+                        kind: "decided", message: "a plan", details: [.init(name: "n", value: "v")]
+                    ))
+            }
+            let signal = self.signal
+            stream.onTermination = { _ in signal.yield("events ended") }
+            if !follow { stream.finish() }
+        }
+    }
+
+    func hasBlob(_ id: BlobID) async -> Bool { state.withLock { $0.blobs[id] != nil } }
+
+    func storeBlob(
+        _ id: BlobID, byteCount: Int, body: UploadStream
+    ) async throws(ControlError) {
+        if byteCount == 13 { throw .noRoom(reason: "13 bytes are too many") }
+        var count = 0
+        do {
+            for try await part in body { count += part.readableBytes }
+        } catch {
+            throw .failed(reason: "the upload broke")
+        }
+        guard count == byteCount else { throw .invalid(reason: "wrong count") }
+        state.withLock { $0.blobs[id] = count }
+    }
+
+    func hasManifest(_ id: ManifestID) async -> Bool {
+        state.withLock { $0.manifests[id] != nil }
+    }
+
+    func storeManifest(_ id: ManifestID, bytes: ByteBuffer) async throws(ControlError) {
+        state.withLock { $0.manifests[id] = bytes.readableBytes }
+    }
+
+    func addModel(named name: String, manifest: ManifestID) async throws(ControlError) {
+        guard manifest == Self.manifest else { throw .invalid(reason: "2 blobs are missing") }
+        state.withLock { $0.names[name] = manifest }
+    }
+
+    func removeModel(named name: String) async throws(ControlError) {
+        let old = state.withLock { $0.names.removeValue(forKey: name) }
+        if old == nil { throw .notFound(reason: "no model \(name)") }
+    }
+}

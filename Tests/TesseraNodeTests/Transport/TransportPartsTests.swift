@@ -1,0 +1,118 @@
+import NIOCore
+import TesseraCore
+import TesseraWire
+import Testing
+
+@testable import TesseraNode
+
+@Suite("Transport: parts")
+struct TransportPartsTests {
+    @Test("a preamble is recognised whole and its beginnings are possible, nothing else is")
+    func preamble() {
+        for purpose in Preamble.Purpose.allCases {
+            let bytes = Preamble.bytes(purpose)
+            #expect(Preamble.purpose(bytes) == purpose)
+            for count in 0..<bytes.count {
+                #expect(Preamble.isPossible(bytes.prefix(count)))
+                #expect(Preamble.purpose(bytes.prefix(count)) == nil)
+            }
+        }
+        #expect(!Preamble.isPossible(Array("GET".utf8)))
+        #expect(Preamble.purpose(Array("TESSERAX".utf8)) == nil)
+    }
+
+    @Test("frames are the same however the bytes are cut", arguments: [1, 2, 7, 19, 20, 21, 300])
+    func cuts(step: Int) throws {
+        let member = NodeIdentity.test().member
+        let hello = Frame.hello(
+            Greeting(
+                meshTag: "tag", member: member, listenPort: 1, purpose: .data, name: "n"))
+        let tensor = ByteBuffer(bytes: patternBytes(1_000))
+        let begin = SliceBegin(
+            stream: 1, header: .test(member, 1, byteCount: 1_000), totalBytes: 1_000)
+        var bytes = ByteBuffer()
+        try FrameEncoder().write(hello, into: &bytes)
+        let encoder = FrameEncoder(version: Version.wireProtocol)
+        let frames: [Frame] = [
+            .sliceBegin(begin), .sliceBytes(stream: 1, tensor), .probe(7),
+            .message(numbered(9)), .transferred(bytes: 5, microseconds: 6),
+        ]
+        for frame in frames { try encoder.write(frame, into: &bytes) }
+        var input = FrameInput(side: .listener)
+        var got: [Frame] = []
+        var gathered = ByteBuffer()
+        while bytes.readableBytes > 0 {
+            let length = min(step, bytes.readableBytes)
+            guard var part = bytes.readSlice(length: length) else { break }
+            while let frame = try input.next(&part) {
+                if case .sliceBytes(1, let piece) = frame {
+                    gathered.writeImmutableBuffer(piece)
+                } else {
+                    got.append(frame)
+                }
+            }
+            #expect(part.readableBytes == 0)
+        }
+        #expect(gathered == tensor)
+        #expect(
+            got == [
+                hello, .sliceBegin(begin), .probe(7), .message(numbered(9)),
+                .transferred(bytes: 5, microseconds: 6),
+            ])
+    }
+
+    @Test("half-open places are bounded per address and in all, and come back")
+    func places() {
+        let limiter = HalfOpenLimiter()
+        var places = (0..<TransportLimits.halfOpenPerAddress).compactMap { _ in
+            limiter.take(host: "a")
+        }
+        #expect(places.count == TransportLimits.halfOpenPerAddress)
+        #expect(limiter.take(host: "a") == nil)
+        for host in 0..<1_000 {
+            if let place = limiter.take(host: "\(host)") { places.append(place) }
+        }
+        #expect(limiter.count == TransportLimits.halfOpenTotal)
+        places.first?.giveBack()
+        places.first?.giveBack()
+        #expect(limiter.count == TransportLimits.halfOpenTotal - 1)
+        places.removeAll()
+        #expect(limiter.count == 0)
+    }
+
+    @Test("known runs expire and are bounded")
+    func known() {
+        var known = KnownBoots()
+        let start = NIODeadline.uptimeNanoseconds(1)
+        let first = NodeBoot(node: NodeID(0, 0, 0, 0), boot: Boot(counter: 0, random: 0))
+        known.insert(first, at: start)
+        #expect(known.contains(first, at: start + .hours(23)))
+        #expect(!known.contains(first, at: start + .hours(24)))
+        for number in 1...UInt64(TransportLimits.knownBootsMax) {
+            let member = NodeBoot(
+                node: NodeID(number, 0, 0, 0), boot: Boot(counter: 1, random: 0))
+            known.insert(member, at: start + .seconds(Int64(number)))
+            #expect(known.contains(member, at: start + .seconds(Int64(number))))
+        }
+        #expect(!known.contains(first, at: start + .hours(1)))
+    }
+
+    @Test("a link's rate rises fast and falls slowly, and its round trip is smoothed")
+    func link() {
+        var link = LinkEstimator()
+        let peer = NodeID(1, 2, 3, 4)
+        #expect(link.measurement(of: peer) == nil)
+        link.returned(nanoseconds: 800_000)
+        link.returned(nanoseconds: 1_600_000)
+        link.transferred(bytes: 1_000_000, microseconds: 10_000)
+        #expect(
+            link.measurement(of: peer)
+                == LinkMeasurement(
+                    peer: peer, bytesPerMicrosecond: 100, roundTripMicroseconds: 900))
+        #expect(link.measurement(of: peer) == nil)
+        link.transferred(bytes: 2_000_000, microseconds: 10_000)
+        #expect(link.bytesPerMicrosecond == 150)
+        link.transferred(bytes: 700_000, microseconds: 10_000)
+        #expect(link.bytesPerMicrosecond == 140)
+    }
+}
