@@ -106,8 +106,8 @@ extension Route: WireValue {
             codec: try reader.readChoice("codec"))
     }
 
-    /// Tensor, source and destination in one number, which tells the routes of a plan apart: quicker
-    /// to compare and to hash than the route.
+    /// Tensor, source and destination in one number, which tells the routes of a plan apart:
+    /// quicker to compare and to hash than the route.
     fileprivate var identity: UInt64 {
         UInt64(truncatingIfNeeded: tensor) << 32
             | UInt64(UInt16(truncatingIfNeeded: source.number)) << 16

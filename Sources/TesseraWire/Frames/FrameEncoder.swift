@@ -78,7 +78,8 @@ public struct FrameEncoder: Sendable {
         return FrameParts(head: head, payload: payload)
     }
 
-    /// Appends to the buffer the header of a slice chunk whose bytes the caller sends next by itself.
+    /// Appends to the buffer the header of a slice chunk whose bytes the caller sends next by
+    /// itself.
     public func writeSliceChunkHeader(
         stream: UInt32, byteCount: Int, into buffer: inout ByteBuffer
     ) throws(WireError) {
