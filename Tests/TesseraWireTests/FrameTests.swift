@@ -21,7 +21,7 @@ import Testing
             .message(.membership(.nack(sequence: 5))),
             .sliceBegin(SliceBegin(stream: 3, header: header, totalBytes: sliceBytes)),
             .sliceBytes(stream: 3, bytes),
-            .message(RandomMessages.all(seed: seed)[10]),
+            .message(RandomMessages.all(seed: seed)[8]),
             .sliceAbort(stream: .max),
             .blobRequest(BlobRequest(id: blob, isManifest: true, offset: 7, length: 1 << 20)),
             .blobChunk(BlobChunk(id: blob, offset: 100, total: 200, bytes: bytes.prefix(100))),
