@@ -72,7 +72,7 @@ public struct APIResponder: HTTPResponder {
             case .server, .live, .ready, .repositoryIndex, .model, .modelReady,
                 .modelConfiguration, .infer:
                 return try await inference.read(route)
-            case .status, .members, .models, .catalogueModel, .plan, .replication, .blob,
+            case .status, .members, .models, .catalogueModel, .plan, .blob,
                 .manifest, .events:
                 return try await control.read(route, request: request, context: context)
             }
@@ -119,7 +119,7 @@ private enum Call {
     static func methods(of route: APIRoute) -> [HTTPRequest.Method] {
         switch route {
         case .server, .live, .ready, .model, .modelReady, .modelConfiguration, .status, .members,
-            .plan, .replication, .events:
+            .plan, .events:
             [.get, .head]
         case .infer, .repositoryIndex: [.post]
         case .models: [.get, .head, .post]

@@ -29,6 +29,18 @@ package struct WireReader {
         return number
     }
 
+    /// Four words in one step.
+    @inline(__always)
+    mutating func readWords(
+        _ what: String
+    ) throws(WireError) -> (UInt64, UInt64, UInt64, UInt64) {
+        let type = (UInt64, UInt64, UInt64, UInt64).self
+        guard let words = buffer.readMultipleIntegers(as: type) else {
+            throw .truncated(what: what)
+        }
+        return words
+    }
+
     /// One byte, 0 or 1.
     package mutating func readFlag(_ what: String) throws(WireError) -> Bool {
         switch try read(what, as: UInt8.self) {
@@ -191,7 +203,7 @@ package struct WireReader {
     }
 
     /// A list whose keys must not repeat.
-    package mutating func readDistinct<Value: WireValue, Key: Hashable>(
+    package mutating func readDistinct<Value: WireValue, Key: Hashable & Comparable>(
         _ what: String, max: Int, by key: (Value) -> Key
     ) throws(WireError) -> [Value] {
         let list = try readList(what, max: max, of: Value.self)

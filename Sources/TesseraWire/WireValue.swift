@@ -34,22 +34,30 @@ enum WireOrder {
     static func requireAscending<Value, Key: Comparable>(
         _ list: [Value], _ what: String, by key: (Value) -> Key
     ) throws(WireError) {
-        guard var last = list.first.map(key) else { return }
-        for value in list.dropFirst() {
-            let next = key(value)
-            guard last < next else { throw .notAscending(what: what) }
-            last = next
-        }
+        guard isAscending(list, by: key) else { throw .notAscending(what: what) }
     }
 
     /// Throws if a key repeats.
-    static func requireDistinct<Value, Key: Hashable>(
+    static func requireDistinct<Value, Key: Hashable & Comparable>(
         _ list: [Value], _ what: String, by key: (Value) -> Key
     ) throws(WireError) {
-        guard list.count > 1 else { return }
+        // Most lists ascend, and then a look at neighbours is enough.
+        if isAscending(list, by: key) { return }
         var seen = Set<Key>(minimumCapacity: list.count)
         for value in list where !seen.insert(key(value)).inserted {
             throw .duplicate(what: what)
         }
+    }
+
+    private static func isAscending<Value, Key: Comparable>(
+        _ list: [Value], by key: (Value) -> Key
+    ) -> Bool {
+        guard var last = list.first.map(key) else { return true }
+        for value in list.dropFirst() {
+            let next = key(value)
+            guard last < next else { return false }
+            last = next
+        }
+        return true
     }
 }

@@ -53,6 +53,12 @@ package struct WireWriter {
         buffer.writeInteger(number)
     }
 
+    /// Four words: the most frequent value by far, so written in one step.
+    @inline(__always)
+    mutating func write(words: (UInt64, UInt64, UInt64, UInt64)) {
+        buffer.writeMultipleIntegers(words.0, words.1, words.2, words.3)
+    }
+
     /// One byte, 0 or 1.
     package mutating func write(_ flag: Bool) {
         buffer.writeInteger(flag ? 1 : 0, as: UInt8.self)
@@ -182,7 +188,7 @@ package struct WireWriter {
     }
 
     /// A list whose keys must not repeat.
-    package mutating func write<Value: WireValue, Key: Hashable>(
+    package mutating func write<Value: WireValue, Key: Hashable & Comparable>(
         distinct list: [Value], _ what: String, max: Int, by key: (Value) -> Key
     ) {
         check { () throws(WireError) in try WireOrder.requireDistinct(list, what, by: key) }

@@ -1,3 +1,19 @@
+import Logging
+import NIOCore
+import ServiceLifecycle
+import TesseraAPI
+import TesseraCore
+import TesseraNode
+import UnixSignals
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// Runs an agent until it leaves.
 struct AgentRun {
     private let configuration: AgentConfiguration
@@ -5,6 +21,108 @@ struct AgentRun {
     init(_ configuration: AgentConfiguration) { self.configuration = configuration }
 
     func run() async throws {
-        throw CommandFailure("agent \(configuration.name) is not wired")
+        let level = configuration.logLevel
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = level
+            return handler
+        }
+        let logger = Logger(label: "tessera")
+        let node = try makeNode(logger)
+        let adminToken = try AdminToken.make(in: configuration.dataFolder)
+        var api = APIConfiguration(
+            host: configuration.api.host, port: configuration.api.port,
+            hostNames: configuration.apiHostNames, adminToken: adminToken)
+        api.accessToken = try accessToken()
+        let name = configuration.name
+        let host = configuration.api.reachable.host
+        let application = APIApplication.make(
+            backend: NodeBackend(node: node, release: Version.current), configuration: api,
+            logger: logger
+        ) { channel in
+            let place = HostPort(host: host, port: channel.localAddress?.port ?? 0)
+            Console.line(
+                "ready: api http://\(place), peers \(node.address), node \(name) "
+                    + node.member.node.hexadecimal)
+        }
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [
+                    .init(service: application, failureTerminationBehavior: .cancelGroup),
+                    .init(
+                        service: NodeService(node: node),
+                        successTerminationBehavior: .gracefullyShutdownGroup),
+                ], logger: logger))
+        try await run(group)
+    }
+
+    private func makeNode(_ logger: Logger) throws -> Node {
+        try Node(
+            NodeSettings(
+                name: configuration.name,
+                listen: Address(
+                    host: configuration.listen.host, port: UInt16(configuration.listen.port)),
+                dataFolder: configuration.dataFolder, mesh: configuration.mesh,
+                secret: try MeshSecret(file: configuration.secretFile),
+                discovery: configuration.discovery, seeds: configuration.seeds,
+                memoryBytes: configuration.memoryBytes, diskBytes: configuration.diskBytes,
+                threads: configuration.threads), logger: logger)
+    }
+
+    /// Beyond loopback every call needs a token; without one the agent does not start there.
+    private func accessToken() throws -> String? {
+        if let path = configuration.apiTokenFile {
+            let bytes = try Files.read(path, bytesMax: 4_096, what: "API token")
+            let token = String(decoding: bytes, as: UTF8.self)
+                .trimmingPrefix { $0.isWhitespace }.prefix { !$0.isWhitespace }
+            guard token.utf8.count >= 16 else {
+                throw CommandFailure(
+                    "The API token in \(path) is shorter than 16 characters. Write a longer one.",
+                    code: .usage)
+            }
+            return String(token)
+        }
+        let host = configuration.api.host
+        guard host == "localhost" || host == "::1" || host.hasPrefix("127.") else {
+            throw CommandFailure(
+                "The API would listen on \(host), beyond this machine, without a token. Give one "
+                    + "with --api-token-file FILE, or listen on 127.0.0.1.", code: .usage)
+        }
+        return nil
+    }
+
+    /// The first signal makes the agent leave in order, the second ends it at once.
+    private func run(_ group: ServiceGroup) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await group.run() }
+            tasks.addTask {
+                var signals = 0
+                for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+                    signals += 1
+                    if signals == 1 {
+                        await group.triggerGracefulShutdown()
+                    } else {
+                        exit(CommandExit.failed.rawValue)
+                    }
+                }
+                // Ended by cancellation only: the services ended by themselves.
+                try Task.checkCancellation()
+            }
+            defer { tasks.cancelAll() }
+            try await tasks.next()
+        }
+    }
+}
+
+/// The node as a service: graceful shutdown is leaving the mesh.
+private struct NodeService: Service {
+    let node: Node
+
+    func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await node.run()
+        } onGracefulShutdown: {
+            node.leave()
+        }
     }
 }

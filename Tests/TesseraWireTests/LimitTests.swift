@@ -4,7 +4,8 @@ import Testing
 
 @testable import TesseraWire
 
-/// What breaks a rule is refused by the writer, and by the reader if a stranger's writer let it pass.
+/// What breaks a rule is refused by the writer, and by the reader if a stranger's writer let it
+/// pass.
 @Suite struct LimitTests {
     private let member = NodeBoot(node: NodeID(1, 2, 3, 4), boot: Boot(counter: 1, random: 2))
 

@@ -63,9 +63,10 @@ import Testing
         let lie = NamedPlan(id: PlanID(6, 6, 6, 6), plan: sample)
         let bundle = PlanBundle(primary: lie, alternates: [])
         let message = Message.agreement(
-            .decided(manifest: sample.manifest, ballot: sample.ballot, bundle: bundle))
+            .decided(
+                manifest: sample.manifest, ballot: sample.ballot, bundle: bundle, isFresh: true))
         guard
-            case .agreement(.decided(_, _, let arrived)) = try Message(
+            case .agreement(.decided(_, _, let arrived, _)) = try Message(
                 decoding: message.encoded())
         else {
             Issue.record("another message arrived")

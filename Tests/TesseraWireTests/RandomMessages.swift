@@ -85,7 +85,8 @@ enum RandomMessages {
             .ready(manifest: manifest, ballot: ballot, plan: plan),
             .accept(manifest: manifest, ballot: ballot, bundle: bundle, view: view),
             .accepted(manifest: manifest, ballot: ballot),
-            .decided(manifest: manifest, ballot: ballot, bundle: bundle),
+            .decided(
+                manifest: manifest, ballot: ballot, bundle: bundle, isFresh: generator.flag()),
             .abandon(manifest: manifest, ballot: ballot),
         ]
             + refusals.map { .refuse(manifest: manifest, ballot: ballot, reason: $0) }

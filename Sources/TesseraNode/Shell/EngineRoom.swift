@@ -79,10 +79,11 @@ final class EngineRoom: @unchecked Sendable {
 
     /// The first run allocates; no request should pay for it.
     private static func warm(_ fragment: CompiledFragment) throws {
-        var inputs = fragment.inputs.map { [UInt8](repeating: 0, count: $0.byteCount) }
-        var outputs = fragment.outputs.map { ByteBuffer(repeating: 0, count: $0.byteCount) }
-        try run(fragment, inputs: inputs.map { ByteBuffer(bytes: $0) }, outputs: &outputs)
-        inputs = []
+        let inputs = fragment.inputs.map { ByteBuffer(repeating: 0, count: $0.byteCount) }
+        var outputs = fragment.outputs.map {
+            ByteBufferAllocator().buffer(capacity: $0.byteCount)
+        }
+        try run(fragment, inputs: inputs, outputs: &outputs)
     }
 
     // MARK: On the control loop
@@ -131,9 +132,14 @@ final class EngineRoom: @unchecked Sendable {
                     try lend(index + 1, read + [bytes], written)
                 }
             } else if index < inputs.count + outputs.count {
-                try outputs[index - inputs.count].withUnsafeMutableReadableBytes { bytes in
+                // Taken out of the array meanwhile, so that its memory has one owner and is lent
+                // without a copy.
+                var buffer = ByteBuffer()
+                swap(&buffer, &outputs[index - inputs.count])
+                try buffer.withUnsafeMutableReadableBytes { bytes in
                     try lend(index + 1, read, written + [bytes])
                 }
+                swap(&buffer, &outputs[index - inputs.count])
             } else {
                 try fragment.run(inputs: read, outputs: written)
             }

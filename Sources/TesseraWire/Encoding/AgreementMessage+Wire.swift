@@ -209,7 +209,7 @@ extension AgreementMessage: WireValue {
         case .decided:
             self = .decided(
                 manifest: manifest, ballot: ballot, bundle: try reader.read(),
-                isFresh: try reader.readFlag("isFresh"))
+                isFresh: try reader.readFlag("fresh"))
         case .abandon:
             self = .abandon(manifest: manifest, ballot: ballot)
         }

@@ -3,17 +3,13 @@ package import TesseraCore
 extension Identity: WireValue {
     /// The 32 bytes.
     package func encode(into writer: inout WireWriter) {
-        writer.write(words.0)
-        writer.write(words.1)
-        writer.write(words.2)
-        writer.write(words.3)
+        writer.write(words: words)
     }
 
     /// Reads the 32 bytes.
     package init(from reader: inout WireReader) throws(WireError) {
-        self.init(
-            try reader.read("identity"), try reader.read("identity"),
-            try reader.read("identity"), try reader.read("identity"))
+        let words = try reader.readWords("identity")
+        self.init(words.0, words.1, words.2, words.3)
     }
 }
 

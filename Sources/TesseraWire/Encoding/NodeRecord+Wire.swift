@@ -88,7 +88,8 @@ extension FragmentTime: WireValue {
 }
 
 extension PlanStatus: WireValue {
-    /// Manifest, optional current plan, ready plans (list of IDs, ascending), optional oldest in use.
+    /// Manifest, optional current plan, ready plans (list of IDs, ascending), optional oldest in
+    /// use.
     package func encode(into writer: inout WireWriter) {
         writer.write(manifest)
         writer.write(current)
@@ -137,8 +138,8 @@ extension NodeRecord: WireValue {
             isLeaving: try reader.readFlag("leaving"))
     }
 
-    /// What the owner signs: a fixed text, so that no signature made for anything else fits, and the
-    /// canonical encoding; throws if the record breaks a limit and could not be sent.
+    /// What the owner signs: a fixed text, so that no signature made for anything else fits, and
+    /// the canonical encoding; throws if the record breaks a limit and could not be sent.
     public func canonicalBytes() throws(WireError) -> ByteBuffer {
         var writer = WireWriter(capacity: 1_024)
         writer.write(raw: Self.signaturePurpose.utf8)

@@ -72,6 +72,14 @@ extension Endpoint: WireValue {
         }
     }
 
+    /// The index of the fragment; the entry is the number after the last possible one.
+    fileprivate var number: Int {
+        switch self {
+        case .entry: WireLimits.fragmentsMax
+        case .fragment(let index): index
+        }
+    }
+
     /// Whether a plan with so many fragments has this end.
     fileprivate func exists(among fragmentCount: Int) -> Bool {
         switch self {
@@ -97,6 +105,14 @@ extension Route: WireValue {
             source: try reader.read(), destination: try reader.read(),
             codec: try reader.readChoice("codec"))
     }
+
+    /// Tensor, source and destination in one number, which tells the routes of a plan apart:
+    /// quicker to compare and to hash than the route.
+    fileprivate var identity: UInt64 {
+        UInt64(truncatingIfNeeded: tensor) << 32
+            | UInt64(UInt16(truncatingIfNeeded: source.number)) << 16
+            | UInt64(UInt16(truncatingIfNeeded: destination.number))
+    }
 }
 
 extension Plan: WireValue {
@@ -108,7 +124,7 @@ extension Plan: WireValue {
         writer.write(without)
         writer.write(list: stages, "stages", max: WireLimits.stagesMax)
         writer.write(list: fragments, "fragments", max: WireLimits.fragmentsMax)
-        writer.write(distinct: routes, "routes", max: WireLimits.routesMax) { $0 }
+        writer.write(distinct: routes, "routes", max: WireLimits.routesMax) { $0.identity }
         writer.write(count: window, "window", max: WireLimits.windowMax)
         writer.write(microseconds: predictedPeriodMicroseconds, "predicted period")
         writer.write(microseconds: predictedLatencyMicroseconds, "predicted latency")
@@ -122,7 +138,8 @@ extension Plan: WireValue {
             without: try reader.readOptional("without"),
             stages: try reader.readList("stages", max: WireLimits.stagesMax),
             fragments: try reader.readList("fragments", max: WireLimits.fragmentsMax),
-            routes: try reader.readDistinct("routes", max: WireLimits.routesMax) { $0 },
+            routes: try reader.readDistinct(
+                "routes", max: WireLimits.routesMax, by: { $0.identity }),
             window: try reader.readCount("window", max: WireLimits.windowMax),
             predictedPeriodMicroseconds: try reader.readMicroseconds("predicted period"),
             predictedLatencyMicroseconds: try reader.readMicroseconds("predicted latency"))

@@ -5,8 +5,8 @@ import TesseraCore
 ///
 /// It buffers at most one frame that is not a chunk. The bytes of chunks are handed on as they
 /// arrive, as slices of the buffer they arrived in, so a large tensor is never collected here and
-/// never copied. The first frame must be the other end's greeting, and from then on every frame must
-/// have the version that the greetings agree on. After an error the decoder only repeats it.
+/// never copied. The first frame must be the other end's greeting, and from then on every frame
+/// must have the version that the greetings agree on. After an error the decoder only repeats it.
 public struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
     /// What the decoder gives.
     public typealias InboundOut = Frame

@@ -78,7 +78,8 @@ public struct FrameEncoder: Sendable {
         return FrameParts(head: head, payload: payload)
     }
 
-    /// Appends to the buffer the header of a slice chunk whose bytes the caller sends next by itself.
+    /// Appends to the buffer the header of a slice chunk whose bytes the caller sends next by
+    /// itself.
     public func writeSliceChunkHeader(
         stream: UInt32, byteCount: Int, into buffer: inout ByteBuffer
     ) throws(WireError) {
@@ -118,7 +119,7 @@ public struct FrameEncoder: Sendable {
         // The buffer goes into the writer and comes back: it is never shared, so never copied.
         var writer = WireWriter(appendingTo: buffer)
         buffer = ByteBuffer()
-        writer.write(raw: repeatElement(0, count: FrameHeader.byteCount))
+        FrameHeader(version: 0, kind: kind, length: 0).write(into: &writer.buffer)
         writer.write(payload)
         buffer = writer.takeBuffer()
         let length = buffer.writerIndex - start - FrameHeader.byteCount

@@ -42,7 +42,8 @@ public struct Greeting: Hashable, Sendable {
 }
 
 extension Greeting: WireValue {
-    /// Versions, mesh tag (text), member, listen port (2 bytes, not 0), purpose (1 byte), name (text).
+    /// Versions, mesh tag (text), member, listen port (2 bytes, not 0), purpose (1 byte), name
+    /// (text).
     package func encode(into writer: inout WireWriter) {
         writer.write(versions)
         writer.write(text: meshTag, "mesh tag", max: WireLimits.tagBytesMax)

@@ -1,0 +1,108 @@
+import TesseraAPI
+import TesseraCore
+
+/// A plan as people read it.
+struct PlanView {
+    private let snapshot: MeshSnapshot
+    private let model: MeshSnapshot.Model
+    private let outline: ModelOutline
+    private let bundle: PlanBundle
+    private let problem: PlanningProblem
+
+    init(
+        _ snapshot: MeshSnapshot, _ model: MeshSnapshot.Model, _ outline: ModelOutline,
+        _ bundle: PlanBundle, _ problem: PlanningProblem
+    ) {
+        self.snapshot = snapshot
+        self.model = model
+        self.outline = outline
+        self.bundle = bundle
+        self.problem = problem
+    }
+
+    var document: PlanDocument {
+        let plan = bundle.primary.plan
+        let evaluation = PlanEvaluation.evaluate(plan, problem)
+        let bound = PlanBound.of(problem)
+        return PlanDocument(
+            model: model.name, plan: bundle.primary.id.hexadecimal, epoch: plan.ballot.round,
+            proposer: name(plan.ballot.proposer.node), operators: outline.operators.count,
+            stages: plan.stages.indices.map { stage($0, evaluation) }, window: plan.window,
+            predictedPeriodMicroseconds: evaluation?.periodMicroseconds
+                ?? plan.predictedPeriodMicroseconds,
+            predictedLatencyMicroseconds: evaluation?.latencyMicroseconds
+                ?? plan.predictedLatencyMicroseconds,
+            boundMicroseconds: bound?.periodMicroseconds ?? 0,
+            binding: bound.map { "\($0.binding)" } ?? "unknown",
+            bottleneck: evaluation.map { "\($0.bottleneck)" } ?? "unknown",
+            exactness: exactness,
+            alternates: bundle.alternates.map { alternate in
+                AlternateDocument(
+                    plan: alternate.id.hexadecimal,
+                    without: alternate.plan.without.map { name($0.node) } ?? "?",
+                    isArmed: model.armed.contains(alternate.id))
+            }, leftOut: leftOut)
+    }
+
+    private func name(_ id: NodeID) -> String {
+        snapshot.members.last { $0.member.node == id }?.record?.name ?? id.short
+    }
+
+    private func stage(_ index: Int, _ evaluation: PlanEvaluation?) -> StageDocument {
+        let plan = bundle.primary.plan
+        let stage = plan.stages[index]
+        let hosts = plan.fragments[stage.fragments].map(\.host)
+        let measured = hosts.compactMap { host in
+            problem.nodes.first { $0.member == host }?.times.first {
+                $0.key.operators == stage.operators
+            }?.microseconds
+        }.max()
+        let operators = outline.operators[stage.operators]
+        return StageDocument(
+            mode: "\(stage.mode)", nodes: hosts.map { name($0.node) },
+            first: stage.operators.lowerBound, last: stage.operators.upperBound - 1,
+            operators: [operators.first?.name ?? "", operators.last?.name ?? ""],
+            predictedMicroseconds: evaluation?.stages[index].computeMicroseconds ?? 0,
+            measuredMicroseconds: measured,
+            memoryBytes: FragmentMemory.of(stage.operators, in: outline).bytes(window: plan.window))
+    }
+
+    /// Bit for bit between nodes of one fingerprint; else within the promised tolerance.
+    private var exactness: String {
+        let prints = Set(
+            bundle.primary.plan.hosts.compactMap { host in
+                snapshot.members.first { $0.member == host }?.record?.capability?.fingerprint
+            })
+        return prints.count <= 1
+            ? "bit for bit as on one node: all nodes have one engine fingerprint"
+            : "within 1e-5 of the output's range: the nodes have \(prints.count) different engine "
+                + "fingerprints"
+    }
+
+    private var leftOut: [PlanDocument.LeftOutDocument] {
+        let hosts = bundle.primary.plan.hosts
+        return snapshot.members.filter { member in
+            (member.status == .alive || member.status == .suspect)
+                && !hosts.contains(member.member)
+        }.map { member in
+            PlanDocument.LeftOutDocument(node: name(member.member.node), reason: reason(member))
+        }
+    }
+
+    private func reason(_ member: MeshSnapshot.Member) -> String {
+        guard let record = member.record else { return "it has not told what it can do yet" }
+        guard let capability = record.capability else { return "it is still measuring itself" }
+        if record.isLeaving { return "it is leaving" }
+        if !member.isConnected { return "there is no connection to it" }
+        guard record.holdings.contains(where: { $0.manifest == model.manifest }) else {
+            return "the model's manifest has not arrived there yet"
+        }
+        let smallest = outline.operators.indices.map {
+            FragmentMemory.of($0..<$0 + 1, in: outline).bytes(window: bundle.primary.plan.window)
+        }.min() ?? 0
+        if smallest > capability.memoryBytes {
+            return "its memory budget of \(capability.memoryBytes) bytes holds no operator"
+        }
+        return "a plan with it would not be clearly faster"
+    }
+}
