@@ -17,7 +17,6 @@ enum EventKind: String, CaseIterable, Sendable {
     case catalogue
     case blob
     case limit
-    case discovery
 
     /// The kind of a report of the core.
     init(_ report: Report) {
