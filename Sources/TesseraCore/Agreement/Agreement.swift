@@ -109,6 +109,7 @@ struct Agreement: Sendable {
     // MARK: Looking
 
     /// Looks whether a model needs another plan, and starts a round when it is this node's turn.
+    ///
     /// Called when anything changed, and when `nextWake` asked for it.
     mutating func consider(
         _ manifest: ManifestID, _ view: View, now: Timestamp, into directives: inout [Directive]

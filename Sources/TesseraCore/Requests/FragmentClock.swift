@@ -16,7 +16,9 @@ struct FragmentClock: Sendable {
 
     private var samples: [FragmentKey: Samples] = [:]
 
-    /// Notes a run. Gives the time to tell others when it is new or has moved by a fifth.
+    /// Notes a run.
+    ///
+    /// Gives the time to tell others when it is new or has moved by a fifth.
     mutating func onRun(_ key: FragmentKey, microseconds: Int64) -> FragmentTime? {
         if samples[key] == nil, samples.count >= Self.fragmentsMax { return nil }
         var held = samples[key] ?? Samples()

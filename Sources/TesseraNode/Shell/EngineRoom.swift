@@ -95,7 +95,8 @@ final class EngineRoom: @unchecked Sendable {
     /// Runs a compiled fragment on a runner's thread; `done` is called there.
     func run(
         _ key: FragmentKey, inputs: [ByteBuffer],
-        done: @escaping @Sendable (Result<(outputs: [ByteBuffer], microseconds: Int64), any Error>)
+        done:
+            @escaping @Sendable (Result<(outputs: [ByteBuffer], microseconds: Int64), any Error>)
             -> Void
     ) {
         guard let fragment = fragments[key] else {
@@ -125,7 +126,8 @@ final class EngineRoom: @unchecked Sendable {
             outputs[index].moveWriterIndex(forwardBy: fragment.outputs[index].byteCount)
         }
         func lend(
-            _ index: Int, _ read: [UnsafeRawBufferPointer], _ written: [UnsafeMutableRawBufferPointer]
+            _ index: Int, _ read: [UnsafeRawBufferPointer],
+            _ written: [UnsafeMutableRawBufferPointer]
         ) throws {
             if index < inputs.count {
                 try inputs[index].withUnsafeReadableBytes { bytes in
