@@ -50,7 +50,7 @@ public final class PeerTransport: @unchecked Sendable {
 
     private var doorkeeper: Doorkeeper?
     private var ticker: RepeatedTask?
-    private var openChannels = 0
+    private var openChannels: [ObjectIdentifier: any Channel] = [:]
     private var isAccepting = true
     private var isEnding = false
     private var closed: EventLoopPromise<Void>?
@@ -123,6 +123,10 @@ public final class PeerTransport: @unchecked Sendable {
                 self.opening.forEach { $0.close("this node is leaving") }
                 self.isAccepting = false
                 self.channelClosed()
+                // Handshakes that are under way do not hold up the end.
+                self.controlLoop.scheduleTask(in: TransportLimits.goodbyeTimeout) {
+                    self.openChannels.values.forEach { $0.close(promise: nil) }
+                }
             }
             return closed.futureResult
         }
@@ -145,9 +149,9 @@ public final class PeerTransport: @unchecked Sendable {
     /// Counts a channel until it is closed.
     func track(_ channel: any Channel) {
         controlLoop.execute {
-            self.openChannels += 1
+            self.openChannels[ObjectIdentifier(channel)] = channel
             channel.closeFuture.hop(to: self.controlLoop).whenComplete { _ in
-                self.openChannels -= 1
+                self.openChannels[ObjectIdentifier(channel)] = nil
                 self.channelClosed()
             }
         }
@@ -156,7 +160,7 @@ public final class PeerTransport: @unchecked Sendable {
     /// When no connection is left of a closing transport, the rest goes: the datagrams, then the
     /// threads, whose last results still find their loops.
     private func channelClosed() {
-        guard let closed, !isAccepting, openChannels == 0, !isEnding else { return }
+        guard let closed, !isAccepting, openChannels.isEmpty, !isEnding else { return }
         isEnding = true
         let datagramsClosed = datagrams?.closeFuture ?? controlLoop.makeSucceededVoidFuture()
         datagrams?.close(mode: .all, promise: nil)

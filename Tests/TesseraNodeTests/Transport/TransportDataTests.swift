@@ -24,6 +24,8 @@ struct TransportDataTests {
         }
         for peer in [one, two] {
             try peer.wait("slices") { $0.slices.count == sizes.count }
+        }
+        for peer in [one, two] {
             for (header, bytes) in peer.happenings.slices {
                 let index = Int(header.attempt.request.counter)
                 #expect(bytes == tensors[index], "slice of \(sizes[index]) bytes")
