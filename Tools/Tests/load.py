@@ -80,8 +80,6 @@ class Load:
         for attempt in range(len(self.entries)):
             agent = self.entries[(turn + attempt) % len(self.entries)]
             record.entry = agent.name
-            if agent.port is None or not agent.runs:
-                continue
             client = clients.get(agent.name)
             if client is None or client.port != agent.port:
                 client = clients[agent.name] = agent.client()
