@@ -193,8 +193,10 @@ class Memory(support.Case):
                 "model", "add", support.file(support.CNN), "--name", support.CNN, "--wait", 5,
                 "--api", agents["a"].api, "--token-file", agents["a"].token_file)
             self.assert_fails(result, 1, "not ready", "bytes")
+            client = agents["a"].client()
             with self.assertRaises(support.kserve.Refused) as refusal:
-                agents["a"].client().infer(support.CNN, {"image": support.images()[0]})
+                client.infer(support.CNN, {"image": support.images()[0]})
+            client.close()
             self.assertEqual(503, refusal.exception.status)
             # A second agent makes room, with nobody telling anyone.
             for name in "bcd":
