@@ -95,7 +95,8 @@ let package = Package(
             name: "tessera",
             dependencies: [
                 "TesseraCore", "TesseraWire", "TesseraModel", "TesseraEngine", "TesseraNode",
-                "TesseraAPI", "TesseraSimulator", "OpenVINOShim", logging, lifecycle, unixSignals, yams, crypto,
+                "TesseraAPI", "TesseraSimulator", "OpenVINOShim", logging, lifecycle, unixSignals,
+                yams, crypto,
                 nioCore, nioPosix, nioHTTP1,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),

@@ -34,8 +34,9 @@ public struct TimedFault: Hashable, Sendable {
     }
 }
 
-/// Everything a run is made of, drawn from one seed. Printing it and running it again gives the same
-/// run.
+/// Everything a run is made of, drawn from one seed.
+///
+/// Printing it and running it again gives the same run.
 public struct Scenario: Hashable, Sendable {
     /// Draws every knob.
     public var seed: UInt64
@@ -125,7 +126,8 @@ public struct Scenario: Hashable, Sendable {
             case 6:
                 faults.append(TimedFault(at: time, fault: .leave(node: node)))
             default:
-                faults.append(TimedFault(at: time, fault: .join(node: nodes + knobs.next(below: 4))))
+                faults.append(
+                    TimedFault(at: time, fault: .join(node: nodes + knobs.next(below: 4))))
             }
         }
         return faults.sorted { $0.at < $1.at }

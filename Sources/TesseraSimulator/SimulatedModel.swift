@@ -1,7 +1,9 @@
 import TesseraCore
 
-/// A model whose values are 64-bit fingerprints: each operator's output is a hash of its name and of
-/// what it read. A stage that is skipped, doubled or fed with another plan's slice changes the result.
+/// A model whose values are 64-bit fingerprints: each operator's output is a hash of its name and
+/// of what it read.
+///
+/// A stage that is skipped, doubled or fed with another plan's slice changes the result.
 struct SimulatedModel {
     let outline: ModelOutline
 
@@ -42,7 +44,8 @@ struct SimulatedModel {
                     name: "op\(index)", kind: "Toy",
                     operationCount: UInt64(100_000 + draw.next(below: 4_000_000)),
                     movedBytes: UInt64(blobs[index].byteCount), blobs: [index])
-            }, tensors: tensors, inputs: [0], outputs: tensors.indices.filter { tensors[$0].isOutput },
+            }, tensors: tensors, inputs: [0],
+            outputs: tensors.indices.filter { tensors[$0].isOutput },
             blobs: blobs)
     }
 

@@ -1,8 +1,9 @@
 import TesseraCore
 import TesseraWire
 
-/// The core of every node under virtual time: one thread, one queue, no clock. The same seed gives
-/// the same run, event for event.
+/// The core of every node under virtual time: one thread, one queue, no clock.
+///
+/// The same seed gives the same run, event for event.
 ///
 /// The simulation is a shell: it carries directives out on a network, engines and disks that exist
 /// as data, and shows every step to the checkers.
@@ -178,7 +179,8 @@ public struct Simulation {
                 .manifestStored(model.outline, blobs: Array(model.outline.blobs.indices)),
                 to: member), at: at)
         queue.insert(
-            .deliver(.modelAdded(name: "toy", manifest: model.outline.manifest), to: member), at: at)
+            .deliver(.modelAdded(name: "toy", manifest: model.outline.manifest), to: member), at: at
+        )
     }
 
     private mutating func stop(_ index: Int, isSilent: Bool) {

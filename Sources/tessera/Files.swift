@@ -35,7 +35,8 @@ enum Files {
         do {
             attributes = try FileManager.default.attributesOfItem(atPath: path)
         } catch {
-            throw CommandFailure("\(what) \(path) cannot be read: \(reason(error)). Check the path.")
+            throw CommandFailure(
+                "\(what) \(path) cannot be read: \(reason(error)). Check the path.")
         }
         guard attributes[.type] as? FileAttributeType == .typeRegular,
             let size = attributes[.size] as? Int

@@ -129,7 +129,9 @@ struct NpyArray: Equatable, Sendable {
         return count * type.byteCount
     }
 
-    /// NumPy's name of a type. It has none for bfloat16, whose bits it takes as integers.
+    /// NumPy's name of a type.
+    ///
+    /// It has none for bfloat16, whose bits it takes as integers.
     static func name(of type: ElementType) -> String {
         switch type {
         case .boolean: "|b1"

@@ -97,9 +97,11 @@ struct PlanView {
         guard record.holdings.contains(where: { $0.manifest == model.manifest }) else {
             return "the model's manifest has not arrived there yet"
         }
-        let smallest = outline.operators.indices.map {
-            FragmentMemory.of($0..<$0 + 1, in: outline).bytes(window: bundle.primary.plan.window)
-        }.min() ?? 0
+        let smallest =
+            outline.operators.indices.map {
+                FragmentMemory.of($0..<$0 + 1, in: outline).bytes(
+                    window: bundle.primary.plan.window)
+            }.min() ?? 0
         if smallest > capability.memoryBytes {
             return "its memory budget of \(capability.memoryBytes) bytes holds no operator"
         }

@@ -141,8 +141,9 @@ extension Agent {
             directives.append(
                 .report(.armed(manifest, named.id, without: without, isArmed: isArmed)))
         }
-        let known = Set(agreement.manifests.flatMap { agreement.current($0)?.alternates ?? [] }
-            .map(\.id))
+        let known = Set(
+            agreement.manifests.flatMap { agreement.current($0)?.alternates ?? [] }
+                .map(\.id))
         armed.formIntersection(known)
     }
 
@@ -171,9 +172,11 @@ extension Agent {
                     return left.plan.ballot < right.plan.ballot
                 })
         }
-        let same = plans.map { [$0.manifest: $0.ready] } == mesh.own.plans.map {
-            [$0.manifest: $0.ready]
-        } && plans.map(\.current?.id) == mesh.own.plans.map(\.current?.id)
+        let same =
+            plans.map { [$0.manifest: $0.ready] }
+            == mesh.own.plans.map {
+                [$0.manifest: $0.ready]
+            } && plans.map(\.current?.id) == mesh.own.plans.map(\.current?.id)
         guard !same else { return }
         mesh.updateOwn(now: now, into: &directives) { $0.plans = plans }
     }

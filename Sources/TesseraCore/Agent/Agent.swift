@@ -73,7 +73,9 @@ public struct Agent: Sendable {
         var isDone = false
     }
 
-    /// An agent in its first state. Call `start` once before any event.
+    /// An agent in its first state.
+    ///
+    /// Call `start` once before any event.
     public init(_ settings: Settings) {
         me = settings.me
         let generator = SeededGenerator(seed: settings.seed)
@@ -102,7 +104,9 @@ public struct Agent: Sendable {
         finish(&pending, now: now, into: &output)
     }
 
-    /// Handles one event. Directives are to be carried out in their order.
+    /// Handles one event.
+    ///
+    /// Directives are to be carried out in their order.
     public mutating func handle(
         _ event: Event, at now: Timestamp, into output: inout [Directive]
     ) {

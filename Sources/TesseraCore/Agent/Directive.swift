@@ -1,5 +1,6 @@
-/// Everything that the core can ask of its shell. The shell carries directives out in order and
-/// decides nothing.
+/// Everything that the core can ask of its shell.
+///
+/// The shell carries directives out in order and decides nothing.
 public enum Directive: Hashable, Sendable {
     // MARK: Time
 

@@ -1,5 +1,7 @@
-/// Everything that can happen to an agent. The shell turns the world into events and hands them,
-/// one at a time and with the time, to `Agent.handle`.
+/// Everything that can happen to an agent.
+///
+/// The shell turns the world into events and hands them, one at a time and with the time, to
+/// `Agent.handle`.
 public enum Event: Hashable, Sendable {
     // MARK: Time
 

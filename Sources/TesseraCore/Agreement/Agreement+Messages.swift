@@ -143,6 +143,7 @@ extension Agreement {
         model.need = nil
         model.impossible = nil
         model.failures = 0
+        model.betterLooks = 0
         model.consideredPool = view.pool
         model.consideredAt = now
         if let round = model.round, round.ballot != bundle.primary.plan.ballot {

@@ -45,6 +45,8 @@ struct Agreement: Sendable {
         /// The pool that the last finished look at improvement saw.
         var consideredPool: [NodeBoot] = []
         var consideredAt = Timestamp.zero
+        /// Looks in a row that found a better plan for unchanged nodes.
+        var betterLooks = 0
         /// After a failed round: not before.
         var notBefore = Timestamp.zero
         var failures = 0
@@ -109,6 +111,7 @@ struct Agreement: Sendable {
     // MARK: Looking
 
     /// Looks whether a model needs another plan, and starts a round when it is this node's turn.
+    ///
     /// Called when anything changed, and when `nextWake` asked for it.
     mutating func consider(
         _ manifest: ManifestID, _ view: View, now: Timestamp, into directives: inout [Directive]
@@ -287,7 +290,7 @@ struct Agreement: Sendable {
         case .bundle(let bundle, _):
             model.impossible = nil
             if round.need == .improvement, let current = model.register.current,
-                !isWorthwhile(bundle, than: current, round.ballot, view)
+                !isWorthwhile(bundle, than: current, round.ballot, &model, view)
             {
                 model.round = nil
                 model.consideredPool = view.pool
@@ -307,13 +310,19 @@ struct Agreement: Sendable {
         }
     }
 
-    /// Hysteresis: a tenth better, or the same fragments with more losses covered.
+    /// Hysteresis.
+    ///
+    /// A tenth better is enough when the nodes changed. When only measurements moved, it takes a
+    /// quarter, in two looks in a row: noise passes, drift stays. The same fragments are proposed
+    /// again if more losses are covered.
     private func isWorthwhile(
-        _ bundle: PlanBundle, than current: PlanBundle, _ ballot: Ballot, _ view: View
+        _ bundle: PlanBundle, than current: PlanBundle, _ ballot: Ballot, _ model: inout Model,
+        _ view: View
     ) -> Bool {
         let old = current.primary.plan
         let new = bundle.primary.plan
         if old.fragments == new.fragments && old.window == new.window {
+            model.betterLooks = 0
             func covered(_ bundle: PlanBundle) -> Set<NodeBoot> {
                 Set(
                     bundle.alternates.filter { alternate in
@@ -327,7 +336,15 @@ struct Agreement: Sendable {
         guard let now = PlanEvaluation.evaluate(old, problem)?.periodMicroseconds else {
             return true
         }
-        return new.predictedPeriodMicroseconds * 10 <= now * 9
+        if view.pool != model.consideredPool {
+            return new.predictedPeriodMicroseconds * 10 <= now * 9
+        }
+        guard new.predictedPeriodMicroseconds * 4 <= now * 3 else {
+            model.betterLooks = 0
+            return false
+        }
+        model.betterLooks += 1
+        return model.betterLooks >= 2
     }
 
     mutating func advance(

@@ -54,7 +54,9 @@ struct PlanRegister: Hashable, Sendable {
         return .yes
     }
 
-    /// A decision became known. True if it is above the current one, which it then replaces.
+    /// A decision became known.
+    ///
+    /// True if it is above the current one, which it then replaces.
     mutating func onDecided(_ bundle: PlanBundle) -> Bool {
         let ballot = bundle.primary.plan.ballot
         observe(ballot)

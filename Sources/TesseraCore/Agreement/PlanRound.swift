@@ -1,6 +1,8 @@
 /// The proposer's side of one round: from the wish for a plan to its decision.
 struct PlanRound: Sendable {
-    /// Why a plan is wanted. Later cases are less urgent.
+    /// Why a plan is wanted.
+    ///
+    /// Later cases are less urgent.
     enum Need: Hashable, Sendable {
         /// The model has no plan.
         case first

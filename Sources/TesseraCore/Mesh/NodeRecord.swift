@@ -115,8 +115,10 @@ public struct PlanStatus: Hashable, Sendable {
     }
 }
 
-/// What one node says of itself. Only the node itself replaces its record, with a higher version,
-/// and signs it; everybody passes it on.
+/// What one node says of itself.
+///
+/// Only the node itself replaces its record, with a higher version, and signs it; everybody passes
+/// it on.
 public struct NodeRecord: Hashable, Sendable {
     /// The node and the run that speaks.
     public var member: NodeBoot
@@ -175,8 +177,9 @@ public struct SignedRecord: Hashable, Sendable {
     }
 }
 
-/// One name in the mesh's list of models. Of two entries for a name the one with the higher
-/// (version, author) wins everywhere.
+/// One name in the mesh's list of models.
+///
+/// Of two entries for a name the one with the higher (version, author) wins everywhere.
 public struct CatalogueEntry: Hashable, Sendable {
     /// The name that clients use.
     public var name: String

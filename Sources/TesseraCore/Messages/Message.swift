@@ -1,5 +1,6 @@
-/// Everything that one core says to another. Tensor bytes and blobs travel beside it, see
-/// `SliceHeader` and `Directive.fetch`.
+/// Everything that one core says to another.
+///
+/// Tensor bytes and blobs travel beside it, see `SliceHeader` and `Directive.fetch`.
 public enum Message: Hashable, Sendable {
     /// Who is there and alive.
     case membership(MembershipMessage)
@@ -50,7 +51,9 @@ public enum MemberStatus: UInt8, Hashable, Comparable, CaseIterable, Sendable {
     }
 }
 
-/// SWIM's messages. Probes and their answers are datagrams; `sync` goes over the connection.
+/// SWIM's messages.
+///
+/// Probes and their answers are datagrams; `sync` goes over the connection.
 public enum MembershipMessage: Hashable, Sendable {
     /// Are you there? Answered with `ack` of the same sequence.
     case ping(sequence: UInt64, rumours: [Rumour])

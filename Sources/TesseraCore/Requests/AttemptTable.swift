@@ -53,8 +53,10 @@ struct AttemptTable: Sendable {
     /// The plans that open attempts use.
     var plansInUse: Set<PlanID> { Set(open.keys.map(\.plan)) }
 
-    /// A slice for a fragment of this node arrived. The layout is that of a plan which this node
-    /// holds ready. The slice's payload is ours from here on.
+    /// A slice for a fragment of this node arrived.
+    ///
+    /// The layout is that of a plan which this node holds ready. The slice's payload is ours from
+    /// here on.
     mutating func onSlice(
         _ header: SliceHeader, _ payload: Payload, layout: PlanLayout, now: Timestamp,
         into directives: inout [Directive]
@@ -183,14 +185,18 @@ struct AttemptTable: Sendable {
         open[id] = OpenAttempt(
             layout: layout, deadline: deadline,
             runs: layout.fragments(on: me).map { fragment in
-                (fragment, .joining(.init(repeating: nil, count: layout.flows[fragment].inputs.count)))
+                (
+                    fragment,
+                    .joining(.init(repeating: nil, count: layout.flows[fragment].inputs.count))
+                )
             })
         openCounts[layout.plan.ballot, default: 0] += 1
         nextWake = min(nextWake, deadline + Self.expirySlack)
     }
 
-    /// Closes an attempt and gives back what it still holds. A run that the engine has goes on; its
-    /// result finds nobody.
+    /// Closes an attempt and gives back what it still holds.
+    ///
+    /// A run that the engine has goes on; its result finds nobody.
     private mutating func end(_ id: AttemptID, into directives: inout [Directive]) {
         remember(id)
         guard let attempt = open.removeValue(forKey: id) else { return }

@@ -1,7 +1,7 @@
 /// How long this node's fragments take, measured from every run.
 ///
-/// The figure that leaves is the lower quartile of the last runs: other work on the machine only ever
-/// makes a run longer.
+/// The figure that leaves is the shortest of the last runs: other work on the machine only ever makes
+/// a run longer.
 struct FragmentClock: Sendable {
     private struct Samples {
         var values: [Int64] = []
@@ -16,7 +16,9 @@ struct FragmentClock: Sendable {
 
     private var samples: [FragmentKey: Samples] = [:]
 
-    /// Notes a run. Gives the time to tell others when it is new or has moved by a fifth.
+    /// Notes a run.
+    ///
+    /// Gives the time to tell others when it is new or has moved by a fifth.
     mutating func onRun(_ key: FragmentKey, microseconds: Int64) -> FragmentTime? {
         if samples[key] == nil, samples.count >= Self.fragmentsMax { return nil }
         var held = samples[key] ?? Samples()
@@ -30,9 +32,9 @@ struct FragmentClock: Sendable {
         held.sinceTold += 1
         guard held.sinceTold >= Self.window else { return nil }
         held.sinceTold = 0
-        let quartile = max(1, held.values.sorted()[held.values.count / 4])
-        guard abs(quartile - held.told) * 5 > held.told else { return nil }
-        held.told = quartile
-        return FragmentTime(key: key, microseconds: quartile)
+        let shortest = max(1, held.values.min() ?? 1)
+        guard abs(shortest - held.told) * 5 > held.told else { return nil }
+        held.told = shortest
+        return FragmentTime(key: key, microseconds: shortest)
     }
 }

@@ -103,11 +103,15 @@ struct FragmentHost: Sendable {
     /// reserve.
     func freeBytes(for manifest: ManifestID) -> Int {
         memoryBudget
-            - fragments.reduce(0) { $0 + ($1.key.manifest == manifest ? 0 : $1.value.reservedBytes) }
+            - fragments.reduce(0) {
+                $0 + ($1.key.manifest == manifest ? 0 : $1.value.reservedBytes)
+            }
     }
 
-    /// A proposer asks for its primary plan. `mayEvictCurrent` says that the model's current plan
-    /// cannot serve any more, so that its memory may be taken.
+    /// A proposer asks for its primary plan.
+    ///
+    /// `mayEvictCurrent` says that the model's current plan cannot serve any more, so that its
+    /// memory may be taken.
     mutating func onStage(
         _ plan: NamedPlan, by proposer: NodeBoot, outline: ModelOutline, mayEvictCurrent: Bool,
         now: Timestamp, into directives: inout [Directive]

@@ -35,7 +35,8 @@ struct Gate: Sendable {
             families.removeValue(forKey: oldest)
         }
         var family = families[ballot] ?? Family(window: plan.plan.window)
-        if let index = family.wishes.firstIndex(where: { $0.entry == entry && $0.plan == plan.id }) {
+        if let index = family.wishes.firstIndex(where: { $0.entry == entry && $0.plan == plan.id })
+        {
             family.wishes[index].count = count
             if count == 0 { family.wishes.remove(at: index) }
         } else if count > 0 {
@@ -45,8 +46,10 @@ struct Gate: Sendable {
         families[ballot] = family
     }
 
-    /// An entry gives tickets back. Unknown numbers are of an earlier boot of this node or were
-    /// taken back already, and are ignored.
+    /// An entry gives tickets back.
+    ///
+    /// Unknown numbers are of an earlier boot of this node or were taken back already, and are
+    /// ignored.
     mutating func onReturn(
         plan: NamedPlan, numbers: [UInt64], from entry: NodeBoot, into directives: inout [Directive]
     ) {

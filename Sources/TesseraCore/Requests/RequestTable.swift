@@ -51,7 +51,9 @@ struct RequestTable: Sendable {
         var askedAt = Timestamp.zero
     }
 
-    /// Limits of one entry. Reaching one is answered at once and counted.
+    /// Limits of one entry.
+    ///
+    /// Reaching one is answered at once and counted.
     struct Limits: Sendable {
         /// Requests that wait or run.
         var requests = 4_096
@@ -103,7 +105,9 @@ struct RequestTable: Sendable {
 
     // MARK: Clients
 
-    /// A client's request. Its inputs have been checked against the model.
+    /// A client's request.
+    ///
+    /// Its inputs have been checked against the model.
     mutating func onSubmitted(
         _ client: ClientID, manifest: ManifestID, inputs: [Payload], deadline: TimeSpan,
         routing: Routing, now: Timestamp, into directives: inout [Directive]
@@ -194,7 +198,8 @@ struct RequestTable: Sendable {
         plan: PlanID, numbers: [UInt64], from gate: NodeBoot, into directives: inout [Directive]
     ) -> ManifestID? {
         guard var held = tickets[plan], held.gate == gate else {
-            directives.append(.send(.request(.ticketReturn(plan: plan, numbers: numbers)), to: gate))
+            directives.append(
+                .send(.request(.ticketReturn(plan: plan, numbers: numbers)), to: gate))
             return nil
         }
         held.free += numbers
@@ -270,8 +275,10 @@ struct RequestTable: Sendable {
             && attempt.layout.entryReceives.contains(header.route)
     }
 
-    /// An output of the model arrived. The payload is ours from here on. Gives the model whose queue
-    /// may go on, if the request is answered by it.
+    /// An output of the model arrived.
+    ///
+    /// The payload is ours from here on. Gives the model whose queue may go on, if the request is
+    /// answered by it.
     mutating func onSlice(
         _ header: SliceHeader, _ payload: Payload, now: Timestamp,
         into directives: inout [Directive]
@@ -320,7 +327,9 @@ struct RequestTable: Sendable {
     /// Attempt numbers are a byte on the wire and never used twice.
     private static let attemptsMax = 200
 
-    /// A host could not do its part. Gives the model whose queue must look again.
+    /// A host could not do its part.
+    ///
+    /// Gives the model whose queue must look again.
     mutating func onFailed(
         _ id: AttemptID, reason: AttemptFailure, now: Timestamp,
         into directives: inout [Directive]
@@ -350,8 +359,9 @@ struct RequestTable: Sendable {
         return request.manifest
     }
 
-    /// A run of a node is lost: attempts that use it go back to the queue. Gives the models whose
-    /// queues must look again.
+    /// A run of a node is lost: attempts that use it go back to the queue.
+    ///
+    /// Gives the models whose queues must look again.
     mutating func onLost(
         _ lost: NodeBoot, now: Timestamp, into directives: inout [Directive]
     ) -> [ManifestID] {

@@ -146,8 +146,10 @@ public struct NodeBoot: Hashable, Comparable, Sendable {
     }
 }
 
-/// A proposal's number. The ballot of a decided plan is its epoch: unique everywhere, also across a
-/// split, because it names its proposer and the proposer's run.
+/// A proposal's number.
+///
+/// The ballot of a decided plan is its epoch: unique everywhere, also across a split, because it
+/// names its proposer and the proposer's run.
 public struct Ballot: Hashable, Comparable, Sendable {
     /// One more than the highest round that the proposer had seen.
     public var round: UInt64

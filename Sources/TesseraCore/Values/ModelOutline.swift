@@ -1,6 +1,7 @@
 /// What the core knows of a model: enough to plan and to check a plan, without weights and without
-/// the graph itself. `TesseraModel` derives it from a manifest, and the same manifest always gives
-/// the same outline.
+/// the graph itself.
+///
+/// `TesseraModel` derives it from a manifest, and the same manifest always gives the same outline.
 ///
 /// Operators stand in one fixed topological order. A *position* `p` in `0...operators.count` is the
 /// place before operator `p`; a plan cuts the model at positions. Operators that the engine would
@@ -33,7 +34,9 @@ public struct ModelOutline: Hashable, Sendable {
 
     /// A tensor that is made in one place of the order and read in others.
     public struct Tensor: Hashable, Sendable {
-        /// Its name, type and shape. Model inputs and outputs carry the model's own names.
+        /// Its name, type and shape.
+        ///
+        /// Model inputs and outputs carry the model's own names.
         public var descriptor: TensorDescriptor
         /// The operator that makes it; nil for an input of the model.
         public var producer: Int?
@@ -72,6 +75,7 @@ public struct ModelOutline: Hashable, Sendable {
     /// The operators in their order.
     public var operators: [Operator]
     /// Every tensor that is an input, an output, or passes between two operators of `operators`.
+    ///
     /// Inputs come first in the model's order.
     public var tensors: [Tensor]
     /// Indices into `tensors` of the model's inputs, in the model's order.

@@ -96,14 +96,18 @@ public struct Route: Hashable, Sendable {
     }
 }
 
-/// How a model is cut over nodes. Its `PlanID` is the SHA-256 of its canonical encoding (see
-/// `TesseraWire`), ballot included, so that equal PlanIDs are equal plans of one decision.
+/// How a model is cut over nodes.
+///
+/// Its `PlanID` is the SHA-256 of its canonical encoding (see `TesseraWire`), ballot included, so
+/// that equal PlanIDs are equal plans of one decision.
 public struct Plan: Hashable, Sendable {
     /// The model.
     public var manifest: ManifestID
     /// The decision that this plan belongs to.
     public var ballot: Ballot
-    /// For an alternate: the node whose loss it answers. Nil for the decided plan itself.
+    /// For an alternate: the node whose loss it answers.
+    ///
+    /// Nil for the decided plan itself.
     public var without: NodeBoot?
     /// The stages, covering every operator exactly once, in order.
     public var stages: [Stage]
@@ -190,8 +194,10 @@ public struct NamedPlan: Hashable, Sendable {
     /// The plan.
     public var plan: Plan
 
-    /// Pairs a plan with its name. Whoever makes the pair answers for it: the wire computes it for
-    /// everything that arrives, the planning worker for everything that is made here.
+    /// Pairs a plan with its name.
+    ///
+    /// Whoever makes the pair answers for it: the wire computes it for everything that arrives, the
+    /// planning worker for everything that is made here.
     public init(id: PlanID, plan: Plan) {
         self.id = id
         self.plan = plan

@@ -47,7 +47,9 @@ public struct TensorDescriptor: Hashable, Sendable {
     public var byteCount: Int { elementCount * type.byteCount }
 }
 
-/// A node's own handle on the bytes of a tensor. It means nothing to another node.
+/// A node's own handle on the bytes of a tensor.
+///
+/// It means nothing to another node.
 ///
 /// The shell makes payloads (a slice arrived, a fragment ran, a request came in) and the core gives
 /// each back exactly once with `Directive.release`.

@@ -77,7 +77,9 @@ public final class BlobStore: Sendable {
                 try Files.remove(path + "/damaged/" + name)
             }
             var found = State()
-            try Self.scan(path + "/blobs", into: &found) { BlobID(hexadecimal: $0).map { .blob($0) } }
+            try Self.scan(path + "/blobs", into: &found) {
+                BlobID(hexadecimal: $0).map { .blob($0) }
+            }
             try Self.scan(path + "/manifests", into: &found) {
                 ManifestID(hexadecimal: $0).map { .manifest($0) }
             }
@@ -87,7 +89,9 @@ public final class BlobStore: Sendable {
         }
     }
 
-    /// Lists the items below a folder. What has no fitting name is left alone.
+    /// Lists the items below a folder.
+    ///
+    /// What has no fitting name is left alone.
     private static func scan(
         _ folder: String, into state: inout State, _ item: (String) -> StoreItem?
     ) throws(FileError) {
@@ -99,7 +103,8 @@ public final class BlobStore: Sendable {
             }
             for name in names {
                 let isPartial = name.hasSuffix(partialSuffix)
-                let digits = prefix + (isPartial ? String(name.dropLast(partialSuffix.count)) : name)
+                let digits =
+                    prefix + (isPartial ? String(name.dropLast(partialSuffix.count)) : name)
                 guard let item = item(digits), item.hexadecimal == digits,
                     let byteCount = Files.byteCount(ofPlainFile: inner + "/" + name)
                 else { continue }
@@ -179,7 +184,8 @@ public final class BlobStore: Sendable {
     ) throws(BlobStoreError) -> Int {
         guard totalByteCount >= 0, offset >= 0, bytes.count <= totalByteCount - offset else {
             throw .wrongSize(
-                item, expected: totalByteCount, given: offset.addingReportingOverflow(bytes.count).0)
+                item, expected: totalByteCount, given: offset.addingReportingOverflow(bytes.count).0
+            )
         }
         let known = try claim(item, reserving: totalByteCount)
         guard known == offset else {

@@ -5,6 +5,7 @@ import Musl
 #else
 import Darwin
 #endif
+import Dispatch
 import NIOCore
 import NIOPosix
 import TesseraCore
@@ -20,6 +21,9 @@ final class EngineRoom: @unchecked Sendable {
     private let library: ModelLibrary
     /// Runs fragments; as many threads as the core has execution slots.
     private let runners: NIOThreadPool
+    /// One for each thread of the engine: a runner that is ahead waits here, so that it starts the
+    /// moment a thread is free and the time of a run is the run's alone.
+    private let permits: DispatchSemaphore
     /// Compiles, cuts and plans, one at a time.
     private let builder: NIOThreadPool
     // `@unchecked Sendable`: touched on the control loop only.
@@ -31,6 +35,7 @@ final class EngineRoom: @unchecked Sendable {
     init(threads: Int, slots: Int, library: ModelLibrary) throws(EngineError) {
         engine = try Engine(threads: threads)
         self.library = library
+        permits = DispatchSemaphore(value: threads)
         runners = NIOThreadPool(numberOfThreads: slots)
         builder = NIOThreadPool(numberOfThreads: 1)
     }
@@ -95,24 +100,25 @@ final class EngineRoom: @unchecked Sendable {
     /// Runs a compiled fragment on a runner's thread; `done` is called there.
     func run(
         _ key: FragmentKey, inputs: [ByteBuffer],
-        done: @escaping @Sendable (Result<(outputs: [ByteBuffer], microseconds: Int64), any Error>)
+        done:
+            @escaping @Sendable (Result<(outputs: [ByteBuffer], microseconds: Int64), any Error>)
             -> Void
     ) {
         guard let fragment = fragments[key] else {
             return done(.failure(EngineRoomError.notCompiled(key)))
         }
+        let permits = permits
         runners.submit { state in
             guard case .active = state else { return }
-            let start = MonotonicClock.now
             var outputs = fragment.outputs.map {
                 ByteBufferAllocator().buffer(capacity: $0.byteCount)
             }
-            do {
-                try Self.run(fragment, inputs: inputs, outputs: &outputs)
-                done(.success((outputs, (MonotonicClock.now - start).microseconds)))
-            } catch {
-                done(.failure(error))
-            }
+            permits.wait()
+            let start = MonotonicClock.now
+            let result = Result { try Self.run(fragment, inputs: inputs, outputs: &outputs) }
+            let span = MonotonicClock.now - start
+            permits.signal()
+            done(result.map { (outputs, span.microseconds) })
         }
     }
 
@@ -125,7 +131,8 @@ final class EngineRoom: @unchecked Sendable {
             outputs[index].moveWriterIndex(forwardBy: fragment.outputs[index].byteCount)
         }
         func lend(
-            _ index: Int, _ read: [UnsafeRawBufferPointer], _ written: [UnsafeMutableRawBufferPointer]
+            _ index: Int, _ read: [UnsafeRawBufferPointer],
+            _ written: [UnsafeMutableRawBufferPointer]
         ) throws {
             if index < inputs.count {
                 try inputs[index].withUnsafeReadableBytes { bytes in

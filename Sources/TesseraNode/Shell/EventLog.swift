@@ -48,8 +48,9 @@ public final class EventLog: Sendable {
         state.withLock { state in state.events.filter { $0.number > number } }
     }
 
-    /// The events after `number`, and then each as it happens. A follower that falls far behind
-    /// misses the oldest; numbers show it.
+    /// The events after `number`, and then each as it happens.
+    ///
+    /// A follower that falls far behind misses the oldest; numbers show it.
     public func follow(after number: UInt64) -> AsyncStream<LoggedEvent> {
         AsyncStream(bufferingPolicy: .bufferingNewest(Self.eventsMax + Self.followerBacklogMax)) {
             continuation in

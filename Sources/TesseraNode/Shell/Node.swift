@@ -210,7 +210,9 @@ public final class Node: Sendable {
 
     // MARK: Requests
 
-    /// Runs one item through a model. Inputs are in the model's order and of the right sizes.
+    /// Runs one item through a model.
+    ///
+    /// Inputs are in the model's order and of the right sizes.
     ///
     /// Cancelling the task gives the request up.
     public func infer(
@@ -258,7 +260,9 @@ public final class Node: Sendable {
         shell.loop.execute { self.shell.stored(blob, isManifest: isManifest) }
     }
 
-    /// Gives a model a name. Its manifest and blobs are in the library.
+    /// Gives a model a name.
+    ///
+    /// Its manifest and blobs are in the library.
     public func addModel(named name: String, manifest: ManifestID) async throws {
         let refusal = await onLoop { $0.agent.canName(name) }
         if let refusal { throw refusal }

@@ -1,7 +1,9 @@
 import NIOCore
 import TesseraCore
 
-/// The bytes behind the core's payload ids. Used on the control loop only.
+/// The bytes behind the core's payload ids.
+///
+/// Used on the control loop only.
 ///
 /// Buffers are shared, never copied: a slice that waits to be sent keeps its own reference, so the
 /// core may release a payload as soon as it has said what is to be done with it.
