@@ -182,7 +182,8 @@ struct FragmentWriter {
     ) {
         append("<port id=\"\(number)\" precision=\"\(port.precision.portName)\"")
         if let tensorName {
-            let name = Self.escaped(tensorName).split(separator: ",", omittingEmptySubsequences: false)
+            let name = Self.escaped(tensorName).split(
+                separator: ",", omittingEmptySubsequences: false)
             append(" names=\"\(name.joined(separator: "\\,"))\"")
         }
         append(">")

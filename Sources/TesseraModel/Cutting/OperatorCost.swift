@@ -14,10 +14,12 @@ enum OperatorCost {
             return product(inputs[input].shape.dropFirst(axis))
         }
         switch layer.type {
-        case "Convolution", "BinaryConvolution": return times(2, outputElements, weights(1, from: 1))
+        case "Convolution", "BinaryConvolution":
+            return times(2, outputElements, weights(1, from: 1))
         case "DeformableConvolution": return times(2, outputElements, weights(2, from: 1))
         case "GroupConvolution": return times(2, outputElements, weights(1, from: 2))
-        case "ConvolutionBackpropData": return times(2, inputElementsOfFirst(inputs), weights(1, from: 1))
+        case "ConvolutionBackpropData":
+            return times(2, inputElementsOfFirst(inputs), weights(1, from: 1))
         case "GroupConvolutionBackpropData":
             return times(2, inputElementsOfFirst(inputs), weights(1, from: 2))
         case "MatMul":

@@ -1,5 +1,7 @@
 /// What every graph must satisfy, whether it was read from a file or came in a manifest from a
-/// peer. The rest of the module relies on it without checking again.
+/// peer.
+///
+/// The rest of the module relies on it without checking again.
 enum GraphRules {
     /// Checks everything but constants' places.
     static func check(_ graph: ModelGraph) throws(ModelError) {
@@ -28,7 +30,9 @@ enum GraphRules {
         }
     }
 
-    /// Whether each layer leads to an output. Inputs always count: clients send them.
+    /// Whether each layer leads to an output.
+    ///
+    /// Inputs always count: clients send them.
     static func liveLayers(_ layers: [ModelGraph.Layer]) -> [Bool] {
         var isLive = layers.map { $0.isResult || $0.isParameter }
         for index in layers.indices.reversed() where isLive[index] {

@@ -182,7 +182,9 @@ enum ManifestEncoding {
 struct ManifestWriter {
     var bytes: [UInt8] = []
 
-    /// Unsigned LEB128. A negative number becomes one that the reader refuses as too long.
+    /// Unsigned LEB128.
+    ///
+    /// A negative number becomes one that the reader refuses as too long.
     mutating func number(_ value: Int) {
         var rest = UInt64(bitPattern: Int64(value))
         while rest >= 0x80 {

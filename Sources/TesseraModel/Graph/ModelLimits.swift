@@ -1,13 +1,19 @@
-/// What a model may be at most. Graphs come from files and manifests from peers: nothing in them is
-/// believed, and nothing is allocated before its size is known to be below a limit.
+/// What a model may be at most.
+///
+/// Graphs come from files and manifests from peers: nothing in them is believed, and nothing is
+/// allocated before its size is known to be below a limit.
 public enum ModelLimits {
-    /// Bytes of a graph's XML. The largest language models have about 30 MB.
+    /// Bytes of a graph's XML.
+    ///
+    /// The largest language models have about 30 MB.
     public static let xmlBytesMax = 64 << 20
     /// Nested XML elements; IR itself uses six, `rt_info` of the model a few more.
     public static let xmlDepthMax = 32
     /// Attributes of one XML element; IR uses at most about twenty.
     public static let xmlAttributesMax = 64
-    /// Layers of a graph, constants included. Models with a hundred blocks have about ten thousand.
+    /// Layers of a graph, constants included.
+    ///
+    /// Models with a hundred blocks have about ten thousand.
     public static let layersMax = 65_536
     /// Inputs, or outputs, of one layer.
     public static let portsPerLayerMax = 1024
@@ -28,7 +34,9 @@ public enum ModelLimits {
     /// axes, shapes and scalars, each too small to be worth a file and a fetch.
     public static let inlineBytesMax = 1024
     /// Operators of one group: long chains stay cuttable.
-    static let groupLayersMax = 32
+    static let groupLayersMax = 64
+    /// The widest dense layer that the engine (OpenVINO 2026.4) joins with its neighbours.
+    static let denseExtentMax = 256
     /// Layers that are searched for one side branch: the patterns that the engine fuses are
     /// smaller.
     static let regionLayersMax = 24

@@ -36,7 +36,8 @@ enum GraphNormalizer {
             guard let output = text.layers[from].outputPorts.firstIndex(of: edge.fromPort),
                 let input = text.layers[to].inputPorts.firstIndex(where: { $0.id == edge.toPort })
             else {
-                throw .inconsistent(reason: "an edge leads to a port that is not there", layer: name)
+                throw .inconsistent(
+                    reason: "an edge leads to a port that is not there", layer: name)
             }
             guard sources[to][input] == nil else {
                 throw .inconsistent(reason: "an input has two edges", layer: name)
@@ -85,7 +86,7 @@ enum GraphNormalizer {
                 text.layers[index].outputNames
                 + text.layers[source.layer].tensorNames[source.port]
             layers[index].name = claim(
-                known + [layers[source.layer].name, layers[index].name])
+                known + [text.layers[source.layer].layer.name, layers[index].name])
         }
     }
 

@@ -1,7 +1,9 @@
 /// Reads the subset of XML that OpenVINO's serialiser writes: elements, attributes, text, the five
-/// named entities and character references. Everything else (document types, entities, CDATA,
-/// comments, processing instructions, other encodings) is refused, so that there is nothing to
-/// expand, fetch or misread. Names are not resolved; the reader compares them.
+/// named entities and character references.
+///
+/// Everything else (document types, entities, CDATA, comments, processing instructions, other
+/// encodings) is refused, so that there is nothing to expand, fetch or misread. Names are not
+/// resolved; the reader compares them.
 struct XMLScanner {
     /// What stands next in the text.
     enum Token: Equatable {
