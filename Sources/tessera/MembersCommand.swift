@@ -49,7 +49,8 @@ struct MembersCommand: AsyncParsableCommand {
             let roundTrip = member.roundTripMicroseconds.map {
                 Figures.milliseconds(microseconds: $0) + " ms"
             }
-            let link = member.bytesPerMicrosecond.map { "\($0) MB/s" }
+            // No rate was measured yet if it is 0.
+            let link = member.bytesPerMicrosecond.flatMap { $0 > 0 ? "\($0) MB/s" : nil }
             // Operations per microsecond are millions per second.
             let speed = member.operationsPerMicrosecond.map {
                 Figures.decimal(Double($0) / 1_000, places: 1) + " GOP/s"

@@ -44,6 +44,17 @@ func importModel(
     let folder = try TemporaryFolder()
     let xml = folder.url.appendingPathComponent("model.xml")
     let bin = folder.url.appendingPathComponent("model.bin")
+    try importFiles(file, shapes: shapes, xml: xml, bin: bin)
+    let constants = try Data(contentsOf: bin)
+    return FragmentSource(
+        xml: [UInt8](try Data(contentsOf: xml)),
+        weights: try WeightBuffer(byteCount: constants.count) { _ = constants.copyBytes(to: $0) })
+}
+
+/// Imports a model into two files.
+func importFiles(
+    _ file: URL, shapes: [(name: String, dimensions: [Int64])] = [], xml: URL, bin: URL
+) throws {
     var error: UnsafeMutablePointer<CChar>?
     let ok = withShapes(shapes) { array in
         tessera_import_model(
@@ -54,10 +65,6 @@ func importModel(
         throw ImportFailure(text: String(cString: error))
     }
     guard ok else { throw ImportFailure(text: "no text") }
-    let constants = try Data(contentsOf: bin)
-    return FragmentSource(
-        xml: [UInt8](try Data(contentsOf: xml)),
-        weights: try WeightBuffer(byteCount: constants.count) { _ = constants.copyBytes(to: $0) })
 }
 
 private func withShapes<Result>(

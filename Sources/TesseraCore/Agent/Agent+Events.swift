@@ -101,6 +101,10 @@ extension Agent {
             markAllDirty()
         case .compiled(let key, let memoryBytes):
             host.onCompiled(key, memoryBytes: memoryBytes, into: &directives)
+        case .compileLacks(let key, let blob):
+            directives.append(.report(.blob(blob, "damaged on disk; fetched again")))
+            placement.onBlobLost(blob, now: now, into: &directives)
+            host.onBlobLost(key)
         case .compileFailed(let key, let reason):
             host.onCompileFailed(key, reason: reason, into: &directives)
         case .executed(let attempt, let fragment, let outputs, let microseconds):

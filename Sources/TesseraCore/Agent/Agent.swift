@@ -189,7 +189,8 @@ public struct Agent: Sendable {
         case .catalogueRestored, .manifestStored, .blobStored, .fetchFailed, .blobLost,
             .modelAdded, .modelRemoved:
             onModelEvent(event, now: now, into: &directives)
-        case .capabilityMeasured, .compiled, .compileFailed, .executed, .executionFailed:
+        case .capabilityMeasured, .compiled, .compileLacks, .compileFailed, .executed,
+            .executionFailed:
             onEngineEvent(event, now: now, into: &directives)
         case .planned(let token, let result):
             onPlanned(token, result, now: now, into: &directives)

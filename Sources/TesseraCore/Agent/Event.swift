@@ -49,6 +49,9 @@ public enum Event: Hashable, Sendable {
     case capabilityMeasured(Capability)
     /// A fragment is compiled and warm. `memoryBytes` is what it takes.
     case compiled(FragmentKey, memoryBytes: Int)
+    /// A fragment waits for a blob that was found damaged or missing on disk; it must be fetched
+    /// again.
+    case compileLacks(FragmentKey, BlobID)
     /// A fragment cannot be compiled.
     case compileFailed(FragmentKey, reason: String)
     /// A run that `Directive.execute` asked for ended: one payload per output route tensor, in

@@ -32,6 +32,8 @@ struct FragmentHost: Sendable {
         var layout: PlanLayout
         var kind: HeldKind
         var keys: [FragmentKey]
+        /// The blobs that each fragment needs.
+        var blobs: [FragmentKey: [Int]]
         var heldSince: Timestamp
         /// When the plan may go: the lease's end, or the longest deadline after it was superseded.
         var expires: Timestamp
@@ -186,6 +188,16 @@ struct FragmentHost: Sendable {
         directives.append(.compile(key, concurrency: fragments[key]?.concurrency ?? 1))
     }
 
+    /// A fragment that was being compiled lacks a blob after all: it waits for its blobs again.
+    mutating func onBlobLost(_ key: FragmentKey) {
+        guard fragments[key]?.state == .compiling,
+            let blobs = plans.values.first(where: { $0.keys.contains(key) })
+                .map({ $0.blobs[key] ?? [] })
+        else { return }
+        fragments[key]?.state = .fetching
+        changes.append(.needsBlobs(key, blobs: blobs))
+    }
+
     /// The weights of a fragment cannot be had.
     mutating func onBlobsMissing(
         _ key: FragmentKey, count: Int, into directives: inout [Directive]
@@ -248,7 +260,10 @@ struct FragmentHost: Sendable {
             return
         }
         plans[plan.id] = HeldPlan(
-            layout: layout, kind: kind, keys: keys, heldSince: now, expires: expires)
+            layout: layout, kind: kind, keys: keys,
+            blobs: Dictionary(
+                keys.map { ($0, outline.blobs(of: $0.operators)) }, uniquingKeysWith: { $1 }),
+            heldSince: now, expires: expires)
         for key in added where fragments[key] == nil {
             fragments[key] = HostedFragment(
                 state: .fetching,

@@ -8,7 +8,8 @@
 ///   the split into query, key and value.
 /// - *Chains*: an element-by-element or reordering operator joins the group of the tensor it reads
 ///   if nothing else reads that tensor: convolution, bias, activation, the residual sum and its
-///   activation, quantisation.
+///   activation, quantisation. Attention that is written out (product, softmax, product) and rows
+///   of small dense layers are chains too: the engine makes one kernel of them.
 ///
 /// Groups never make a cycle: a chain joins a group that nothing else reads, and a region of side
 /// branches has every path between its ends. Constants belong to no group; every fragment that
@@ -117,32 +118,92 @@ struct OperatorGrouping {
     // MARK: Chains
 
     private mutating func joinChain(_ layer: Int) {
+        guard follows(layer), let layers = members[groupOf[layer]] else { return }
         let target = groupOf[layer]
-        guard let layers = members[target],
-            kinds[layer] == .elementwise || kinds[layer] == .movement
-        else { return }
-        var best: Int?
+        var candidates: [Int] = []
         for member in layers {
             for source in graph.layers[member].inputs where canJoin(source, target, to: layer) {
-                best = max(best ?? -1, source.layer)
+                Self.insert(source.layer, &candidates)
             }
         }
-        if let best { merge(target, into: groupOf[best]) }
+        // Of two kernels that feed a sum, the engine appends it to one: a product rather than
+        // another, and the later of two products. What is cheap on the other side is computed
+        // with it.
+        candidates = candidates.filter { !hasProduct($0) } + candidates.filter(hasProduct)
+        var hasKernel = false
+        for candidate in candidates.reversed() where groupOf[candidate] != groupOf[layer] {
+            let isKernel = members[groupOf[candidate]]?.contains { kinds[$0] == .heavy } ?? false
+            guard !(isKernel && hasKernel), canMerge(groupOf[candidate], groupOf[layer]) else {
+                continue
+            }
+            hasKernel = hasKernel || isKernel
+            merge(groupOf[layer], into: groupOf[candidate])
+        }
     }
 
-    /// Whether the group that makes `source` makes it only for the group `target`.
+    /// Whether the layer is of a type that may be appended to another kernel.
+    private func follows(_ layer: Int) -> Bool {
+        switch kinds[layer] {
+        case .elementwise, .movement: true
+        case .light: false
+        case .heavy: ["MatMul", "SoftMax"].contains(graph.layers[layer].type)
+        }
+    }
+
+    /// Whether the group that makes `source` makes it only for the group `target`, and the engine
+    /// appends `layer` to such a group.
     private func canJoin(_ source: ModelGraph.Source, _ target: Int, to layer: Int) -> Bool {
         let group = groupOf[source.layer]
         guard group >= 0, group != target, let layers = members[group],
-            layers.count + (members[target]?.count ?? 0) <= ModelLimits.groupLayersMax
+            canMerge(group, target), fits(source, layers, layer)
         else { return false }
-        if kinds[layer] == .elementwise {
-            guard graph.port(source).elementCount == graph.layers[layer].outputs[0].elementCount
-            else { return false }
-        }
         return layers.allSatisfy { member in
             consumers[member].allSatisfy { groupOf[$0] == group || groupOf[$0] == target }
         }
+    }
+
+    /// Whether the layer's group has a convolution or a matrix product.
+    private func hasProduct(_ layer: Int) -> Bool {
+        (members[groupOf[layer]] ?? []).contains { member in
+            let type = graph.layers[member].type
+            return type == "MatMul" || type.contains("Convolution")
+        }
+    }
+
+    private func canMerge(_ group: Int, _ other: Int) -> Bool {
+        let count = (members[group]?.count ?? 0) + (members[other]?.count ?? 0)
+        return count <= ModelLimits.groupLayersMax
+    }
+
+    private func fits(_ source: ModelGraph.Source, _ group: [Int], _ layer: Int) -> Bool {
+        let isSameSize =
+            graph.port(source).elementCount == graph.layers[layer].outputs[0].elementCount
+        switch kinds[layer] {
+        case .elementwise: return isSameSize
+        case .movement: return true
+        case .light: return false
+        case .heavy: break
+        }
+        guard let product = group.filter({ graph.layers[$0].type == "MatMul" }).max() else {
+            return false
+        }
+        if graph.layers[layer].type == "SoftMax" { return isSameSize }
+        // A product that reads the softmax of a product: attention that is written out.
+        let after = group.filter { $0 > product }
+        let isLeft = graph.layers[layer].inputs.first == source
+        if isLeft, after.contains(where: { graph.layers[$0].type == "SoftMax" }) { return true }
+        // Small dense layers in a row.
+        return isLeft && isSmallDense(product) && isSmallDense(layer)
+            && after.allSatisfy { kinds[$0] == .elementwise }
+    }
+
+    /// Whether the engine would put this product and its neighbours into one kernel.
+    private func isSmallDense(_ layer: Int) -> Bool {
+        let inputs = graph.layers[layer].inputs
+        guard inputs.count == 2, isConstant[inputs[1].layer] else { return false }
+        let extents = graph.port(inputs[1]).shape + graph.port(inputs[0]).shape.suffix(1)
+        return graph.port(inputs[0]).shape.count <= 2 && graph.port(inputs[1]).shape.count <= 2
+            && extents.allSatisfy { $0 <= ModelLimits.denseExtentMax }
     }
 
     // MARK: Helpers

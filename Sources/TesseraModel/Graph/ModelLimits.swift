@@ -34,7 +34,9 @@ public enum ModelLimits {
     /// axes, shapes and scalars, each too small to be worth a file and a fetch.
     public static let inlineBytesMax = 1024
     /// Operators of one group: long chains stay cuttable.
-    static let groupLayersMax = 32
+    static let groupLayersMax = 64
+    /// The widest dense layer that the engine (OpenVINO 2026.4) joins with its neighbours.
+    static let denseExtentMax = 256
     /// Layers that are searched for one side branch: the patterns that the engine fuses are
     /// smaller.
     static let regionLayersMax = 24

@@ -86,7 +86,7 @@ enum GraphNormalizer {
                 text.layers[index].outputNames
                 + text.layers[source.layer].tensorNames[source.port]
             layers[index].name = claim(
-                known + [layers[source.layer].name, layers[index].name])
+                known + [text.layers[source.layer].layer.name, layers[index].name])
         }
     }
 

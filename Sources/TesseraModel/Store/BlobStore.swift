@@ -1,6 +1,6 @@
 import Crypto
 import Synchronization
-public import TesseraCore
+import TesseraCore
 
 /// The blobs and manifests that a node has on its disk, each in a file named by its hash.
 ///
@@ -276,83 +276,6 @@ public final class BlobStore: Sendable {
         forget(item)
     }
 
-    // MARK: Reading
-
-    /// Reads bytes of a complete item, as a peer asks for them, without checking the hash (the
-    /// peer does); gives how many, fewer than the buffer only at the end.
-    public func read(
-        _ item: StoreItem, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
-    ) throws(BlobStoreError) -> Int {
-        guard contains(item) else { throw .missing(item) }
-        do throws(FileError) {
-            let file = try OpenFile(path: path(of: item), .read)
-            return try file.read(into: buffer, at: max(0, offset))
-        } catch {
-            throw lost(item, error)
-        }
-    }
-
-    /// Reads a whole item into a buffer of exactly its size and checks its hash.
-    ///
-    /// A damaged file is moved away, so that the item is not here any more and can be fetched
-    /// again, and reported as `corrupt`.
-    public func load(
-        _ item: StoreItem, into buffer: UnsafeMutableRawBufferPointer
-    ) throws(BlobStoreError) {
-        guard contains(item) else { throw .missing(item) }
-        let isRight: Bool
-        do throws(FileError) {
-            let file = try OpenFile(path: path(of: item), .read)
-            let byteCount = try file.byteCount()
-            let isWhole = try file.read(into: buffer, at: 0) == buffer.count
-            isRight = isWhole && byteCount == buffer.count
-        } catch {
-            throw lost(item, error)
-        }
-        let identity: BlobID = Digest.identity(of: UnsafeRawBufferPointer(buffer))
-        guard isRight, StoreItem.blob(identity).words == item.words else {
-            try quarantine(item)
-            throw .corrupt(item)
-        }
-    }
-
-    /// Reads and checks a manifest.
-    public func manifest(_ id: ManifestID) throws(BlobStoreError) -> Manifest {
-        let item = StoreItem.manifest(id)
-        guard let byteCount = byteCount(of: item) else { throw .missing(item) }
-        guard byteCount <= ModelLimits.manifestBytesMax else {
-            throw .invalidManifest(
-                .limit(
-                    what: "bytes of manifest", value: byteCount,
-                    maximum: ModelLimits.manifestBytesMax))
-        }
-        var bytes = [UInt8](repeating: 0, count: byteCount)
-        try bytes.withUnsafeMutableBufferPointer { buffer throws(BlobStoreError) in
-            try load(item, into: UnsafeMutableRawBufferPointer(buffer))
-        }
-        do {
-            return try Manifest(encoded: bytes)
-        } catch {
-            throw .invalidManifest(error)
-        }
-    }
-
-    /// Reads a whole item window by window and checks its hash, as `load` does.
-    public func verify(_ item: StoreItem) throws(BlobStoreError) {
-        guard contains(item) else { throw .missing(item) }
-        let isRight: Bool
-        do throws(FileError) {
-            let file = try OpenFile(path: path(of: item), .read)
-            isRight = try Self.hash(of: file) == item.words
-        } catch {
-            throw lost(item, error)
-        }
-        guard isRight else {
-            try quarantine(item)
-            throw .corrupt(item)
-        }
-    }
-
     // MARK: Index
 
     /// Marks an item as being written by this thread and reserves its bytes; gives the bytes that
@@ -428,7 +351,7 @@ public final class BlobStore: Sendable {
         path + (item.isManifest ? "/manifests/" : "/blobs/") + item.hexadecimal.prefix(2)
     }
 
-    private func path(of item: StoreItem) -> String {
+    func path(of item: StoreItem) -> String {
         folder(of: item) + "/" + item.hexadecimal.dropFirst(2)
     }
 
@@ -456,7 +379,7 @@ public final class BlobStore: Sendable {
     }
 
     /// Moves a damaged file out of the way; it is kept until the next start to be looked at.
-    private func quarantine(_ item: StoreItem) throws(BlobStoreError) {
+    func quarantine(_ item: StoreItem) throws(BlobStoreError) {
         do {
             try Files.rename(path(of: item), to: path + "/damaged/" + item.hexadecimal)
         } catch {
@@ -466,13 +389,13 @@ public final class BlobStore: Sendable {
     }
 
     /// A file that should be here and is not was taken away by somebody: forget it.
-    private func lost(_ item: StoreItem, _ error: FileError) -> BlobStoreError {
+    func lost(_ item: StoreItem, _ error: FileError) -> BlobStoreError {
         guard error.isMissing else { return BlobStoreError(error) }
         forget(item)
         return .missing(item)
     }
 
-    private static func hash(of file: borrowing OpenFile) throws(FileError) -> [UInt64] {
+    static func hash(of file: borrowing OpenFile) throws(FileError) -> [UInt64] {
         let window = UnsafeMutableRawBufferPointer.allocate(
             byteCount: windowByteCount, alignment: FragmentDescription.alignment)
         defer { window.deallocate() }

@@ -169,11 +169,7 @@ final class NodeShell: @unchecked Sendable {
                 }
             } catch BlobStoreError.corrupt(.blob(let blob)), BlobStoreError.missing(.blob(let blob))
             {
-                self.loop.execute {
-                    self.handle(.blobLost(blob))
-                    self.handle(
-                        .compileFailed(key, reason: "blob \(blob) on disk was damaged"))
-                }
+                self.deliver(.compileLacks(key, blob))
             } catch {
                 self.deliver(.compileFailed(key, reason: "\(error)"))
             }
