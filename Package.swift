@@ -101,6 +101,15 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
             ], swiftSettings: strict, linkerSettings: openVINORunPath),
+        // The processes that Tools/Benchmarks/run compares; no product, so no release carries it.
+        .executableTarget(
+            name: "tessera-benchmarks",
+            dependencies: [
+                "TesseraCore", "TesseraModel", "TesseraEngine", "TesseraNode", "OpenVINOShim",
+                nioCore, nioPosix, logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tools/Benchmarks/Sources", swiftSettings: strict,
+            linkerSettings: openVINORunPath),
 
         // Tests.
         .testTarget(
