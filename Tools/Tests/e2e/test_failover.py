@@ -39,10 +39,22 @@ class Failover(support.Case):
             pause = load.pause(records, killed)
             print(f"  {victim} ({role}): {len(records)} requests at {rate:.0f}/s, longest pause "
                   f"{pause * 1000:.0f} ms", flush=True)
+            for record in load.lost(records):
+                self.tell(record, killed, agents)
             self.assert_all_right(records)
             self.assertLess(pause, PAUSE_SECONDS_MAX)
             if victim in nodes:
                 self.assert_timeline(agents, victim)
+
+    @staticmethod
+    def tell(record, killed, agents):
+        """What is needed to understand a lost request."""
+        print(f"  lost: {record.error}; sent {record.sent - killed:+.3f} s, ended "
+              f"{record.ended - killed:+.3f} s after the loss", flush=True)
+        agent = agents[record.entry]
+        if agent.runs:
+            print(mesh.check("events", "--api", agent.api).out, flush=True)
+            print(mesh.check("status", "--api", agent.api).out, flush=True)
 
     def assert_timeline(self, agents, victim):
         """`events --failover` tells what followed, in its order."""
