@@ -39,6 +39,10 @@ extension Agent {
             }
             membership.onTold(
                 unreachable: lost, by: sender.node, now: now, into: &directives)
+            // What was on its way between the two is gone, whether or not either of them is.
+            for manifest in requests.onLinkLost(sender, lost, into: &directives) {
+                advance(manifest, now: now, into: &directives)
+            }
         case .mesh(let message):
             mesh.onReceived(message, from: sender, now: now, into: &directives)
         case .agreement(let message):

@@ -46,6 +46,17 @@ struct PlanLayout: Hashable, Sendable {
         descriptors = plan.routes.map { outline.tensors[$0.tensor].descriptor }
     }
 
+    /// Whether a route goes from one of two nodes to the other.
+    func usesLink(_ one: NodeBoot, _ other: NodeBoot) -> Bool {
+        plan.routes.contains { route in
+            guard case .fragment(let maker) = route.source,
+                case .fragment(let reader) = route.destination
+            else { return false }
+            let ends = [plan.fragments[maker].host, plan.fragments[reader].host]
+            return ends == [one, other] || ends == [other, one]
+        }
+    }
+
     /// The fragments that one run of a node hosts, ascending.
     func fragments(on host: NodeBoot) -> [Int] {
         plan.fragments.indices.filter { plan.fragments[$0].host == host }

@@ -13,7 +13,7 @@ struct RequestTable: Sendable {
         var reason: String
     }
 
-    private struct Request {
+    struct Request {
         var client: ClientID
         var manifest: ManifestID
         var inputs: [Payload]
@@ -23,6 +23,8 @@ struct RequestTable: Sendable {
         var stranded: Timestamp?
         var attempt: Attempt?
         var attempts = 0
+        /// Whether an attempt was given up because it took too long.
+        var wasOverdue = false
         /// Attempts that ended without proof that a node was lost.
         var failures = 0
         /// Nodes that were lost while they ran this request's fragments.
@@ -32,7 +34,7 @@ struct RequestTable: Sendable {
         var lostAt: Timestamp?
     }
 
-    private struct Attempt {
+    struct Attempt {
         var id: AttemptID
         var layout: PlanLayout
         var ticket: UInt64
@@ -42,7 +44,7 @@ struct RequestTable: Sendable {
         var running: Set<Int> = []
     }
 
-    private struct Tickets {
+    struct Tickets {
         var gate: NodeBoot
         var named: NamedPlan
         var free: [UInt64] = []
@@ -72,11 +74,11 @@ struct RequestTable: Sendable {
     }
 
     private let me: NodeBoot
-    private let limits: Limits
-    private var requests: [UInt64: Request] = [:]
+    let limits: Limits
+    var requests: [UInt64: Request] = [:]
     private var clients: [ClientID: UInt64] = [:]
-    private var queues: [ManifestID: [UInt64]] = [:]
-    private var tickets: [PlanID: Tickets] = [:]
+    var queues: [ManifestID: [UInt64]] = [:]
+    var tickets: [PlanID: Tickets] = [:]
     /// Requests that wait a moment before they are tried again: their plan is just changing.
     private var delayed: [(until: Timestamp, counter: UInt64)] = []
     private var nextCounter: UInt64 = 1
@@ -251,6 +253,7 @@ struct RequestTable: Sendable {
         }
         let inputs = request.inputs
         requests[counter] = request
+        nextWake = min(nextWake, now + Self.patience(layout.plan))
         for route in layout.entrySends {
             guard case .fragment(let reader) = layout.plan.routes[route].destination else {
                 continue
@@ -325,7 +328,7 @@ struct RequestTable: Sendable {
     /// An attempt that met a plan's change is tried again after this span times the tries so far.
     private static let retryDelay = TimeSpan.milliseconds(5)
     /// Attempt numbers are a byte on the wire and never used twice.
-    private static let attemptsMax = 200
+    static let attemptsMax = 200
 
     /// A host could not do its part.
     ///
@@ -359,45 +362,6 @@ struct RequestTable: Sendable {
         return request.manifest
     }
 
-    /// A run of a node is lost: attempts that use it go back to the queue.
-    ///
-    /// Gives the models whose queues must look again.
-    mutating func onLost(
-        _ lost: NodeBoot, now: Timestamp, into directives: inout [Directive]
-    ) -> [ManifestID] {
-        var hit: Set<ManifestID> = []
-        for counter in requests.keys.sorted().reversed() {
-            guard let request = requests[counter], let attempt = request.attempt,
-                attempt.layout.plan.hosts.contains(lost)
-            else { continue }
-            let wasExecuting = attempt.running.contains {
-                attempt.layout.plan.fragments[$0].host == lost
-            }
-            endAttempt(counter, into: &directives)
-            requests[counter]?.lost = lost
-            requests[counter]?.lostAt = now
-            if wasExecuting { requests[counter]?.deaths.append(lost) }
-            if (requests[counter]?.deaths.count ?? 0) >= limits.deaths
-                || request.attempts >= Self.attemptsMax
-            {
-                directives.append(
-                    .reject(
-                        request.client,
-                        .refused(
-                            reason: "two nodes died while they executed this request; it is not "
-                                + "tried a third time")))
-                finish(counter, into: &directives)
-            } else {
-                queues[request.manifest, default: []].insert(counter, at: 0)
-            }
-            hit.insert(request.manifest)
-        }
-        for id in tickets.keys.sorted() where tickets[id]?.gate == lost {
-            tickets.removeValue(forKey: id)
-        }
-        return hit.sorted()
-    }
-
     /// Ends what has run out of time or patience.
     mutating func onWake(
         now: Timestamp, reason: (ManifestID) -> String, into directives: inout [Directive]
@@ -408,6 +372,7 @@ struct RequestTable: Sendable {
             queues[request.manifest, default: []].insert(item.counter, at: 0)
         }
         delayed.removeAll { $0.until <= now }
+        retryOverdue(now: now, into: &directives)
         for counter in requests.keys.sorted() {
             guard let request = requests[counter] else { continue }
             if request.deadline <= now {
@@ -423,6 +388,9 @@ struct RequestTable: Sendable {
         for request in requests.values {
             nextWake = min(nextWake, request.deadline)
             if let since = request.stranded { nextWake = min(nextWake, since + limits.stranded) }
+            if let attempt = request.attempt, !request.wasOverdue {
+                nextWake = min(nextWake, attempt.started + Self.patience(attempt.layout.plan))
+            }
         }
         for held in tickets.values where held.wished > 0 {
             nextWake = min(nextWake, max(now, held.askedAt) + Self.askAgain)
@@ -430,7 +398,7 @@ struct RequestTable: Sendable {
     }
 
     /// Ends an attempt without an answer: its hosts forget it, its ticket goes back.
-    private mutating func endAttempt(_ counter: UInt64, into directives: inout [Directive]) {
+    mutating func endAttempt(_ counter: UInt64, into directives: inout [Directive]) {
         guard let attempt = requests[counter]?.attempt else { return }
         requests[counter]?.attempt = nil
         for output in attempt.outputs { if let output { directives.append(.release(output.id)) } }
@@ -454,7 +422,7 @@ struct RequestTable: Sendable {
     }
 
     /// The request's one end: everything it holds is given back.
-    private mutating func finish(
+    mutating func finish(
         _ counter: UInt64, wasAnswered: Bool = false, into directives: inout [Directive]
     ) {
         if wasAnswered {
