@@ -34,7 +34,7 @@ struct PlanView {
                 ?? plan.predictedLatencyMicroseconds,
             boundMicroseconds: bound?.periodMicroseconds ?? 0,
             binding: bound.map { "\($0.binding)" } ?? "unknown",
-            bottleneck: evaluation.map { "\($0.bottleneck)" } ?? "unknown",
+            bottleneck: evaluation.map { words($0.bottleneck) } ?? "a node of it is lost",
             exactness: exactness,
             alternates: bundle.alternates.map { alternate in
                 AlternateDocument(
@@ -42,6 +42,15 @@ struct PlanView {
                     without: alternate.plan.without.map { name($0.node) } ?? "?",
                     isArmed: model.armed.contains(alternate.id))
             }, leftOut: leftOut)
+    }
+
+    private func words(_ bottleneck: PlanEvaluation.Bottleneck) -> String {
+        switch bottleneck {
+        case .node(let host): "computing on \(name(host.node))"
+        case .link(let source, let destination):
+            "the link from \(name(source.node)) to \(name(destination.node))"
+        case .window: "\(bottleneck)"
+        }
     }
 
     private func name(_ id: NodeID) -> String {

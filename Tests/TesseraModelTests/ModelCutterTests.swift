@@ -180,8 +180,8 @@ struct ModelCutterTests {
     private func check(_ cutter: ModelCutter, _ range: Range<Int>) throws {
         let outline = cutter.outline
         let fragment = try cutter.fragment(operators: range)
-        #expect(fragment.inputs == outline.inputs(of: range))
-        #expect(fragment.outputs == outline.outputs(of: range))
+        #expect(fragment.inputs == outline.inputTensors(of: range))
+        #expect(fragment.outputs == outline.outputTensors(of: range))
         #expect(!fragment.inputs.isEmpty && !fragment.outputs.isEmpty)
         let graph = try IRReader.read(
             xml: fragment.xml, weightByteCount: fragment.weightByteCount)
@@ -218,8 +218,8 @@ struct ModelCutterTests {
         let outline = try ModelCutter(Fixture(name).manifest).outline
         let count = outline.operators.count
         for position in 1..<count {
-            let before = Set(outline.outputs(of: 0..<position))
-            let after = Set(outline.inputs(of: position..<count))
+            let before = Set(outline.outputTensors(of: 0..<position))
+            let after = Set(outline.inputTensors(of: position..<count))
             let given = before.union(outline.inputs)
             #expect(after.isSubset(of: given))
             let crossing = before.filter { !outline.tensors[$0].isOutput }

@@ -14,8 +14,8 @@ extension ModelCutter {
             throw .invalidRange(
                 lower: operators.lowerBound, upper: operators.upperBound, count: groups.count)
         }
-        let inputs = outline.inputs(of: operators)
-        let outputs = outline.outputs(of: operators)
+        let inputs = outline.inputTensors(of: operators)
+        let outputs = outline.outputTensors(of: operators)
         let inside = groups[operators].joined().sorted()
         let constants = Self.constantLayers(below: inside, manifest.graph, isConstant)
         var writer = FragmentWriter(graph: manifest.graph, blobs: manifest.blobs)
@@ -29,27 +29,6 @@ extension ModelCutter {
         return FragmentDescription(
             xml: writer.document(), constants: writer.constants,
             weightByteCount: writer.weightByteCount, inputs: inputs, outputs: outputs)
-    }
-}
-
-extension ModelOutline {
-    /// The tensors that operators `range` read and do not make, ascending.
-    func inputs(of range: Range<Int>) -> [Int] {
-        tensors.indices.filter { index in
-            let isInside = tensors[index].producer.map(range.contains) ?? false
-            return !isInside && tensors[index].consumers.contains(where: range.contains)
-        }
-    }
-
-    /// The tensors that operators `range` make for other operators or as outputs, ascending.
-    func outputs(of range: Range<Int>) -> [Int] {
-        tensors.indices.filter { index in
-            guard let producer = tensors[index].producer, range.contains(producer) else {
-                return false
-            }
-            return tensors[index].isOutput
-                || tensors[index].consumers.contains { !range.contains($0) }
-        }
     }
 }
 
