@@ -141,6 +141,10 @@ let package = Package(
             name: "TesseraSimulatorTests",
             dependencies: ["TesseraSimulator", "TesseraWire", "TesseraCore"],
             swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["tessera", "TesseraAPI", "TesseraNode", "TesseraCore", "OpenVINOShim"],
+            swiftSettings: strict, linkerSettings: openVINORunPath),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

@@ -24,7 +24,7 @@ public struct APIConfiguration: Sendable {
     /// The longest JSON text of an inference request: JSON takes several times its size to read.
     public var jsonBytesMax = 64 << 20
     /// The longest manifest.
-    public var manifestBytesMax = 64 << 20
+    public var manifestBytesMax = 32 << 20
     /// The longest blob.
     public var blobBytesMax = 64 << 30
     /// All bodies of inference requests that are held at once, together.

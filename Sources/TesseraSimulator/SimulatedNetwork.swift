@@ -12,16 +12,31 @@ struct SimulatedNetwork {
         }
     }
 
+    /// What became of a message that was handed to a connection.
+    enum Fate {
+        /// It arrives then, if the connection is still this one.
+        case arrives(Timestamp, connection: Int)
+        /// The link is cut; it arrives some time after it is mended, if the connection is still this
+        /// one.
+        case waits(connection: Int)
+        /// There is no connection.
+        case lost
+    }
+
+    private let directory: NodeDirectory
     private let lossPerMille: Int
     private let delayLeast: TimeSpan
     private let delayMost: TimeSpan
     private var random: SeededGenerator
-    private var connections: Set<Pair> = []
+    /// Each connection has a number: what was sent over one never comes out of a later one.
+    private var connections: [Pair: Int] = [:]
+    private var nextConnection = 1
     private var cuts: Set<[Int]> = []
     /// Messages of one connection stay in order.
     private var lastArrival: [NodeBoot: [NodeBoot: Timestamp]] = [:]
 
-    init(_ scenario: Scenario) {
+    init(_ scenario: Scenario, directory: NodeDirectory) {
+        self.directory = directory
         lossPerMille = scenario.lossPerMille
         delayLeast = scenario.delayLeast
         delayMost = scenario.delayMost
@@ -34,28 +49,32 @@ struct SimulatedNetwork {
     mutating func heal() { cuts = [] }
 
     func isCut(_ one: NodeBoot, _ other: NodeBoot) -> Bool {
-        cuts.contains(
-            [SimulatedNode.index(of: one.node), SimulatedNode.index(of: other.node)].sorted())
+        guard !cuts.isEmpty, let first = directory.index(of: one.node),
+            let second = directory.index(of: other.node)
+        else { return false }
+        return cuts.contains([first, second].sorted())
     }
 
-    func isConnected(_ one: NodeBoot, _ other: NodeBoot) -> Bool {
-        connections.contains(Pair(one, other))
-    }
+    /// The number of the connection; nil if there is none.
+    func connection(_ one: NodeBoot, _ other: NodeBoot) -> Int? { connections[Pair(one, other)] }
 
     /// True if there was no connection before.
     mutating func connect(_ one: NodeBoot, _ other: NodeBoot) -> Bool {
-        connections.insert(Pair(one, other)).inserted
+        guard connections[Pair(one, other)] == nil else { return false }
+        connections[Pair(one, other)] = nextConnection
+        nextConnection += 1
+        return true
     }
 
     /// True if there was a connection.
     mutating func disconnect(_ one: NodeBoot, _ other: NodeBoot) -> Bool {
         lastArrival[one]?[other] = nil
         lastArrival[other]?[one] = nil
-        return connections.remove(Pair(one, other)) != nil
+        return connections.removeValue(forKey: Pair(one, other)) != nil
     }
 
     func peers(of member: NodeBoot) -> [NodeBoot] {
-        connections.compactMap {
+        connections.keys.compactMap {
             $0.low == member ? $0.high : $0.high == member ? $0.low : nil
         }.sorted()
     }
@@ -68,18 +87,19 @@ struct SimulatedNetwork {
             + (spread > .zero ? random.next(below: spread) * factor : .zero)
     }
 
-    /// When a message over a connection arrives; nil if nothing passes.
-    mutating func arrival(
+    /// What becomes of a message over a connection.
+    mutating func fate(
         from sender: NodeBoot, to receiver: NodeBoot, byteCount: Int, now: Timestamp
-    ) -> Timestamp? {
-        guard isConnected(sender, receiver), !isCut(sender, receiver) else { return nil }
+    ) -> Fate {
+        guard let connection = connection(sender, receiver) else { return .lost }
+        if isCut(sender, receiver) { return .waits(connection: connection) }
         // 100 MB/s.
         let transfer = TimeSpan(nanoseconds: Int64(byteCount) * 10)
         let earliest = now + delay() + transfer
         let last = lastArrival[sender]?[receiver] ?? .zero
         let time = max(earliest, last)
         lastArrival[sender, default: [:]][receiver] = time
-        return time
+        return .arrives(time, connection: connection)
     }
 
     /// When a datagram arrives; nil if it is lost.

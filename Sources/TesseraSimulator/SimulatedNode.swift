@@ -6,6 +6,8 @@ struct SimulatedNode {
     let scenarioSeed: UInt64
     let capability: Capability
     let address: Address
+    /// What signs its records: its hash is the node's identity.
+    let publicKey: [UInt8]
 
     // MARK: Disk
 
@@ -14,6 +16,8 @@ struct SimulatedNode {
     var hasManifest = false
     var blobs: Set<Int> = []
     var hasLeft = false
+    /// It went without a word: nobody refuses a call at its address.
+    var isSilent = false
 
     // MARK: The running agent
 
@@ -21,13 +25,15 @@ struct SimulatedNode {
     var member: NodeBoot
     var payloads = PayloadTable()
     var compiled: Set<FragmentKey> = []
+    /// Blobs on their way, in the order in which they were asked for.
+    var fetches: [(blob: BlobID, source: NodeBoot)] = []
     var wakeAt = Timestamp.never
     var pausedUntil = Timestamp.zero
     var engineFreeAt = Timestamp.zero
 
     var hasBooted: Bool { bootCounter > 0 }
 
-    init(index: Int, scenario: Scenario) {
+    init(index: Int, scenario: Scenario, directory: NodeDirectory) {
         self.index = index
         scenarioSeed = scenario.seed
         capability = Capability(
@@ -35,29 +41,24 @@ struct SimulatedNode {
             operationsPerMicrosecond: scenario.speeds[index], movedBytesPerMicrosecond: 10_000,
             fingerprint: EngineFingerprint(text: "simulated"))
         address = Address(host: "10.0.0.\(index + 1)", port: 8_701)
-        member = NodeBoot(node: Self.id(index), boot: Boot(counter: 0, random: 0))
+        publicKey = directory.keys[index]
+        member = NodeBoot(node: directory.ids[index], boot: Boot(counter: 0, random: 0))
     }
-
-    /// Node ids do not follow the index, so that nothing leans on the order of starting.
-    private static func id(_ index: Int) -> NodeID {
-        let mixed = UInt64(index + 1) &* 0x9e37_79b9_7f4a_7c15
-        return NodeID(mixed, 0, 0, UInt64(index))
-    }
-
-    static func index(of node: NodeID) -> Int { Int(node.words.3) }
 
     mutating func boot(at now: Timestamp, into directives: inout [Directive]) -> NodeBoot {
         bootCounter += 1
         var draw = SeededGenerator(seed: scenarioSeed)
             .derived(name: "node \(index) boot \(bootCounter)")
         member = NodeBoot(
-            node: Self.id(index), boot: Boot(counter: bootCounter, random: draw.next()))
+            node: member.node, boot: Boot(counter: bootCounter, random: draw.next()))
         payloads = PayloadTable()
         compiled = []
+        fetches = []
         wakeAt = .never
         pausedUntil = .zero
         engineFreeAt = now
         hasLeft = false
+        isSilent = false
         agent = Agent(
             Agent.Settings(
                 me: member, name: "node-\(index)", address: address, executionSlots: 2,

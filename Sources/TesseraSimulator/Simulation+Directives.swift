@@ -1,3 +1,4 @@
+import NIOCore
 import TesseraCore
 import TesseraWire
 
@@ -20,16 +21,14 @@ extension Simulation {
         case .connect(let address):
             queue.insert(.dial(from: member, address), at: now + network.delay() * 2)
         case .disconnect(let peer):
-            queue.insert(.connectionBroke(member, peer), at: now)
+            queue.insert(.connectionBroke(member, peer, onlyIfCut: false), at: now)
         case .send(let message, let target):
             try send(message, from: member, to: target)
         case .sendDatagram(let message, let target, _):
-            if let time = network.datagramArrival(from: member, to: target, now: now) {
-                queue.insert(
-                    .deliver(.received(.membership(message), from: member), to: target), at: time)
-            }
+            try sendDatagram(message.fitted().message, from: member, to: target)
         case .sign(let record):
-            let signed = SignedRecord(record: record, publicKey: [], signature: [])
+            let signed = SignedRecord(
+                record: record, publicKey: nodes[index].publicKey, signature: [])
             queue.insert(.deliver(.signed(signed), to: member), at: now)
         case .fetch(let blob, let isManifest, let source):
             fetch(blob, isManifest: isManifest, from: source, to: index)
@@ -52,18 +51,12 @@ extension Simulation {
             queue.insert(
                 .deliver(.planned(token: token, result), to: member), at: now + .milliseconds(3))
         case .sendSlice(let header, let payload, let target):
-            let value = try nodes[index].payloads.read(payload, at: now).value
-            let time = network.arrival(
-                from: member, to: target, byteCount: header.byteCount, now: now)
-            if let time { deliverSlice(header, value, from: member, to: target, at: time) }
+            try sendSlice(header, payload, of: index, to: target)
         case .release(let payload):
             try nodes[index].payloads.release(payload, at: now)
-        case .answer(let client, let outputs, _):
-            let values = try outputs.map { payload throws(Violation) in
-                try nodes[index].payloads.read(payload.id, at: now).value
-            }
-            try ends.onAnswer(
-                EndsExactlyOnce.ClientKey(entry: member, client: client), values, at: now)
+        case .answer(let client, let outputs, let detail):
+            if detail.attempts > 1 { retries += detail.attempts - 1 }
+            try answer(client, outputs, of: index)
         case .reject(let client, let error):
             try ends.onReject(
                 EndsExactlyOnce.ClientKey(entry: member, client: client), error, at: now)
@@ -75,85 +68,192 @@ extension Simulation {
         }
     }
 
+    private mutating func answer(
+        _ client: ClientID, _ outputs: [Payload], of index: Int
+    ) throws(Violation) {
+        if sabotage == .answersNever { return }
+        let key = EndsExactlyOnce.ClientKey(entry: nodes[index].member, client: client)
+        let values = try outputs.map { payload throws(Violation) in
+            try nodes[index].payloads.read(payload.id, at: now).value
+        }
+        try ends.onAnswer(key, values, at: now)
+        if sabotage == .answersTwice { try ends.onAnswer(key, values, at: now) }
+    }
+
     private mutating func onReport(_ report: Report, of member: NodeBoot) throws(Violation) {
-        guard case .decided(_, let id, let plan) = report else { return }
-        decisions += 1
-        try onePlanPerBallot.onDecided(plan, id, at: now)
-        try currentOnlyGrows.onDecided(plan, by: member, at: now)
+        switch report {
+        case .decided(_, let id, let plan):
+            decisions += 1
+            try onePlanPerBallot.onDecided(plan, id, at: now)
+            try currentOnlyGrows.onDecided(plan, by: member, at: now)
+        case .limit("attempts over the reservation", let count):
+            overfull += count
+        default: break
+        }
     }
 
     // MARK: Network
 
+    /// What the wire makes of a value: nothing travels that could not be sent and read.
+    private mutating func overWire<Value: WireValue>(
+        _ value: Value, _ what: String
+    ) throws(Violation) -> (value: Value, byteCount: Int) {
+        do {
+            let bytes = try value.encodedBytes()
+            fold(bytes)
+            return (try Value(decodingBytes: bytes), bytes.readableBytes)
+        } catch {
+            throw Violation(
+                checker: "what is sent can be read", at: now, what: "\(what): \(error)")
+        }
+    }
+
+    private mutating func fold(_ bytes: ByteBuffer) {
+        bytes.withUnsafeReadableBytes { raw in
+            var offset = 0
+            while offset + 8 <= raw.count {
+                fold(raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self).littleEndian)
+                offset += 8
+            }
+            while offset < raw.count {
+                fold(UInt64(raw[offset]))
+                offset += 1
+            }
+        }
+    }
+
     private mutating func send(
         _ message: Message, from sender: NodeBoot, to target: NodeBoot
     ) throws(Violation) {
-        guard
-            let time = network.arrival(from: sender, to: target, byteCount: 200, now: now)
-        else { return }
-        queue.insert(.deliver(.received(message, from: sender), to: target), at: time)
+        guard network.connection(sender, target) != nil else { return }
+        let sent = try overWire(message, "a message")
+        transmit(.message(sent.value), byteCount: sent.byteCount, from: sender, to: target)
     }
 
-    private mutating func deliverSlice(
-        _ header: SliceHeader, _ value: UInt64, from sender: NodeBoot, to target: NodeBoot,
-        at time: Timestamp
-    ) {
-        guard let receiver = living(target) else { return }
-        // The payload is made when the slice arrives; making it here only numbers it earlier.
-        let payload = nodes[receiver].payloads.insert(value, of: header.attempt)
-        queue.insert(
-            .deliver(
-                .sliceArrived(
-                    header, Payload(id: payload, byteCount: header.byteCount), from: sender),
-                to: target), at: time)
-    }
-
-    mutating func dial(_ dialler: NodeBoot, _ address: Address) throws(Violation) {
-        guard let from = living(dialler) else { return }
-        guard
-            let index = nodes.firstIndex(where: { $0.address == address && $0.agent != nil }),
-            index != from, nodes[index].pausedUntil <= now,
-            !network.isCut(dialler, nodes[index].member)
-        else {
-            try handle(.unreachable(address), dialler)
+    private mutating func sendDatagram(
+        _ message: MembershipMessage, from sender: NodeBoot, to target: NodeBoot
+    ) throws(Violation) {
+        guard let time = network.datagramArrival(from: sender, to: target, now: now) else {
             return
         }
+        let sent = try overWire(Message.membership(message), "a datagram")
+        queue.insert(.deliver(.received(sent.value, from: sender), to: target), at: time)
+    }
+
+    private mutating func sendSlice(
+        _ header: SliceHeader, _ payload: PayloadID, of index: Int, to target: NodeBoot
+    ) throws(Violation) {
+        let member = nodes[index].member
+        let entry = try nodes[index].payloads.read(payload, at: now)
+        try OneAttempt.check(entry, isFor: header.attempt, at: index, now)
+        guard network.connection(member, target) != nil else { return }
+        var sent = try overWire(header, "a slice").value
+        if sabotage == .swapsAttempts, let last = lastAttempt, last != header.attempt,
+            last.plan == header.attempt.plan
+        {
+            sent.attempt = last
+        }
+        lastAttempt = header.attempt
+        transmit(
+            .slice(sent, entry.value, of: header.attempt), byteCount: header.byteCount,
+            from: member, to: target)
+    }
+
+    mutating func transmit(
+        _ arrival: Arrival, byteCount: Int, from sender: NodeBoot, to target: NodeBoot
+    ) {
+        switch network.fate(from: sender, to: target, byteCount: byteCount, now: now) {
+        case .arrives(let time, let connection):
+            queue.insert(
+                .arrive(arrival, from: sender, to: target, connection: connection), at: time)
+        case .waits(let connection):
+            held.append(
+                Held(
+                    arrival: arrival, sender: sender, receiver: target, byteCount: byteCount,
+                    connection: connection))
+        case .lost: break
+        }
+    }
+
+    mutating func arrive(
+        _ arrival: Arrival, from sender: NodeBoot, to target: NodeBoot
+    ) throws(Violation) {
+        guard let index = living(target) else { return }
+        switch arrival {
+        case .message(let message):
+            try handle(.received(message, from: sender), target)
+        case .slice(let header, let value, let attempt):
+            let payload = nodes[index].payloads.insert(value, of: attempt)
+            try handle(
+                .sliceArrived(
+                    header, Payload(id: payload, byteCount: header.byteCount), from: sender),
+                target)
+        case .blob(let blob, let isManifest):
+            nodes[index].fetches.removeAll { $0.blob == blob && $0.source == sender }
+            if isManifest {
+                nodes[index].hasManifest = true
+                try handle(
+                    .manifestStored(model.outline, blobs: nodes[index].blobs.sorted()), target)
+            } else if let number = model.outline.blobs.firstIndex(where: { $0.id == blob }) {
+                nodes[index].blobs.insert(number)
+                try handle(.blobStored(blob), target)
+            }
+        }
+    }
+
+    /// The fetches of a node that a broken connection ends.
+    mutating func failFetches(of member: NodeBoot, from source: NodeBoot) throws(Violation) {
+        guard let index = living(member) else { return }
+        let failed = nodes[index].fetches.filter { $0.source == source }
+        nodes[index].fetches.removeAll { $0.source == source }
+        for fetch in failed {
+            try handle(
+                .fetchFailed(fetch.blob, from: source.node, reason: "the connection broke"), member)
+        }
+    }
+
+    /// A call that nobody refuses is given up after this span.
+    private static let dialPatience = TimeSpan.seconds(2)
+
+    mutating func dial(_ dialler: NodeBoot, _ address: Address) throws(Violation) {
+        guard let from = living(dialler),
+            let index = nodes.firstIndex(where: { $0.address == address }), index != from
+        else { return }
         let target = nodes[index].member
-        guard network.connect(dialler, target) else { return }
-        try handle(.connected(target, address: address), dialler)
-        try handle(.connected(dialler, address: nodes[from].address), target)
+        let isSilent =
+            nodes[index].isSilent || nodes[index].pausedUntil > now
+            || network.isCut(dialler, target)
+        if isSilent {
+            queue.insert(.deliver(.unreachable(address), to: dialler), at: now + Self.dialPatience)
+        } else if nodes[index].agent == nil {
+            try handle(.unreachable(address), dialler)
+        } else if network.connect(dialler, target) {
+            try handle(.connected(target, address: address), dialler)
+            try handle(.connected(dialler, address: nodes[from].address), target)
+        }
     }
 
     private mutating func fetch(
         _ blob: BlobID, isManifest: Bool, from source: NodeBoot, to index: Int
     ) {
         let member = nodes[index].member
-        let sourceIndex = living(source)
-        func fail(_ reason: String) {
-            queue.insert(
-                .deliver(.fetchFailed(blob, from: source.node, reason: reason), to: member),
-                at: now + .milliseconds(1))
-        }
-        if isManifest {
-            guard let sourceIndex, nodes[sourceIndex].hasManifest,
-                let time = network.arrival(
-                    from: source, to: member, byteCount: 100_000, now: now)
-            else { return fail("not there") }
-            nodes[index].hasManifest = true
+        let number = model.outline.blobs.firstIndex { $0.id == blob }
+        let holder = living(source).map { nodes[$0] }
+        let isThere =
+            isManifest
+            ? holder?.hasManifest == true
+            : number.map { holder?.blobs.contains($0) == true } ?? false
+        guard isThere, network.connection(source, member) != nil else {
             queue.insert(
                 .deliver(
-                    .manifestStored(model.outline, blobs: nodes[index].blobs.sorted()), to: member),
-                at: time)
+                    .fetchFailed(blob, from: source.node, reason: "not there"), to: member),
+                at: now + .milliseconds(1))
             return
         }
-        guard let sourceIndex,
-            let number = model.outline.blobs.firstIndex(where: { $0.id == blob }),
-            nodes[sourceIndex].blobs.contains(number),
-            let time = network.arrival(
-                from: source, to: member, byteCount: model.outline.blobs[number].byteCount,
-                now: now)
-        else { return fail("not there") }
-        nodes[index].blobs.insert(number)
-        queue.insert(.deliver(.blobStored(blob), to: member), at: time)
+        nodes[index].fetches.append((blob, source))
+        let size = isManifest ? 100_000 : number.map { model.outline.blobs[$0].byteCount } ?? 0
+        transmit(
+            .blob(blob, isManifest: isManifest), byteCount: size, from: source, to: member)
     }
 
     // MARK: Engine
@@ -170,14 +270,11 @@ extension Simulation {
         var values: [Int: UInt64] = [:]
         for (tensor, payload) in zip(model.outline.inputTensors(of: key.operators), inputs) {
             let entry = try nodes[index].payloads.read(payload.id, at: now)
-            guard entry.attempt == nil || entry.attempt == attempt else {
-                throw Violation(
-                    checker: "no attempt joins slices of two plans", at: now,
-                    what: "node \(index) runs attempt \(attempt.number) with another's slice")
-            }
+            try OneAttempt.check(entry, isFor: attempt, at: index, now)
             values[tensor] = entry.value
         }
-        model.run(key.operators, &values)
+        let skipped = sabotage == .skipsOperator ? 1 : 0
+        model.run(key.operators.dropLast(skipped), &values)
         let outputs = model.outline.outputTensors(of: key.operators).map { values[$0] ?? 0 }
         let work = model.outline.operators[key.operators].reduce(0) { $0 + $1.operationCount }
         let cost = TimeSpan.microseconds(
@@ -198,9 +295,10 @@ extension Simulation {
         let outputs = values.map {
             Payload(id: nodes[index].payloads.insert($0, of: attempt), byteCount: 8)
         }
-        try handle(
-            .executed(
-                attempt: attempt, fragment: fragment, outputs: outputs,
-                microseconds: cost.microseconds), member)
+        let event = Event.executed(
+            attempt: attempt, fragment: fragment, outputs: outputs,
+            microseconds: cost.microseconds)
+        try handle(event, member)
+        if sabotage == .tellsResultTwice { try handle(event, member) }
     }
 }

@@ -3,10 +3,9 @@ import TesseraWire
 
 /// The core of every node under virtual time: one thread, one queue, no clock.
 ///
-/// The same seed gives the same run, event for event.
-///
-/// The simulation is a shell: it carries directives out on a network, engines and disks that exist
-/// as data, and shows every step to the checkers.
+/// The same seed gives the same run, event for event. The simulation is a shell: it carries
+/// directives out on a network, engines and disks that exist as data, sends every message through
+/// the wire's encoding, and shows every step to the checkers.
 public struct Simulation {
     /// What a finished run tells.
     public struct Outcome: Sendable {
@@ -18,27 +17,58 @@ public struct Simulation {
         public var rejected: [String: Int]
         /// Events handled.
         public var steps: Int
-        /// A fold of every event's kind, node and time: equal runs have equal traces.
+        /// A fold of every event's node and time and of every message's bytes: equal runs have
+        /// equal traces, in every process.
         public var trace: UInt64
         /// Decisions, for figures on flapping.
         public var decisions: Int
+        /// Attempts that a host had no room for.
+        public var overfull: Int
+        /// Attempts that were started a second time or more often.
+        public var retries: Int
+        /// Whether at the end the living nodes could serve: all blobs, and memory for a plan.
+        public var isPlannable: Bool
     }
 
     enum Step {
         case deliver(Event, to: NodeBoot)
+        /// An event that came over a connection, and is lost with it.
+        case arrive(Arrival, from: NodeBoot, to: NodeBoot, connection: Int)
         case wake(NodeBoot, Timestamp)
         case dial(from: NodeBoot, Address)
-        case connectionBroke(NodeBoot, NodeBoot)
+        case connectionBroke(NodeBoot, NodeBoot, onlyIfCut: Bool)
         case engineDone(NodeBoot, AttemptID, fragment: Int, outputs: [UInt64], TimeSpan)
         case fault(Fault)
         case request
+        case lateRequests
         case heal
+    }
+
+    /// What travels over a connection.
+    enum Arrival {
+        case message(Message)
+        /// A slice with its value and the attempt whose tensor it is.
+        case slice(SliceHeader, UInt64, of: AttemptID)
+        case blob(BlobID, isManifest: Bool)
+    }
+
+    /// A message that waits for a cut to heal.
+    struct Held {
+        var arrival: Arrival
+        var sender: NodeBoot
+        var receiver: NodeBoot
+        var byteCount: Int
+        var connection: Int
     }
 
     let scenario: Scenario
     let model: SimulatedModel
+    let directory: NodeDirectory
+    /// A planted bug, in tests of the checkers.
+    var sabotage: Sabotage?
     var now = Timestamp.zero
     var queue = EventQueue<Step>()
+    var held: [Held] = []
     var nodes: [SimulatedNode]
     var network: SimulatedNetwork
     var workload: SeededGenerator
@@ -46,20 +76,33 @@ public struct Simulation {
     var steps = 0
     var trace: UInt64 = 0xcbf2_9ce4_8422_2325
     var decisions = 0
+    var overfull = 0
+    var retries = 0
+    var lastAttempt: AttemptID?
 
     var onePlanPerBallot = OnePlanPerBallot()
     var currentOnlyGrows = CurrentOnlyGrows()
     var ends = EndsExactlyOnce()
+    /// The requests of `lateRequests`, by index of the node.
+    var lateKeys: [Int: EndsExactlyOnce.ClientKey] = [:]
+    private var isPlannable = false
+
+    /// Late requests come this long before the end of a run, and must be answered by then.
+    private static let lateSpan = TimeSpan.seconds(7)
 
     /// Prepares a run.
     public init(_ scenario: Scenario) {
         self.scenario = scenario
         model = SimulatedModel(operators: scenario.operators, seed: scenario.seed)
         let generator = SeededGenerator(seed: scenario.seed)
-        network = SimulatedNetwork(scenario)
+        let directory = NodeDirectory(count: scenario.speeds.count, seed: scenario.seed)
+        self.directory = directory
+        network = SimulatedNetwork(scenario, directory: directory)
         workload = generator.derived(name: "workload")
         requestsLeft = scenario.requests
-        nodes = scenario.speeds.indices.map { SimulatedNode(index: $0, scenario: scenario) }
+        nodes = scenario.speeds.indices.map {
+            SimulatedNode(index: $0, scenario: scenario, directory: directory)
+        }
     }
 
     /// Runs to the end or to the first violation.
@@ -67,10 +110,11 @@ public struct Simulation {
         var violation: Violation?
         do {
             for index in 0..<scenario.nodes { try boot(index) }
-            try addModel()
+            addModel()
             for item in scenario.faults { queue.insert(.fault(item.fault), at: item.at) }
             queue.insert(.heal, at: scenario.healAt)
             queue.insert(.request, at: .zero + .seconds(3))
+            queue.insert(.lateRequests, at: scenario.until - Self.lateSpan)
             while let next = queue.nextTime, next <= scenario.until {
                 guard let (time, step) = queue.removeFirst() else { break }
                 now = time
@@ -80,28 +124,36 @@ public struct Simulation {
             }
             now = scenario.until
             try ends.onTime(now)
+            try checkEnd()
         } catch {
             violation = error
         }
         return Outcome(
             violation: violation, answered: ends.answered, rejected: ends.rejected, steps: steps,
-            trace: trace, decisions: decisions)
+            trace: trace, decisions: decisions, overfull: overfull, retries: retries,
+            isPlannable: isPlannable)
     }
 
     private mutating func perform(_ step: Step) throws(Violation) {
         switch step {
         case .deliver(let event, let target):
             try handle(event, target)
+        case .arrive(let arrival, let sender, let target, let connection):
+            guard network.connection(sender, target) == connection else { return }
+            try arrive(arrival, from: sender, to: target)
         case .wake(let target, let time):
             guard let index = living(target), nodes[index].wakeAt == time else { return }
             nodes[index].wakeAt = .never
             try handle(.woke, target)
         case .dial(let dialler, let address):
             try dial(dialler, address)
-        case .connectionBroke(let one, let other):
+        case .connectionBroke(let one, let other, let onlyIfCut):
+            if onlyIfCut, !network.isCut(one, other) { return }
             if network.disconnect(one, other) {
                 try handle(.disconnected(other), one)
                 try handle(.disconnected(one), other)
+                try failFetches(of: one, from: other)
+                try failFetches(of: other, from: one)
             }
         case .engineDone(let member, let attempt, let fragment, let outputs, let span):
             try engineDone(member, attempt, fragment, outputs, span)
@@ -109,8 +161,13 @@ public struct Simulation {
             try perform(fault)
         case .request:
             try submitRequest()
+        case .lateRequests:
+            for index in nodes.indices
+            where nodes[index].agent != nil && nodes[index].hasManifest {
+                lateKeys[index] = try submit(at: index, deadline: Self.lateSpan - .seconds(1))
+            }
         case .heal:
-            network.heal()
+            heal()
             for index in nodes.indices where nodes[index].hasBooted && nodes[index].agent == nil {
                 if !nodes[index].hasLeft { try boot(index) }
             }
@@ -120,8 +177,7 @@ public struct Simulation {
     // MARK: Nodes
 
     func living(_ member: NodeBoot) -> Int? {
-        let index = SimulatedNode.index(of: member.node)
-        guard nodes.indices.contains(index), nodes[index].agent != nil,
+        guard let index = directory.index(of: member.node), nodes[index].agent != nil,
             nodes[index].member == member
         else { return nil }
         return index
@@ -134,17 +190,26 @@ public struct Simulation {
             queue.insert(.deliver(event, to: target), at: nodes[index].pausedUntil)
             return
         }
-        fold(UInt64(index) &+ UInt64(bitPattern: now.nanoseconds))
+        fold(UInt64(index))
+        fold(UInt64(bitPattern: now.nanoseconds))
         var directives: [Directive] = []
         nodes[index].agent?.handle(event, at: now, into: &directives)
         try carryOut(directives, of: index)
+        switch event {
+        case .sliceArrived, .executed, .received(.request, _):
+            guard let agent = nodes[index].agent else { return }
+            try WithinWindow.check(agent.openAttempts, of: "open attempts", at: index, now)
+            try WithinWindow.check(agent.ticketsOut, of: "tickets out", at: index, now)
+        default: break
+        }
     }
 
-    private mutating func fold(_ value: UInt64) {
+    mutating func fold(_ value: UInt64) {
         trace = (trace ^ value) &* 0x100_0000_01b3
+        trace ^= trace >> 29
     }
 
-    mutating func boot(_ index: Int) throws(Violation) {
+    private mutating func boot(_ index: Int) throws(Violation) {
         guard nodes[index].agent == nil else { return }
         var directives: [Directive] = []
         let member = nodes[index].boot(at: now, into: &directives)
@@ -169,7 +234,7 @@ public struct Simulation {
     }
 
     /// The operator adds the model at node 0 one second into the run.
-    private mutating func addModel() throws(Violation) {
+    private mutating func addModel() {
         nodes[0].hasManifest = true
         nodes[0].blobs = Set(model.outline.blobs.indices)
         let member = nodes[0].member
@@ -183,48 +248,32 @@ public struct Simulation {
         )
     }
 
-    private mutating func stop(_ index: Int, isSilent: Bool) {
-        guard nodes[index].agent != nil else { return }
-        let member = nodes[index].member
-        nodes[index].agent = nil
-        nodes[index].payloads = PayloadTable()
-        ends.onEntryDied(member)
-        // Broken connections tell at once; a device without power is missed after the keepalive.
-        let delay: TimeSpan = isSilent ? .seconds(3) : .milliseconds(1)
-        for peer in network.peers(of: member) {
-            queue.insert(.connectionBroke(peer, member), at: now + delay)
-        }
-    }
+    // MARK: The end
 
-    private mutating func perform(_ fault: Fault) throws(Violation) {
-        switch fault {
-        case .crash(let node): stop(node, isSilent: false)
-        case .powerLoss(let node): stop(node, isSilent: true)
-        case .restart(let node):
-            if nodes[node].hasBooted, !nodes[node].hasLeft { try boot(node) }
-        case .join(let node): try boot(node)
-        case .pause(let node, let span):
-            guard nodes[node].agent != nil else { return }
-            nodes[node].pausedUntil = max(nodes[node].pausedUntil, now + span)
-            ends.onEntryPaused(nodes[node].member, for: span)
-            if span > .seconds(3) {
-                for peer in network.peers(of: nodes[node].member) {
-                    queue.insert(
-                        .connectionBroke(peer, nodes[node].member), at: now + .seconds(3))
-                }
-            }
-        case .cut(let one, let other):
-            network.cut(one, other)
-            if nodes[one].agent != nil, nodes[other].agent != nil {
-                queue.insert(
-                    .connectionBroke(nodes[one].member, nodes[other].member),
-                    at: now + .seconds(3))
-            }
-        case .heal: network.heal()
-        case .leave(let node):
-            guard nodes[node].agent != nil else { return }
-            try handle(.leaveRequested, nodes[node].member)
+    private mutating func checkEnd() throws(Violation) {
+        var ending: [HealedMesh.Node] = []
+        var problem: PlanningProblem?
+        var blobs: Set<Int> = []
+        for index in nodes.indices {
+            guard var agent = nodes[index].agent else { continue }
+            let snapshot = agent.snapshot()
+            let seen = snapshot.models.first
+            problem = problem ?? seen?.problem
+            blobs.formUnion(nodes[index].blobs)
+            ending.append(
+                HealedMesh.Node(
+                    index: index, member: nodes[index].member,
+                    alive: snapshot.members.filter { $0.status == .alive && $0.isConnected }
+                        .map(\.member), current: seen?.current?.primary.id,
+                    payloads: nodes[index].payloads.count, isIdle: agent.isIdle,
+                    lateEnd: lateKeys[index].map { ends.end(of: $0) ?? .open }))
         }
+        if let problem, blobs.count == model.outline.blobs.count,
+            case .bundle = Planner.plan(problem, naming: PlanNaming.name)
+        {
+            isPlannable = true
+        }
+        try HealedMesh.check(ending, isPlannable: isPlannable, at: now)
     }
 
     // MARK: Requests
@@ -237,13 +286,18 @@ public struct Simulation {
             nodes[$0].agent != nil && nodes[$0].pausedUntil <= now && nodes[$0].hasManifest
         }
         guard let index = workload.pick(candidates) else { return }
+        _ = try submit(
+            at: index, deadline: .milliseconds(Int64(2_000 + workload.next(below: 20_000))))
+    }
+
+    private mutating func submit(
+        at index: Int, deadline: TimeSpan
+    ) throws(Violation) -> EndsExactlyOnce.ClientKey {
         let input = workload.next()
         let member = nodes[index].member
         let client = ClientID(number: workload.next())
-        let deadline = TimeSpan.milliseconds(Int64(2_000 + workload.next(below: 20_000)))
-        ends.onSubmitted(
-            EndsExactlyOnce.ClientKey(entry: member, client: client), deadline: now + deadline,
-            expected: model.expected(input))
+        let key = EndsExactlyOnce.ClientKey(entry: member, client: client)
+        ends.onSubmitted(key, deadline: now + deadline, expected: model.expected(input))
         let payload = Payload(
             id: nodes[index].payloads.insert(input, of: nil),
             byteCount: model.outline.tensors[0].descriptor.byteCount)
@@ -251,5 +305,73 @@ public struct Simulation {
             .submitted(
                 client: client, manifest: model.outline.manifest, inputs: [payload],
                 deadline: deadline), member)
+        return key
+    }
+}
+
+// MARK: Faults
+
+extension Simulation {
+    private mutating func stop(_ index: Int, isSilent: Bool) {
+        guard nodes[index].agent != nil else { return }
+        let member = nodes[index].member
+        nodes[index].agent = nil
+        nodes[index].isSilent = isSilent
+        nodes[index].payloads = PayloadTable()
+        ends.onEntryDied(member)
+        // Broken connections tell at once; a device without power is missed after the keepalive.
+        let delay = isSilent ? Self.silencePatience : .milliseconds(1)
+        for peer in network.peers(of: member) {
+            queue.insert(.connectionBroke(peer, member, onlyIfCut: false), at: now + delay)
+        }
+    }
+
+    /// A connection that is silent for so long is closed (the shell's keepalive).
+    private static let silencePatience = TimeSpan.seconds(3)
+
+    private mutating func heal() {
+        network.heal()
+        let waiting = held
+        held = []
+        for item in waiting
+        where network.connection(item.sender, item.receiver) == item.connection {
+            transmit(
+                item.arrival, byteCount: item.byteCount, from: item.sender, to: item.receiver)
+        }
+    }
+
+    private mutating func perform(_ fault: Fault) throws(Violation) {
+        switch fault {
+        case .crash(let node): stop(node, isSilent: false)
+        case .powerLoss(let node): stop(node, isSilent: true)
+        case .restart(let node):
+            if nodes[node].hasBooted, !nodes[node].hasLeft { try boot(node) }
+        case .join(let node): try boot(node)
+        case .pause(let node, let span):
+            guard nodes[node].agent != nil else { return }
+            let member = nodes[node].member
+            let until = max(nodes[node].pausedUntil, now + span)
+            let longer = until - max(nodes[node].pausedUntil, now)
+            nodes[node].pausedUntil = until
+            ends.onEntryPaused(member, for: longer)
+            if span > Self.silencePatience {
+                for peer in network.peers(of: member) {
+                    queue.insert(
+                        .connectionBroke(peer, member, onlyIfCut: false),
+                        at: now + Self.silencePatience)
+                }
+            }
+        case .cut(let one, let other):
+            network.cut(one, other)
+            if nodes[one].agent != nil, nodes[other].agent != nil {
+                queue.insert(
+                    .connectionBroke(nodes[one].member, nodes[other].member, onlyIfCut: true),
+                    at: now + Self.silencePatience)
+            }
+        case .heal: heal()
+        case .leave(let node):
+            guard nodes[node].agent != nil else { return }
+            try handle(.leaveRequested, nodes[node].member)
+        }
     }
 }

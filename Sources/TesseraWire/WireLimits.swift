@@ -45,7 +45,7 @@ public enum WireLimits {
     /// Addresses in a record: one per network interface.
     public static let addressesMax = 16
     /// Models in a record.
-    public static let modelsMax = 256
+    public static let modelsMax = 512
     /// Words of a holding: 65,536 blobs in one model.
     public static let holdingWordsMax = 1_024
     /// Plans that a node is ready to run for one model: three plans with 32 alternates each.

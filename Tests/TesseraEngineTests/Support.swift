@@ -97,6 +97,7 @@ func operatorKinds(_ source: FragmentSource) -> [String] {
 /// The first group of every match of `pattern` in an IR text.
 func matches(of pattern: String, in source: FragmentSource) -> [String] {
     let text = String(decoding: source.xml, as: UTF8.self)
+    // A pattern that cannot be read matches nothing, and the test that wrote it fails.
     guard let expression = try? NSRegularExpression(pattern: pattern) else { return [] }
     return expression.matches(in: text, range: NSRange(text.startIndex..., in: text)).compactMap {
         Range($0.range(at: 1), in: text).map { String(text[$0]) }

@@ -106,6 +106,43 @@ struct ModelCutterTests {
         MatMul: MatMul
         """
 
+    @Test("Small dense layers in a row are one operator, and outputs end a group")
+    func groupsSeveral() throws {
+        #expect(
+            try groups("several") == """
+                ReduceSum: ReduceSum Reshape
+                Add: Add
+                Convert: Convert
+                Convert: Convert
+                SoftMax: SoftMax
+                SoftMax: MatMul SoftMax MatMul SoftMax MatMul SoftMax Add
+                TopK: TopK
+                """)
+    }
+
+    @Test("A model with quantised tensors is not cut")
+    func keepsQuantizedWhole() throws {
+        let port = ModelGraph.Port(precision: .float32, shape: [1, 4])
+        let scalar = ModelGraph.Port(precision: .float32, shape: [])
+        let levels = [ModelGraph.Attribute(name: "levels", value: "256")]
+        func source(_ layer: Int) -> ModelGraph.Source { .init(layer: layer, port: 0) }
+        let graph = ModelGraph(layers: [
+            .init(name: "x", type: "Parameter", opset: 1, inputs: [], outputs: [port]),
+            .init(
+                name: "one", type: "Const", opset: 1, inputs: [], outputs: [scalar],
+                constant: .inline([0, 0, 128, 63])),
+            .init(name: "a", type: "SoftMax", opset: 8, inputs: [source(0)], outputs: [port]),
+            .init(
+                name: "q", type: "FakeQuantize", opset: 1, attributes: levels,
+                inputs: [2, 1, 1, 1, 1].map(source), outputs: [port]),
+            .init(name: "b", type: "SoftMax", opset: 8, inputs: [source(3)], outputs: [port]),
+            .init(name: "y", type: "Result", opset: 1, inputs: [source(4)], outputs: []),
+        ])
+        let outline = try ModelCutter(Manifest(graph: graph, blobs: [])).outline
+        #expect(outline.operators.count == 1)
+        #expect(outline.tensors.map(\.descriptor.name) == ["x", "y"])
+    }
+
     /// One line for each operator: its kind, and the layers that it is made of.
     private func groups(_ name: String) throws -> String {
         let cutter = try ModelCutter(Fixture(name).manifest)

@@ -150,6 +150,7 @@ import Testing
     func reasons() {
         #expect(HouseRules.unexplained(SourceText("\ntry? close()\n")).count == 1)
         #expect(HouseRules.unexplained(SourceText("// It is gone.\ntry? close()\n")).isEmpty)
+        #expect(HouseRules.unexplained(SourceText("\nvar a: Entry? = nil\n")).isEmpty)
         #expect(HouseRules.unexplained(SourceText("try? close()  // It is gone.\n")).isEmpty)
         #expect(
             HouseRules.unexplained(SourceText("// Guarded by a lock.\nlet a = 1\n}\ntry? b()\n"))

@@ -27,6 +27,10 @@ LEAVE_SECONDS = 30
 READY = re.compile(r"^ready: api http://(\S+):(\d+), peers (\S+):(\d+), node (\S+) ([0-9a-f]{64})$")
 
 
+# Ended from outside, a run still ends its agents: an exit runs every `with` and `atexit`.
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
 class Failed(AssertionError):
     """Something did not come to be in time, or an agent ended when it should not."""
 

@@ -6,7 +6,8 @@ extension Agreement {
     ) {
         switch message {
         case .prepare(let manifest, let ballot, let members):
-            onPrepare(manifest, ballot, members, from: sender, view, into: &directives)
+            onPrepare(
+                manifest, ballot, members, from: sender, view, now: now, into: &directives)
         case .stage(let manifest, let ballot, let bundle):
             onStage(manifest, ballot, bundle, from: sender, view, now: now, into: &directives)
         case .accept(let manifest, let ballot, let bundle, let members):
@@ -39,7 +40,7 @@ extension Agreement {
 extension Agreement {
     private mutating func onPrepare(
         _ manifest: ManifestID, _ ballot: Ballot, _ members: [NodeBoot], from sender: NodeBoot,
-        _ view: View, into directives: inout [Directive]
+        _ view: View, now: Timestamp, into directives: inout [Directive]
     ) {
         var model = models[manifest] ?? Model()
         defer { models[manifest] = model }
@@ -49,6 +50,7 @@ extension Agreement {
             : model.register.onPrepare(ballot, view: members, me: me, isDead: view.isDead)
         switch verdict {
         case .yes:
+            if sender != me { model.yielding = (sender, now + Self.yieldTime) }
             directives.append(
                 .send(
                     .agreement(
@@ -140,6 +142,7 @@ extension Agreement {
         guard model.register.onDecided(bundle) else { return }
         if isFresh { model.hasConflict = false }
         model.lease = nil
+        model.yielding = nil
         model.need = nil
         model.impossible = nil
         model.failures = 0
@@ -157,6 +160,7 @@ extension Agreement {
     }
 
     private mutating func onAbandon(_ manifest: ManifestID, _ ballot: Ballot) {
+        if models[manifest]?.yielding?.to == ballot.proposer { models[manifest]?.yielding = nil }
         if models[manifest]?.lease?.bundle.primary.plan.ballot == ballot {
             models[manifest]?.lease = nil
         }

@@ -39,6 +39,8 @@ struct Agreement: Sendable {
         var round: PlanRound?
         /// Somebody else's staging that this node knows of.
         var lease: (bundle: PlanBundle, until: Timestamp)?
+        /// Whose round this node promised last, and until when it starts none of its own.
+        var yielding: (to: NodeBoot, until: Timestamp)?
         /// The need as it stands, and since when.
         var need: PlanRound.Need?
         var needSince = Timestamp.zero
@@ -64,6 +66,8 @@ struct Agreement: Sendable {
     private static let improvementPeriod = TimeSpan.seconds(10)
     /// Proposers of neighbouring rank start this much apart.
     private static let rankDelay = TimeSpan.milliseconds(150)
+    /// A node that promised starts no round of its own for this long, unless the proposer is lost.
+    static let yieldTime = TimeSpan.seconds(1)
     /// Time for promises or acceptances to come in.
     static let voteTimeout = TimeSpan.milliseconds(500)
     /// Time for the worker to plan.
@@ -131,9 +135,7 @@ struct Agreement: Sendable {
         guard let need, model.round == nil, now >= startTime(model, need, manifest, view) else {
             return
         }
-        if model.lease != nil {
-            guard case .repair = need else { return }
-        }
+        if model.lease != nil || isYielding(model, view, now: now) { return }
         let ballot = Ballot(round: model.register.highestRound + 1, proposer: me)
         model.register.observe(ballot)
         let token = nextToken
@@ -165,6 +167,7 @@ struct Agreement: Sendable {
         if model.round == nil {
             if let need = model.need {
                 wake = min(wake, startTime(model, need, manifest, view))
+                if let until = model.yielding?.until, until > now { wake = max(wake, until) }
             } else if model.register.current != nil {
                 wake = min(wake, model.consideredAt + Self.improvementPeriod)
             }
@@ -213,6 +216,12 @@ struct Agreement: Sendable {
         return pool.filter { weight($0.node) < mine }.count
     }
 
+    /// Whether this node promised somebody else's round a moment ago and lets it go on.
+    private func isYielding(_ model: Model, _ view: View, now: Timestamp) -> Bool {
+        guard let (proposer, until) = model.yielding else { return false }
+        return until > now && view.usable.contains(proposer)
+    }
+
     private func isAlive(_ bundle: PlanBundle, _ view: View) -> Bool {
         let proposer = bundle.primary.plan.ballot.proposer
         return view.usable.contains(proposer)
@@ -258,11 +267,12 @@ struct Agreement: Sendable {
             let bound = TimeSpan.milliseconds(20 << Int64(model.failures))
             model.notBefore = now + bound / 2 + generator.next(below: bound)
         }
-        if let bundle = round.bundle {
-            for host in bundle.primary.plan.hosts {
+        if round.bundle != nil {
+            for member in round.view {
                 directives.append(
                     .send(
-                        .agreement(.abandon(manifest: manifest, ballot: round.ballot)), to: host))
+                        .agreement(.abandon(manifest: manifest, ballot: round.ballot)), to: member)
+                )
             }
         }
         directives.append(.report(.roundFailed(manifest, round.ballot, reason: reason)))

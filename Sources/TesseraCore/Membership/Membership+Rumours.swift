@@ -60,7 +60,10 @@ extension Membership {
         // One order for everything: (incarnation, status). Leaving is final for a run, and the dead
         // come back only with a number that is higher than the one they died with.
         guard told > (known.incarnation, known.status), known.status != .left else { return }
-        if !known.isConnected { others[index].address = rumour.address }
+        // What a node that listens everywhere says of its own address is of no use to others.
+        if !known.isConnected, !rumour.address.isWildcard {
+            others[index].address = rumour.address
+        }
         switch rumour.status {
         case .alive, .suspect:
             others[index].incarnation = rumour.incarnation
@@ -85,7 +88,7 @@ extension Membership {
     ) {
         // The lower identity dials first; the other one waits a little for its call.
         let patience = me.node < rumour.member.node ? .zero : settings.dialPatience
-        guard
+        guard !rumour.address.isWildcard,
             let index = insert(
                 Member(
                     member: rumour.member, address: rumour.address, status: .alive,
@@ -101,8 +104,9 @@ extension Membership {
         _ index: Int, with rumour: Rumour, from peer: NodeBoot, now: Timestamp,
         into directives: inout [Directive]
     ) {
+        let address = rumour.address.isWildcard ? others[index].address : rumour.address
         startNewRun(
-            index, rumour.member, address: rumour.address, incarnation: rumour.incarnation,
+            index, rumour.member, address: address, incarnation: rumour.incarnation,
             reason: "\(peer.node) says that it runs anew", now: now, into: &directives)
         let patience = me.node < rumour.member.node ? .zero : settings.dialPatience
         others[index].dial.reset(at: now + patience, pause: settings.dialPauseMin)

@@ -53,6 +53,21 @@ struct AttemptTable: Sendable {
     /// The plans that open attempts use.
     var plansInUse: Set<PlanID> { Set(open.keys.map(\.plan)) }
 
+    /// What is open of every decision, ascending, for checkers.
+    var uses: [ReservationUse] {
+        var uses: [Ballot: ReservationUse] = [:]
+        for attempt in open.values {
+            let plan = attempt.layout.plan
+            var use =
+                uses[plan.ballot]
+                ?? ReservationUse(ballot: plan.ballot, window: plan.window, used: 0)
+            use.used += 1
+            use.window = max(use.window, plan.window)
+            uses[plan.ballot] = use
+        }
+        return uses.values.sorted { $0.ballot < $1.ballot }
+    }
+
     /// A slice for a fragment of this node arrived.
     ///
     /// The layout is that of a plan which this node holds ready. The slice's payload is ours from

@@ -83,6 +83,13 @@ struct Gate: Sendable {
     /// How many tickets of the decision are out.
     func outstanding(_ ballot: Ballot) -> Int { families[ballot]?.out.count ?? 0 }
 
+    /// What is out of every decision, ascending, for checkers.
+    var uses: [ReservationUse] {
+        families.map { ballot, family in
+            ReservationUse(ballot: ballot, window: family.window, used: family.out.count)
+        }.sorted { $0.ballot < $1.ballot }
+    }
+
     private mutating func serve(_ family: inout Family, into directives: inout [Directive]) {
         var granted: [(NodeBoot, PlanID, [UInt64])] = []
         while family.out.count < family.window, !family.wishes.isEmpty {

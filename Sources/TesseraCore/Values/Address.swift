@@ -12,6 +12,9 @@ public struct Address: Hashable, Comparable, Sendable {
         self.port = port
     }
 
+    /// Whether the host stands for every address of its machine, and so names no machine to others.
+    public var isWildcard: Bool { host == "0.0.0.0" || host == "::" }
+
     /// By host text, then by port.
     public static func < (left: Address, right: Address) -> Bool {
         (left.host, left.port) < (right.host, right.port)

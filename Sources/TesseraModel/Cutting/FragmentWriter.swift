@@ -1,4 +1,4 @@
-public import TesseraCore
+import TesseraCore
 
 extension ModelCutter {
     /// Writes the fragment of `operators`, a range of the outline's operators.
@@ -34,7 +34,7 @@ extension ModelCutter {
 
 extension ModelOutline {
     /// The tensors that operators `range` read and do not make, ascending.
-    public func inputs(of range: Range<Int>) -> [Int] {
+    func inputs(of range: Range<Int>) -> [Int] {
         tensors.indices.filter { index in
             let isInside = tensors[index].producer.map(range.contains) ?? false
             return !isInside && tensors[index].consumers.contains(where: range.contains)
@@ -42,7 +42,7 @@ extension ModelOutline {
     }
 
     /// The tensors that operators `range` make for other operators or as outputs, ascending.
-    public func outputs(of range: Range<Int>) -> [Int] {
+    func outputs(of range: Range<Int>) -> [Int] {
         tensors.indices.filter { index in
             guard let producer = tensors[index].producer, range.contains(producer) else {
                 return false

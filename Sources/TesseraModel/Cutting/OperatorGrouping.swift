@@ -26,6 +26,7 @@ struct OperatorGrouping {
     /// The groups of a graph, each ascending, ordered by their last layer.
     static func groups(of graph: ModelGraph) -> [[Int]] {
         var grouping = OperatorGrouping(graph)
+        if let whole = grouping.quantized() { return [whole] }
         for layer in graph.layers.indices where grouping.groupOf[layer] >= 0 {
             grouping.joinSideBranches(layer)
             grouping.joinChain(layer)
@@ -44,6 +45,18 @@ struct OperatorGrouping {
             groupOf.append(hasGroup ? index : -1)
             if hasGroup { members[index] = [index] }
         }
+    }
+
+    /// All layers, if intermediate tensors are quantised; nil if not.
+    ///
+    /// The engine turns such a model into integer kernels only where it sees the quantisation on
+    /// both sides, so that a cut model gives other values (by a percent, measured): it is not cut.
+    private func quantized() -> [Int]? {
+        let layers = graph.layers.indices.filter { groupOf[$0] >= 0 }
+        let isQuantized = layers.contains {
+            ["FakeQuantize", "FakeConvert"].contains(graph.layers[$0].type)
+        }
+        return isQuantized ? layers : nil
     }
 
     // MARK: Side branches
@@ -145,9 +158,20 @@ struct OperatorGrouping {
     private func follows(_ layer: Int) -> Bool {
         switch kinds[layer] {
         case .elementwise, .movement: true
-        case .light: false
-        case .heavy: ["MatMul", "SoftMax"].contains(graph.layers[layer].type)
+        case .light: dependsOnLayout(layer)
+        case .heavy:
+            ["MatMul", "SoftMax"].contains(graph.layers[layer].type) || dependsOnLayout(layer)
         }
+    }
+
+    /// Whether the layer sums over axes of an image: the order of the sum, and so its last bits,
+    /// depends on the layout in which the engine keeps the tensor, which a cut would reset.
+    private func dependsOnLayout(_ layer: Int) -> Bool {
+        let type = graph.layers[layer].type
+        guard let source = graph.layers[layer].inputs.first, graph.port(source).shape.count >= 4
+        else { return false }
+        return type.hasPrefix("Reduce")
+            || ["GroupNormalization", "LRN", "MVN", "NormalizeL2", "SoftMax"].contains(type)
     }
 
     /// Whether the group that makes `source` makes it only for the group `target`, and the engine
@@ -176,6 +200,7 @@ struct OperatorGrouping {
     }
 
     private func fits(_ source: ModelGraph.Source, _ group: [Int], _ layer: Int) -> Bool {
+        if dependsOnLayout(layer), graph.layers[layer].inputs.first == source { return true }
         let isSameSize =
             graph.port(source).elementCount == graph.layers[layer].outputs[0].elementCount
         switch kinds[layer] {

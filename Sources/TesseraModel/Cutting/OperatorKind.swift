@@ -23,7 +23,7 @@ enum OperatorKind {
         "FakeConvert", "FakeQuantize", "Floor", "FloorMod", "Gelu", "Greater", "GreaterEqual",
         "HSigmoid", "HSwish", "HardSigmoid", "Identity", "IsFinite", "IsInf", "IsNaN", "Less",
         "LessEqual", "Log", "LogicalAnd", "LogicalNot", "LogicalOr", "LogicalXor", "Maximum",
-        "Minimum", "Mish", "Mod", "Multiply", "Negative", "NotEqual", "PRelu", "Power", "ReLU",
+        "Minimum", "Mish", "Mod", "Multiply", "Negative", "NotEqual", "PReLU", "Power", "ReLU",
         "Round", "Select", "Selu", "Sigmoid", "Sign", "Sin", "Sinh", "SoftPlus", "SoftSign",
         "Sqrt", "SquaredDifference", "Subtract", "Swish", "Tan", "Tanh",
     ]

@@ -182,7 +182,7 @@ enum OperatorCatalogue {
         NormalizeL2 1 eps eps_mode
         NotEqual 1 auto_broadcast
         OneHot 1,16 axis negative_indices_mode
-        PRelu 1
+        PReLU 1
         PSROIPooling 1 group_size mode output_dim spatial_bins_x spatial_bins_y spatial_scale
         Pad 1,12 pad_mode
         Power 1 auto_broadcast

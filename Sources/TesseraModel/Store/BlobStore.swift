@@ -193,7 +193,7 @@ public final class BlobStore: Sendable {
             throw .wrongOffset(expected: known, given: offset)
         }
         do {
-            try Files.makeFolder(folder(of: item))
+            try makeFolder(of: item)
             let file = try OpenFile(path: path(of: item) + Self.partialSuffix, .readAndWrite)
             try file.write(bytes, at: offset)
         } catch {
@@ -237,7 +237,7 @@ public final class BlobStore: Sendable {
         guard StoreItem.blob(identity).words == item.words else { throw .corrupt(item) }
         _ = try claim(item, reserving: bytes.count)
         do {
-            try Files.makeFolder(folder(of: item))
+            try makeFolder(of: item)
             let file = try OpenFile(path: path(of: item) + Self.partialSuffix, .readAndWrite)
             try file.truncate(to: 0)
             try file.write(bytes, at: 0)
@@ -353,6 +353,12 @@ public final class BlobStore: Sendable {
 
     func path(of item: StoreItem) -> String {
         folder(of: item) + "/" + item.hexadecimal.dropFirst(2)
+    }
+
+    /// Makes the item's folder and, if it is new, its name durable.
+    private func makeFolder(of item: StoreItem) throws(FileError) {
+        guard try Files.makeFolder(folder(of: item)) else { return }
+        try Files.syncFolder(path + (item.isManifest ? "/manifests" : "/blobs"))
     }
 
     /// Gives the synced partial file its name and makes the name durable.

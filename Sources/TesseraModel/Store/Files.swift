@@ -49,12 +49,15 @@ enum Files {
         munmap(start, byteCount)
     }
 
-    /// Makes a folder that only its owner reads, unless it is there.
-    static func makeFolder(_ path: String) throws(FileError) {
-        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .last("make", path) }
+    /// Makes a folder that only its owner reads, unless it is there; says whether it is new.
+    @discardableResult
+    static func makeFolder(_ path: String) throws(FileError) -> Bool {
+        if mkdir(path, 0o700) == 0 { return true }
+        guard errno == EEXIST else { throw .last("make", path) }
         guard isFolder(path) else {
             throw FileError(operation: "make", path: path, code: ENOTDIR)
         }
+        return false
     }
 
     private static func isFolder(_ path: String) -> Bool {

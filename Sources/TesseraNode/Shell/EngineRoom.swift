@@ -18,6 +18,7 @@ import TesseraModel
 /// `fragments` is used on the control loop only; the rest is immutable.
 final class EngineRoom: @unchecked Sendable {
     private let engine: Engine
+    private let slots: Int
     private let library: ModelLibrary
     /// Runs fragments; as many threads as the core has execution slots.
     private let runners: NIOThreadPool
@@ -35,6 +36,7 @@ final class EngineRoom: @unchecked Sendable {
     init(threads: Int, slots: Int, library: ModelLibrary) throws(EngineError) {
         engine = try Engine(threads: threads)
         self.library = library
+        self.slots = slots
         permits = DispatchSemaphore(value: threads)
         runners = NIOThreadPool(numberOfThreads: slots)
         builder = NIOThreadPool(numberOfThreads: 1)
@@ -47,6 +49,16 @@ final class EngineRoom: @unchecked Sendable {
         builder.start()
         // The engine's own threads are made by the builder's thread and take its priority over.
         builder.submit { _ in Self.lowerPriority() }
+        // Each runner lowers itself: the barrier keeps one thread from taking two of these.
+        let barrier = DispatchGroup()
+        for _ in 0..<slots { barrier.enter() }
+        for _ in 0..<slots {
+            runners.submit { _ in
+                Self.lowerPriority()
+                barrier.leave()
+                barrier.wait()
+            }
+        }
     }
 
     func stop() {

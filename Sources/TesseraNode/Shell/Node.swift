@@ -70,7 +70,7 @@ public final class Node: Sendable {
         shell = NodeShell(
             loop: loop, transport: transport, engine: engine, library: library,
             identity: identity, log: log,
-            catalogueFile: CatalogueFile(path: settings.dataFolder + "/catalogue.json"),
+            catalogueFile: CatalogueFile(path: settings.dataFolder + "/catalogue"),
             disk: disk, agent: agent, left: leftPromise, logger: logger)
         discovery = Self.makeDiscovery(
             settings, keys: keys, member: identity.member, address: transport.address,

@@ -34,7 +34,7 @@ extension Identity where Kind == PlanKind {
 
 extension Identity {
     /// The SHA-256 of the bytes.
-    init(sha256Of bytes: UnsafeRawBufferPointer) {
+    package init(sha256Of bytes: UnsafeRawBufferPointer) {
         var hash = SHA256()
         hash.update(bufferPointer: bytes)
         let words = hash.finalize().withUnsafeBytes { digest in

@@ -78,10 +78,10 @@ class WithoutAgent(support.Case):
 
     def test_simulate(self):
         """The same seeds give the same runs in two processes."""
-        runs = [mesh.check("simulate", "--seed", 1, "--count", 5, "--json").json()
+        runs = [mesh.check("simulate", "--seed", 7, "--count", 2, "--json").json()
                 for _ in range(2)]
         self.assertEqual(runs[0], runs[1])
-        self.assertEqual([1, 2, 3, 4, 5], [run["seed"] for run in runs[0]["runs"]])
+        self.assertEqual([7, 8], [run["seed"] for run in runs[0]["runs"]])
 
     def test_doctor_without_agent(self):
         """The doctor says what is missing, and what to do."""
