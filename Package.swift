@@ -101,7 +101,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
             ], swiftSettings: strict, linkerSettings: openVINORunPath),
-        // The processes that Tools/Benchmarks/run compares; no product, so no release carries it.
+        // The processes that Tools/Benchmarks/run compares.
         .executableTarget(
             name: "tessera-benchmarks",
             dependencies: [

@@ -10,7 +10,8 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROGRAM = os.path.join(ROOT, ".build", "release", "tessera-benchmarks")
+PROGRAM = os.environ.get(
+    "TESSERA_BENCHMARKS_PROGRAM", os.path.join(ROOT, ".build", "release", "tessera-benchmarks"))
 sys.path.insert(0, os.path.join(ROOT, "Tools", "Tests"))
 
 import kserve  # noqa: E402

@@ -1,4 +1,7 @@
+// In an optimised build the compiler takes `stat` for a part of CoreFoundation, whose headers
+// another file of this target brings in first.
 #if canImport(Glibc)
+import CoreFoundation
 import Glibc
 #elseif canImport(Musl)
 import Musl
