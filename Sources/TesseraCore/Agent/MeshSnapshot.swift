@@ -74,14 +74,17 @@ extension Agent {
         members.sort { $0.member < $1.member }
         return MeshSnapshot(
             me: me, own: mesh.own, members: members,
-            models: mesh.catalogue.models.compactMap { model($0) },
+            models: mesh.catalogue.models.compactMap { model($0, isDetailed: true) },
             openRequests: requests.openCount, refusals: requests.refusals,
             reservedBytes: host.reservedBytes, isLeaving: leaving != nil)
     }
 
-    /// What this agent knows of one model now; nil if the catalogue has no such name.
+    /// What a request needs to know of one model now; nil if the catalogue has no such name.
+    ///
+    /// Without replication, armed alternates and the planning problem, which cost too much for every
+    /// request.
     public mutating func model(named name: String) -> MeshSnapshot.Model? {
-        mesh.catalogue.models.first { $0.name == name }.flatMap { model($0) }
+        mesh.catalogue.models.first { $0.name == name }.flatMap { model($0, isDetailed: false) }
     }
 
     /// Whether a name may be given, and if not: why.
@@ -89,12 +92,20 @@ extension Agent {
         Catalogue.isValid(name: name) ? nil : .invalidName(name)
     }
 
-    private mutating func model(_ entry: CatalogueEntry) -> MeshSnapshot.Model? {
+    private mutating func model(
+        _ entry: CatalogueEntry, isDetailed: Bool
+    ) -> MeshSnapshot.Model? {
         guard let manifest = entry.manifest else { return nil }
         let routing = routing(manifest)
         let current = agreement.current(manifest)
-        let view = view(manifest)
         let outline = placement.outline(of: manifest)
+        guard isDetailed else {
+            return MeshSnapshot.Model(
+                name: entry.name, manifest: manifest, outline: outline, current: current,
+                armed: [], usable: routing.usable?.id, reason: routing.reason, replication: 0,
+                problem: nil)
+        }
+        let view = view(manifest)
         return MeshSnapshot.Model(
             name: entry.name, manifest: manifest, outline: outline, current: current,
             armed: (current?.alternates ?? []).filter { isArmed($0.plan, id: $0.id) }.map(\.id),
