@@ -189,9 +189,8 @@ extension Agent {
                     .send(.request(.ticketRefusal(plan: plan, current: nil)), to: sender))
             }
             gate.onWish(plan: layout.named, entry: sender, count: count, into: &directives)
-        case .ticketReturn(let plan, let numbers):
-            guard let layout = host.layout(ofReady: plan) else { return }
-            gate.onReturn(plan: layout.named, numbers: numbers, from: sender, into: &directives)
+        case .ticketReturn(_, let numbers):
+            gate.onReturn(numbers: numbers, from: sender, into: &directives)
         case .tickets(let plan, let numbers):
             let manifest = requests.onTickets(
                 plan: plan, numbers: numbers, from: sender, into: &directives)

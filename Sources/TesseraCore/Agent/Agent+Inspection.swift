@@ -8,6 +8,13 @@ package struct ReservationUse: Hashable, Sendable {
     package var window: Int
     /// Attempts open here, or tickets handed out here.
     package var used: Int
+
+    /// Makes a figure.
+    package init(ballot: Ballot, window: Int, used: Int) {
+        self.ballot = ballot
+        self.window = window
+        self.used = used
+    }
 }
 
 extension Agent {

@@ -142,7 +142,13 @@ extension Agent {
         _ change: BlobPlacement.Change, now: Timestamp, into directives: inout [Directive]
     ) {
         switch change {
-        case .manifestReady(let manifest), .blobsReady(let manifest):
+        case .manifestReady(let manifest):
+            // A decision that came before the manifest could not be laid out then.
+            if let bundle = agreement.current(manifest), layouts[bundle.primary.id] == nil {
+                layOut(bundle, now: now, into: &directives)
+            }
+            dirty.insert(manifest)
+        case .blobsReady(let manifest):
             dirty.insert(manifest)
         case .needSatisfied(let need):
             guard let key = needs.removeValue(forKey: need) else { return }
@@ -195,9 +201,7 @@ extension Agent {
             dirty.insert(named.plan.manifest)
         case .dropped(let plan, let ballot):
             attempts.onDropped(plan, into: &directives)
-            if !host.heldPlans.contains(where: { layouts[$0]?.plan.ballot == ballot }) {
-                gate.onDropped(ballot)
-            }
+            if !host.holdsAny(of: ballot) { gate.onDropped(ballot) }
         }
         placement.onInUse(host.manifestsInUse, now: now, into: &directives)
     }
@@ -220,12 +224,19 @@ extension Agent {
         case .abandoned(let manifest, let ballot):
             host.onAbandon(manifest, ballot, into: &directives)
         case .decided(let bundle):
-            let manifest = bundle.primary.plan.manifest
-            guard let outline = placement.outline(of: manifest) else { return }
-            layouts = layouts.filter { $0.value.plan.manifest != manifest }
-            for named in bundle.all { layouts[named.id] = PlanLayout(named, outline: outline) }
-            host.onDecided(bundle, outline: outline, now: now, into: &directives)
-            dirty.insert(manifest)
+            layOut(bundle, now: now, into: &directives)
+            dirty.insert(bundle.primary.plan.manifest)
         }
+    }
+
+    /// Prepares requests and the host for a decision, once its model is known here.
+    private mutating func layOut(
+        _ bundle: PlanBundle, now: Timestamp, into directives: inout [Directive]
+    ) {
+        let manifest = bundle.primary.plan.manifest
+        guard let outline = placement.outline(of: manifest) else { return }
+        layouts = layouts.filter { $0.value.plan.manifest != manifest }
+        for named in bundle.all { layouts[named.id] = PlanLayout(named, outline: outline) }
+        host.onDecided(bundle, outline: outline, now: now, into: &directives)
     }
 }

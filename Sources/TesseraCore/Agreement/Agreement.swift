@@ -131,6 +131,8 @@ struct Agreement: Sendable {
         if need != model.need {
             model.need = need
             model.needSince = now
+            // What hosts refused while the old plan held their memory says nothing about now.
+            if case .repair = need { model.refusals = [:] }
         }
         guard let need, model.round == nil, now >= startTime(model, need, manifest, view) else {
             return
@@ -166,6 +168,10 @@ struct Agreement: Sendable {
         if let lease = model.lease { wake = min(wake, lease.until) }
         if model.round == nil {
             if let need = model.need {
+                // While somebody else stages, only a repair would begin.
+                if model.lease != nil {
+                    guard case .repair = need else { return wake }
+                }
                 wake = min(wake, startTime(model, need, manifest, view))
                 if let until = model.yielding?.until, until > now { wake = max(wake, until) }
             } else if model.register.current != nil {

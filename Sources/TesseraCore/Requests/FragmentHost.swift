@@ -93,6 +93,11 @@ struct FragmentHost: Sendable {
     /// Every plan held, ascending.
     var heldPlans: [PlanID] { plans.keys.sorted() }
 
+    /// Whether any plan of a decision is held.
+    func holdsAny(of ballot: Ballot) -> Bool {
+        plans.values.contains { $0.layout.plan.ballot == ballot }
+    }
+
     /// Models whose weights are in use here, ascending.
     var manifestsInUse: [ManifestID] {
         Array(Set(fragments.keys.map(\.manifest))).sorted()
@@ -243,49 +248,62 @@ struct FragmentHost: Sendable {
         let mine = layout.fragments(on: me)
         guard !mine.isEmpty else { return }
         let keys = mine.map { plan.plan.key(ofFragment: $0) }
-        let added = keys.filter { fragments[$0] == nil }
-        let needed = added.reduce(0) {
-            $0
-                + FragmentMemory.of($1.operators, in: outline).bytes(window: plan.plan.window)
+        let reservations = keys.map {
+            FragmentMemory.of($0.operators, in: outline).bytes(window: plan.plan.window)
+        }
+        // A fragment that is here already is counted once, for the widest window of its plans.
+        let needed = zip(keys, reservations).reduce(0) {
+            $0 + max(0, $1.1 - (fragments[$1.0]?.reservedBytes ?? 0))
         }
         if needed > memoryBudget - reservedBytes {
-            makeRoom(
-                needed, keeping: keys, for: plan.plan.manifest, evictCurrent: mayEvictCurrent,
-                into: &directives)
-        }
-        let free = memoryBudget - reservedBytes
-        guard needed <= free else {
-            changes.append(
-                .cannot(plan, kind, .memory(neededBytes: needed, freeBytes: max(0, free))))
-            return
+            // On a copy: nothing is given up for a plan that does not fit all the same.
+            var roomier = self
+            var drops: [Directive] = []
+            roomier.makeRoom(
+                needed, keeping: keys, for: plan.plan, evictCurrent: mayEvictCurrent, into: &drops)
+            guard needed <= memoryBudget - roomier.reservedBytes else {
+                let stays = Set(roomier.plans.values.flatMap(\.keys))
+                let free = roomier.fragments.reduce(memoryBudget) {
+                    $0 - (stays.contains($1.key) ? $1.value.reservedBytes : 0)
+                }
+                let total = reservations.reduce(0, +)
+                changes.append(
+                    .cannot(plan, kind, .memory(neededBytes: total, freeBytes: max(0, free))))
+                return
+            }
+            self = roomier
+            directives += drops
         }
         plans[plan.id] = HeldPlan(
             layout: layout, kind: kind, keys: keys,
             blobs: Dictionary(
                 keys.map { ($0, outline.blobs(of: $0.operators)) }, uniquingKeysWith: { $1 }),
             heldSince: now, expires: expires)
-        for key in added where fragments[key] == nil {
+        for (key, bytes) in zip(keys, reservations) {
+            if let hosted = fragments[key] {
+                fragments[key]?.reservedBytes = max(hosted.reservedBytes, bytes)
+                continue
+            }
             fragments[key] = HostedFragment(
-                state: .fetching,
-                reservedBytes: FragmentMemory.of(key.operators, in: outline)
-                    .bytes(window: plan.plan.window),
-                concurrency: executionSlots)
+                state: .fetching, reservedBytes: bytes, concurrency: executionSlots)
             changes.append(.needsBlobs(key, blobs: outline.blobs(of: key.operators)))
         }
         checkReady(plan.id)
     }
 
-    /// Frees memory in the order in which it hurts least: superseded plans, alternates, and, only if
-    /// it cannot serve any more, the current plan.
+    /// Frees memory in the order in which it hurts least: superseded plans and stagings, alternates,
+    /// and, only if it cannot serve any more, the current plan.
     private mutating func makeRoom(
-        _ needed: Int, keeping keys: [FragmentKey], for manifest: ManifestID, evictCurrent: Bool,
+        _ needed: Int, keeping keys: [FragmentKey], for plan: Plan, evictCurrent: Bool,
         into directives: inout [Directive]
     ) {
         func rank(_ held: HeldPlan) -> Int? {
-            switch held.kind {
+            let isSameModel = held.layout.plan.manifest == plan.manifest
+            return switch held.kind {
             case .decided where held.expires != .never: 0
+            case .staged where isSameModel && held.layout.plan.ballot < plan.ballot: 0
             case .alternate: 1
-            case .decided where evictCurrent && held.layout.plan.manifest == manifest: 2
+            case .decided where evictCurrent && isSameModel: 2
             case .decided, .staged: nil
             }
         }

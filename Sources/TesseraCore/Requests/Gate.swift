@@ -51,15 +51,18 @@ struct Gate: Sendable {
     /// Unknown numbers are of an earlier boot of this node or were taken back already, and are
     /// ignored.
     mutating func onReturn(
-        plan: NamedPlan, numbers: [UInt64], from entry: NodeBoot, into directives: inout [Directive]
+        numbers: [UInt64], from entry: NodeBoot, into directives: inout [Directive]
     ) {
-        let ballot = plan.plan.ballot
-        guard var family = families[ballot] else { return }
-        for number in numbers where family.out[number] == entry {
-            family.out.removeValue(forKey: number)
+        // By number alone: the plan under which a ticket went out may be gone while its family,
+        // and so the count that the ticket belongs to, lives on.
+        for ballot in families.keys.sorted() {
+            guard var family = families[ballot] else { continue }
+            let returned = numbers.filter { family.out[$0] == entry }
+            guard !returned.isEmpty else { continue }
+            for number in returned { family.out.removeValue(forKey: number) }
+            serve(&family, into: &directives)
+            families[ballot] = family
         }
-        serve(&family, into: &directives)
-        families[ballot] = family
     }
 
     /// An entry's run is over: its tickets and wishes end with it.

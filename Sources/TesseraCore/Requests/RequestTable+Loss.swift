@@ -18,7 +18,10 @@ extension RequestTable {
             endAttempt(counter, into: &directives)
             requests[counter]?.lost = lost
             requests[counter]?.lostAt = now
-            if wasExecuting { requests[counter]?.deaths.append(lost) }
+            // One node that is lost twice, by a bad link, is still one node.
+            if wasExecuting, !request.deaths.contains(lost) {
+                requests[counter]?.deaths.append(lost)
+            }
             if (requests[counter]?.deaths.count ?? 0) >= limits.deaths
                 || request.attempts >= Self.attemptsMax
             {

@@ -1,0 +1,244 @@
+import Testing
+
+@testable import TesseraCore
+
+@Suite struct AgreementTests {
+    private typealias Fixture = RequestsFixture
+    private let manifest = RequestsFixture.manifest
+
+    private func isDecided(_ message: AgreementMessage) -> Bool {
+        if case .decided = message { true } else { false }
+    }
+
+    @Test("three nodes decide one plan in one round")
+    func round() {
+        var mesh = AgreementMesh(count: 3)
+        let proposer = mesh.waitForProposal()
+        mesh.plan()
+        #expect(mesh.messages.map(\.to) == mesh.pool)
+        mesh.deliver()
+        // Nothing is accepted before every host is ready.
+        #expect(mesh.pool.allSatisfy { mesh.current($0) == nil })
+        mesh.finishStaging()
+        mesh.deliver()
+        let plans = mesh.pool.compactMap { mesh.current($0)?.primary }
+        #expect(plans.count == 3 && Set(plans.map(\.id)).count == 1)
+        #expect(plans.first?.plan.ballot.proposer == proposer)
+        #expect(plans.first.map { PlanCheck.isValid($0.plan, outline: Fixture.outline) } == true)
+    }
+
+    @Test("a round needs a majority of its view to promise")
+    func majority() {
+        var mesh = AgreementMesh(count: 3)
+        let proposer = mesh.waitForProposal()
+        mesh.plan()
+        mesh.deliver { message, target in
+            if case .prepare = message { target != proposer } else { false }
+        }
+        mesh.finishStaging()
+        mesh.deliver()
+        #expect(mesh.pool.allSatisfy { mesh.current($0) == nil })
+    }
+
+    @Test("a round needs a majority of its view to accept")
+    func acceptMajority() {
+        var mesh = AgreementMesh(count: 3)
+        let proposer = mesh.waitForProposal()
+        mesh.plan()
+        mesh.deliver()
+        mesh.finishStaging()
+        mesh.deliver { message, target in
+            if case .accept = message { target != proposer } else { false }
+        }
+        #expect(mesh.pool.allSatisfy { mesh.current($0) == nil })
+    }
+
+    @Test("only the node of the lowest rank proposes at first, the next one when it stays silent")
+    func rank() {
+        var mesh = AgreementMesh(count: 3)
+        let first = mesh.waitForProposal()
+        #expect(mesh.problems.count == 1)
+        let start = mesh.now
+        mesh.problems = []
+        if let first { mesh.lose(first) }
+        let second = mesh.waitForProposal()
+        #expect(second != nil && second != first)
+        #expect(mesh.now - start <= .milliseconds(400))
+    }
+
+    @Test("a host that is lost while it stages ends the round, and the next one does without it")
+    func lossDuringStaging() {
+        var mesh = AgreementMesh(count: 3)
+        // No node alone holds the model, so the plan has more than one host.
+        let half = FragmentMemory.of(0..<4, in: Fixture.outline).bytes(window: 1) - 1
+        for member in mesh.pool { mesh.memory[member] = half }
+        let proposer = mesh.waitForProposal()
+        mesh.plan()
+        mesh.deliver()
+        let staged = mesh.changes.values.joined().compactMap { change -> PlanBundle? in
+            if case .stage(let bundle, _) = change { bundle } else { nil }
+        }.first
+        guard let proposer, let hosts = staged?.primary.plan.hosts,
+            let lost = hosts.first(where: { $0 != proposer })
+        else {
+            Issue.record("no plan with another host was staged")
+            return
+        }
+        mesh.lose(lost)
+        mesh.consider(proposer)
+        #expect(
+            mesh.reports.contains {
+                if case .roundFailed = $0 { true } else { false }
+            })
+        mesh.deliver()
+        mesh.changes = [:]
+        for member in mesh.pool { mesh.memory[member] = 1 << 30 }
+        mesh.decide()
+        for member in mesh.pool {
+            #expect(mesh.current(member)?.primary.plan.hosts.contains(lost) == false)
+        }
+    }
+
+    @Test("a host that cannot is planned with the bytes it named")
+    func cannot() {
+        var mesh = AgreementMesh(count: 3)
+        let proposer = mesh.waitForProposal()
+        mesh.plan()
+        mesh.deliver()
+        guard let proposer,
+            let host = mesh.changes.first(where: { !$0.value.isEmpty })?.key,
+            case .stage(let bundle, _) = mesh.changes[host]?.first
+        else {
+            Issue.record("nothing was staged")
+            return
+        }
+        mesh.receive(
+            .cannot(
+                manifest: manifest, ballot: bundle.primary.plan.ballot, plan: bundle.primary.id,
+                reason: .memory(neededBytes: 10, freeBytes: 7)), from: host, at: proposer)
+        let again = mesh.wake(proposer)
+        #expect(again > mesh.now && again < mesh.now + .seconds(1))
+        mesh.now = again
+        mesh.consider(proposer)
+        let problem = mesh.problems.last?.problem
+        #expect(problem?.nodes.first { $0.member == host }?.freeMemoryBytes == 7)
+        #expect(problem?.ballot.round == bundle.primary.plan.ballot.round + 1)
+    }
+
+    @Test("a decision that was made just now is followed")
+    func freshDecision() {
+        var mesh = AgreementMesh(count: 3)
+        mesh.decide()
+        guard let current = mesh.current(mesh.pool[0]) else { return }
+        let newer = PlanBundle(
+            primary: Fixture.plan(
+                hosts: [0], cuts: [], round: current.primary.plan.ballot.round + 1, proposer: 2),
+            alternates: [])
+        mesh.receive(
+            .decided(
+                manifest: manifest, ballot: newer.primary.plan.ballot, bundle: newer, isFresh: true),
+            from: mesh.pool[2], at: mesh.pool[0])
+        #expect(mesh.current(mesh.pool[0]) == newer)
+    }
+
+    @Test("at a heal nobody switches by epoch alone: the merged pool decides above both")
+    func heal() {
+        var mesh = AgreementMesh(count: 3)
+        mesh.decide()
+        let told = PlanBundle(
+            primary: Fixture.plan(hosts: [1], cuts: [], round: 40, proposer: 2), alternates: [])
+        let before = mesh.pool.map { mesh.current($0) }
+        for member in mesh.pool {
+            mesh.receive(
+                .decided(
+                    manifest: manifest, ballot: told.primary.plan.ballot, bundle: told,
+                    isFresh: false), from: mesh.pool[2], at: member)
+        }
+        #expect(mesh.pool.map { mesh.current($0) } == before)
+        mesh.decide()
+        let after = mesh.pool.compactMap { mesh.current($0)?.primary }
+        #expect(after.count == 3 && Set(after.map(\.id)).count == 1)
+        #expect(after.allSatisfy { $0.plan.ballot.round > 40 })
+    }
+
+    @Test("a decision that is told replaces a current plan that cannot serve any more")
+    func toldAfterLoss() {
+        var mesh = AgreementMesh(count: 3)
+        mesh.decide()
+        guard let current = mesh.current(mesh.pool[0]),
+            let lost = current.primary.plan.hosts.first
+        else { return }
+        mesh.lose(lost)
+        let member = mesh.pool[0]
+        let told = PlanBundle(
+            primary: Fixture.plan(hosts: [1], cuts: [], round: 40, proposer: 2), alternates: [])
+        mesh.receive(
+            .decided(
+                manifest: manifest, ballot: told.primary.plan.ballot, bundle: told, isFresh: false),
+            from: mesh.pool[1], at: member)
+        #expect(mesh.current(member) == told)
+    }
+
+    @Test("an acceptor refuses a plan that does not cover the model")
+    func invalidPlan() {
+        var mesh = AgreementMesh(count: 3)
+        var broken = Fixture.plan(hosts: [0, 1], cuts: [2]).plan
+        broken.stages.removeLast()
+        let bundle = PlanBundle(primary: Fixture.name(broken), alternates: [])
+        mesh.receive(
+            .accept(
+                manifest: manifest, ballot: broken.ballot, bundle: bundle, view: mesh.pool),
+            from: mesh.pool[0], at: mesh.pool[1])
+        #expect(
+            mesh.messages.map(\.message)
+                == [.refuse(manifest: manifest, ballot: broken.ballot, reason: .invalidPlan)])
+    }
+
+    @Test("a lost host is repaired at once")
+    func repair() {
+        var mesh = AgreementMesh(count: 3)
+        mesh.decide()
+        mesh.problems = []
+        guard let lost = mesh.current(mesh.pool[0])?.primary.plan.hosts.first else { return }
+        mesh.lose(lost)
+        let start = mesh.now
+        mesh.decide()
+        #expect(mesh.now - start < .milliseconds(400))
+        for member in mesh.pool {
+            #expect(mesh.current(member)?.primary.plan.hosts.contains(lost) == false)
+        }
+    }
+
+    @Test("a repair forgets what hosts refused while the old plan held their memory")
+    func repairForgetsRefusals() {
+        var mesh = AgreementMesh(count: 3)
+        mesh.decide()
+        guard let current = mesh.current(mesh.pool[0]),
+            let lost = current.primary.plan.hosts.first
+        else { return }
+        let asker = mesh.pool.first { $0 != lost } ?? lost
+        let other = mesh.pool.first { $0 != lost && $0 != asker } ?? lost
+        mesh.nodes[asker]?.models[manifest]?.refusals[other] = (5, .never)
+        mesh.lose(lost)
+        for _ in 0..<4 where mesh.problems.last?.by != asker {
+            mesh.now = mesh.wake(asker)
+            mesh.consider(asker)
+        }
+        let seen = mesh.problems.last?.problem.nodes.first { $0.member == other }
+        #expect(seen?.freeMemoryBytes == 1 << 30)
+    }
+
+    @Test("a node does not wake for nothing while another one stages")
+    func quietUnderLease() {
+        var mesh = AgreementMesh(count: 3)
+        let proposer = mesh.waitForProposal()
+        mesh.plan()
+        mesh.deliver()
+        mesh.now = mesh.now + .seconds(1)
+        for member in mesh.pool
+        where member != proposer && mesh.nodes[member]?.models[manifest]?.lease != nil {
+            mesh.consider(member)
+            #expect(mesh.wake(member) > mesh.now + .seconds(10))
+        }
+    }
+}

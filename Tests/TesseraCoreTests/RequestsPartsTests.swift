@@ -1,0 +1,88 @@
+import Testing
+
+@testable import TesseraCore
+
+@Suite struct RequestsPartsTests {
+    private typealias Fixture = RequestsFixture
+
+    @Test("a tensor goes straight to each fragment that reads it, and outputs go to the entry")
+    func routes() {
+        let plan = Fixture.plan(hosts: [0, 1, 2], cuts: [1, 3]).plan
+        #expect(
+            plan.routes == [
+                Route(tensor: 0, source: .entry, destination: .fragment(0)),
+                Route(tensor: 1, source: .fragment(0), destination: .fragment(1)),
+                Route(tensor: 1, source: .fragment(0), destination: .fragment(2)),
+                Route(tensor: 3, source: .fragment(1), destination: .fragment(2)),
+                Route(tensor: 4, source: .fragment(2), destination: .entry),
+            ])
+    }
+
+    @Test("a layout names each fragment's inputs, outputs and routes")
+    func layout() {
+        let layout = Fixture.layout(Fixture.plan(hosts: [0, 1, 2], cuts: [1, 3]))
+        #expect(
+            layout.flows == [
+                PlanLayout.FragmentFlow(inputs: [0], outputs: [1], routes: [[1, 2]]),
+                PlanLayout.FragmentFlow(inputs: [1], outputs: [3], routes: [[3]]),
+                PlanLayout.FragmentFlow(inputs: [1, 3], outputs: [4], routes: [[4]]),
+            ])
+        #expect(layout.entrySends == [0])
+        #expect(layout.entryReceives == [4])
+        #expect(layout.descriptors[3].name == "tensor-3")
+        #expect(layout.fragments(on: Fixture.member(2)) == [2])
+    }
+
+    @Test("an inner tensor that is an output of the model has two readers")
+    func innerOutput() {
+        var outline = Fixture.outline
+        outline.tensors[2].isOutput = true
+        outline.outputs = [2, 4]
+        let plan = Fixture.plan(hosts: [0, 1], cuts: [2], outline: outline)
+        let layout = PlanLayout(plan, outline: outline)
+        #expect(layout.flows[0].outputs == [1, 2])
+        #expect(layout.entryReceives.map { layout.plan.routes[$0].tensor } == [2, 4])
+    }
+
+    @Test("a payload with one holder is given back at once")
+    func oneHolder() {
+        var ledger = PayloadLedger()
+        #expect(ledger.release(PayloadID(number: 1)) == true)
+    }
+
+    @Test("a payload with more holders is given back by the last one")
+    func holders() {
+        var ledger = PayloadLedger()
+        let payload = PayloadID(number: 1)
+        ledger.retain(payload)
+        ledger.retain(payload)
+        #expect([1, 2, 3].map { _ in ledger.release(payload) } == [false, false, true])
+        #expect(ledger == PayloadLedger())
+    }
+
+    @Test("a fragment's time is told after enough runs, as their lower quartile")
+    func firstTime() {
+        var clock = FragmentClock()
+        let key = FragmentKey(manifest: Fixture.manifest, operators: 0..<1)
+        var told: [FragmentTime] = []
+        for run in 0..<32 {
+            // Every third run is undisturbed.
+            let time = clock.onRun(key, microseconds: run % 3 == 0 ? 100 : 1_000)
+            if let time { told.append(time) }
+            #expect(told.isEmpty == (run < 31))
+        }
+        #expect(told == [FragmentTime(key: key, microseconds: 100)])
+    }
+
+    @Test("a time that hardly moved is not told again, one that did is")
+    func movedTime() {
+        var clock = FragmentClock()
+        let key = FragmentKey(manifest: Fixture.manifest, operators: 0..<1)
+        func told(_ microseconds: Int64) -> [Int64] {
+            (0..<32).compactMap { _ in clock.onRun(key, microseconds: microseconds)?.microseconds }
+        }
+        #expect(told(1_000) == [1_000])
+        #expect(told(1_100) == [])
+        #expect(told(2_000) == [2_000])
+    }
+}
