@@ -180,7 +180,7 @@ import Testing
         var host = host()
         let plan = Fixture.plan(hosts: [0, 1], cuts: [2])
         _ = stage(&host, plan)
-        #expect(host.nextWake == .zero + FragmentHost.lease)
+        #expect(host.nextWake == Timestamp.zero + FragmentHost.lease)
         var directives: [Directive] = []
         host.onWake(now: .zero + FragmentHost.lease, into: &directives)
         #expect(
