@@ -33,6 +33,7 @@ extension Agent {
             dirty = []
             for manifest in manifests {
                 routings.removeValue(forKey: manifest)
+                holdAgain(manifest, now: now, into: &directives)
                 let view = view(manifest)
                 var started: [Directive] = []
                 agreement.consider(manifest, view, now: now, into: &started)
@@ -40,13 +41,43 @@ extension Agent {
                     if case .plan(let token, _) = directive { planning[token] = manifest }
                 }
                 directives += started
-                agreementWakes[manifest] = agreement.nextWake(manifest, view, now: now)
+                agreementWakes[manifest] = min(
+                    agreement.nextWake(manifest, view, now: now), holdAgainWake(manifest))
                 reportArming(manifest, into: &directives)
                 advance(manifest, now: now, into: &directives)
                 tellPlans(now: now, into: &directives)
             }
         }
+        if host.hasChanges { settle(now: now, into: &directives) }
         checkLeaving(now: now, into: &directives)
+    }
+
+    /// A host that gave up its part of the current plan, for a round that came to nothing or for
+    /// another model, tries this often to hold it again.
+    private static let holdAgainPause = TimeSpan.seconds(1)
+
+    /// The current plan, if this node is one of its hosts and does not hold it.
+    private func givenUp(_ manifest: ManifestID) -> PlanBundle? {
+        guard let bundle = agreement.current(manifest), leaving == nil,
+            bundle.primary.plan.hosts.contains(me), !host.holds(bundle.primary.id),
+            mesh.catalogue.models.contains(where: { $0.manifest == manifest })
+        else { return nil }
+        let usable = usableMembers
+        return bundle.primary.plan.hosts.allSatisfy { usable.contains($0) } ? bundle : nil
+    }
+
+    private mutating func holdAgain(
+        _ manifest: ManifestID, now: Timestamp, into directives: inout [Directive]
+    ) {
+        guard let bundle = givenUp(manifest), now >= holdAgainWake(manifest) else { return }
+        heldAgainAt[manifest] = now
+        guard let outline = placement.outline(of: manifest) else { return }
+        host.onDecided(bundle, outline: outline, now: now, into: &directives)
+    }
+
+    private func holdAgainWake(_ manifest: ManifestID) -> Timestamp {
+        guard givenUp(manifest) != nil else { return .never }
+        return heldAgainAt[manifest].map { $0 + Self.holdAgainPause } ?? .zero
     }
 
     /// Every model that the catalogue or agreement knows must be looked at.

@@ -54,6 +54,8 @@ public struct Agent: Sendable {
     var agreementWakes: [ManifestID: Timestamp] = [:]
     /// Models whose plans must be looked at before this event is done.
     var dirty: Set<ManifestID> = []
+    /// When this host last tried to hold a model's current plan again after it gave it up.
+    var heldAgainAt: [ManifestID: Timestamp] = [:]
     /// Planning that is under way, by token.
     var planning: [UInt64: ManifestID] = [:]
     /// Needs for blobs, and the fragments that wait for them.

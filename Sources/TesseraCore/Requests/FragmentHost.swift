@@ -93,6 +93,12 @@ struct FragmentHost: Sendable {
     /// Every plan held, ascending.
     var heldPlans: [PlanID] { plans.keys.sorted() }
 
+    /// Whether a plan is held, ready or not.
+    func holds(_ plan: PlanID) -> Bool { plans[plan] != nil }
+
+    /// Whether `takeChanges` would give something.
+    var hasChanges: Bool { !changes.isEmpty }
+
     /// Whether any plan of a decision is held.
     func holdsAny(of ballot: Ballot) -> Bool {
         plans.values.contains { $0.layout.plan.ballot == ballot }
