@@ -92,4 +92,6 @@ public enum WireLimits {
     public static let threadsMax = 1 << 16
     /// Operators and tensors of a model, and its blobs.
     public static let modelPartsMax = 1 << 20
+    /// Rows of a tensor: image rows or tokens.
+    public static let rowsMax = 1 << 24
 }

@@ -19,16 +19,27 @@ public struct ModelOutline: Hashable, Sendable {
         public var movedBytes: UInt64
         /// Indices into `blobs` of the constants that it needs, ascending.
         public var blobs: [Int]
+        /// Indices into `tensors` of what it reads, ascending.
+        public var reads: [Int]
+        /// For each of `reads`, the rows that it needs; nil if the operator is a *barrier*, which
+        /// cannot be split by rows.
+        public var rowNeeds: [RowNeed]?
+        /// How many rows its outputs have, all alike; 1 for a barrier.
+        public var rowCount: Int
 
         /// Makes an operator.
         public init(
-            name: String, kind: String, operationCount: UInt64, movedBytes: UInt64, blobs: [Int]
+            name: String, kind: String, operationCount: UInt64, movedBytes: UInt64, blobs: [Int],
+            reads: [Int] = [], rowNeeds: [RowNeed]? = nil, rowCount: Int = 1
         ) {
             self.name = name
             self.kind = kind
             self.operationCount = operationCount
             self.movedBytes = movedBytes
             self.blobs = blobs
+            self.reads = reads
+            self.rowNeeds = rowNeeds
+            self.rowCount = rowCount
         }
     }
 
@@ -44,15 +55,20 @@ public struct ModelOutline: Hashable, Sendable {
         public var consumers: [Int]
         /// Whether the model gives it back as an output.
         public var isOutput: Bool
+        /// The axis along which it may be cut into rows: an image's height, or the tokens; nil if it
+        /// is never cut.
+        public var rowAxis: Int?
 
         /// Makes a tensor.
         public init(
-            descriptor: TensorDescriptor, producer: Int?, consumers: [Int], isOutput: Bool
+            descriptor: TensorDescriptor, producer: Int?, consumers: [Int], isOutput: Bool,
+            rowAxis: Int? = nil
         ) {
             self.descriptor = descriptor
             self.producer = producer
             self.consumers = consumers
             self.isOutput = isOutput
+            self.rowAxis = rowAxis
         }
     }
 

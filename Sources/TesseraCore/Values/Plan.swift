@@ -40,17 +40,24 @@ public struct FragmentKey: Hashable, Comparable, Sendable {
     public var manifest: ManifestID
     /// The operators.
     public var operators: Range<Int>
+    /// The rows that it makes, as in `RowTile`; nil for all of them.
+    public var rows: Range<Int>?
 
     /// Makes the key.
-    public init(manifest: ManifestID, operators: Range<Int>) {
+    public init(manifest: ManifestID, operators: Range<Int>, rows: Range<Int>? = nil) {
         self.manifest = manifest
         self.operators = operators
+        self.rows = rows
     }
 
-    /// By model, then by operators.
+    /// By model, then by operators, then by rows, all rows first.
     public static func < (left: FragmentKey, right: FragmentKey) -> Bool {
-        (left.manifest, left.operators.lowerBound, left.operators.upperBound)
-            < (right.manifest, right.operators.lowerBound, right.operators.upperBound)
+        let one = (left.manifest, left.operators.lowerBound, left.operators.upperBound)
+        let other = (right.manifest, right.operators.lowerBound, right.operators.upperBound)
+        if one != other { return one < other }
+        let rows = left.rows ?? -1 ..< -1
+        let others = right.rows ?? -1 ..< -1
+        return (rows.lowerBound, rows.upperBound) < (others.lowerBound, others.upperBound)
     }
 }
 
@@ -60,11 +67,16 @@ public struct Fragment: Hashable, Sendable {
     public var host: NodeBoot
     /// The operators it computes.
     public var operators: Range<Int>
+    /// In a stage of mode `rows`: the rows that it makes of the stage's outputs, as in `RowTile`.
+    ///
+    /// Nil for all of them.
+    public var rows: Range<Int>?
 
     /// Makes a fragment.
-    public init(host: NodeBoot, operators: Range<Int>) {
+    public init(host: NodeBoot, operators: Range<Int>, rows: Range<Int>? = nil) {
         self.host = host
         self.operators = operators
+        self.rows = rows
     }
 }
 
@@ -80,6 +92,8 @@ public enum Endpoint: Hashable, Sendable {
 public struct Route: Hashable, Sendable {
     /// Index into `ModelOutline.tensors`.
     public var tensor: Int
+    /// The rows of the tensor that travel; nil for all of it.
+    public var rows: Range<Int>?
     /// Where it is made.
     public var source: Endpoint
     /// Where it is read.
@@ -88,8 +102,12 @@ public struct Route: Hashable, Sendable {
     public var codec: Codec
 
     /// Makes a route.
-    public init(tensor: Int, source: Endpoint, destination: Endpoint, codec: Codec = .none) {
+    public init(
+        tensor: Int, rows: Range<Int>? = nil, source: Endpoint, destination: Endpoint,
+        codec: Codec = .none
+    ) {
         self.tensor = tensor
+        self.rows = rows
         self.source = source
         self.destination = destination
         self.codec = codec
@@ -154,7 +172,9 @@ public struct Plan: Hashable, Sendable {
 
     /// The content key of the fragment at `index`.
     public func key(ofFragment index: Int) -> FragmentKey {
-        FragmentKey(manifest: manifest, operators: fragments[index].operators)
+        FragmentKey(
+            manifest: manifest, operators: fragments[index].operators,
+            rows: fragments[index].rows)
     }
 
     /// The routes that stages with these fragments need, in canonical order: by tensor, then by

@@ -18,32 +18,36 @@ extension Stage: WireValue {
 }
 
 extension Fragment: WireValue {
-    /// Host, operators (range).
+    /// Host, operators (range), optional rows (range).
     package func encode(into writer: inout WireWriter) {
         writer.write(host)
         writer.write(range: operators, "fragment operators", max: WireLimits.modelPartsMax)
+        writer.write(rows: rows)
     }
 
     /// Reads that layout.
     package init(from reader: inout WireReader) throws(WireError) {
         self.init(
             host: try reader.read(),
-            operators: try reader.readRange("fragment operators", max: WireLimits.modelPartsMax))
+            operators: try reader.readRange("fragment operators", max: WireLimits.modelPartsMax),
+            rows: try reader.readRows())
     }
 }
 
 extension FragmentKey: WireValue {
-    /// Manifest, operators (range).
+    /// Manifest, operators (range), optional rows (range).
     package func encode(into writer: inout WireWriter) {
         writer.write(manifest)
         writer.write(range: operators, "fragment operators", max: WireLimits.modelPartsMax)
+        writer.write(rows: rows)
     }
 
     /// Reads that layout.
     package init(from reader: inout WireReader) throws(WireError) {
         self.init(
             manifest: try reader.read(),
-            operators: try reader.readRange("fragment operators", max: WireLimits.modelPartsMax))
+            operators: try reader.readRange("fragment operators", max: WireLimits.modelPartsMax),
+            rows: try reader.readRows())
     }
 }
 
@@ -90,9 +94,10 @@ extension Endpoint: WireValue {
 }
 
 extension Route: WireValue {
-    /// Tensor (4 bytes), source, destination, codec (1 byte).
+    /// Tensor (4 bytes), optional rows (range), source, destination, codec (1 byte).
     package func encode(into writer: inout WireWriter) {
         writer.write(count: tensor, "tensor index", max: WireLimits.modelPartsMax)
+        writer.write(rows: rows)
         writer.write(source)
         writer.write(destination)
         writer.write(codec)
@@ -102,16 +107,32 @@ extension Route: WireValue {
     package init(from reader: inout WireReader) throws(WireError) {
         self.init(
             tensor: try reader.readCount("tensor index", max: WireLimits.modelPartsMax),
-            source: try reader.read(), destination: try reader.read(),
+            rows: try reader.readRows(), source: try reader.read(), destination: try reader.read(),
             codec: try reader.readChoice("codec"))
     }
 
     /// Tensor, source and destination in one number, which tells the routes of a plan apart:
-    /// quicker to compare and to hash than the route.
+    /// quicker to compare and to hash than the route. From one fragment to another at most one range
+    /// of a tensor's rows travels, so the rows are not needed for that.
     fileprivate var identity: UInt64 {
         UInt64(truncatingIfNeeded: tensor) << 32
             | UInt64(UInt16(truncatingIfNeeded: source.number)) << 16
             | UInt64(UInt16(truncatingIfNeeded: destination.number))
+    }
+}
+
+extension WireWriter {
+    /// A flag byte and, if it is 1, the range.
+    fileprivate mutating func write(rows: Range<Int>?) {
+        write(rows != nil)
+        if let rows { write(range: rows, "rows", max: WireLimits.rowsMax) }
+    }
+}
+
+extension WireReader {
+    /// Reads what `write(rows:)` writes.
+    fileprivate mutating func readRows() throws(WireError) -> Range<Int>? {
+        try readFlag("rows") ? try readRange("rows", max: WireLimits.rowsMax) : nil
     }
 }
 
