@@ -12,6 +12,10 @@ public enum WireLimits {
     public static let messageBytesMax = 4 << 20
     /// Bytes in one chunk of a slice or blob: a control frame never waits behind more.
     public static let chunkBytesMax = 256 << 10
+    /// Bytes in one frame of a trial of a link: small beside what such a frame may delay.
+    public static let trialBytesMax = 64 << 10
+    /// Frames of a trial: 4 MiB say enough of every link.
+    public static let trialFramesMax = 64
     /// Bytes of a hello, welcome or goodbye, later versions' additions included.
     public static let greetingBytesMax = 4 << 10
     /// Bytes of the head of a slice, a blob request or a blob refusal.

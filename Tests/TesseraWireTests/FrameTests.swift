@@ -29,6 +29,7 @@ import Testing
             .blobRefusal(BlobRefusal(id: blob, reason: .busy)),
             .probe(seed), .probeReply(.max),
             .transferred(bytes: sliceBytes, microseconds: 1_234_567),
+            .trial(left: 3, bytes.getSlice(at: 0, length: min(sliceBytes, 64 << 10)) ?? bytes),
             .goodbye(Goodbye(.leaving, detail: "SIGTERM")),
         ]
     }

@@ -99,7 +99,9 @@ struct SampleGenerator {
         }
         let routes = list(6) { generator in
             Route(
-                tensor: generator.below(1_000), source: endpoint(&generator),
+                tensor: generator.below(1_000),
+                rows: generator.flag() ? generator.range(max: 5_000) : nil,
+                source: endpoint(&generator),
                 destination: endpoint(&generator))
         }.filter { $0.source != $0.destination && seen.insert($0).inserted }
         return Plan(
@@ -110,7 +112,9 @@ struct SampleGenerator {
                     fragments: generator.range(max: fragmentCount))
             },
             fragments: (0..<fragmentCount).map { _ in
-                Fragment(host: member(), operators: range(max: 500))
+                Fragment(
+                    host: member(), operators: range(max: 500),
+                    rows: flag() ? range(max: 5_000) : nil)
             },
             routes: routes, window: 1 + below(WireLimits.windowMax),
             predictedPeriodMicroseconds: microseconds(),

@@ -204,6 +204,12 @@ class Agent:
             names += [node for node in stage["nodes"] if node not in names]
         return names
 
+    def considered(self, model):
+        """The names of the nodes that a plan uses, and of those that it leaves out for a reason."""
+        plan = self.plan(model)
+        left_out = [note["node"] for note in plan["leftOut"]] if plan else []
+        return sorted(set(self.plan_nodes(model) + left_out))
+
     def is_ready(self, model):
         """Whether it answers requests for a model."""
         return self.get(f"/v2/models/{model}/ready") is not None

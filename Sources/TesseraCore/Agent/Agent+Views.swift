@@ -32,13 +32,22 @@ extension Agent {
         return Agreement.View(
             isCatalogued: mesh.catalogue.models.contains { $0.manifest == manifest },
             outline: placement.outline(of: manifest), pool: pool, usable: usable,
-            connected: connectedMembers,
+            connected: connectedMembers, measuredLinks: measuredLinks(among: pool),
             isDead: { [membership] member in
                 membership.status(of: member).map { $0 == .dead || $0 == .left } ?? false
             },
             problem: { outline, ballot, current in
                 problem(outline, ballot, current, pool: pool)
             })
+    }
+
+    private func measuredLinks(among pool: [NodeBoot]) -> Int {
+        let nodes = pool.map(\.node)
+        return pool.reduce(0) { sum, member in
+            sum
+                + (record(of: member)?.links ?? [])
+                .count { $0.bytesPerMicrosecond > 0 && nodes.contains($0.peer) }
+        }
     }
 
     private func record(of member: NodeBoot) -> NodeRecord? {

@@ -18,6 +18,8 @@ struct Agreement: Sendable {
         var usable: [NodeBoot]
         /// Every connected member, ascending.
         var connected: [NodeBoot]
+        /// How many links between nodes of the pool have a measured rate.
+        var measuredLinks = 0
         /// Held dead or left.
         var isDead: (NodeBoot) -> Bool
         /// The planning problem on this node's records.
@@ -46,6 +48,8 @@ struct Agreement: Sendable {
         var needSince = Timestamp.zero
         /// The pool that the last finished look at improvement saw.
         var consideredPool: [NodeBoot] = []
+        /// How many measured links it saw.
+        var consideredLinks = 0
         var consideredAt = Timestamp.zero
         /// Looks in a row that found a better plan for unchanged nodes.
         var betterLooks = 0
@@ -57,6 +61,13 @@ struct Agreement: Sendable {
         var impossible: String?
         /// Free bytes that a host named when it refused, until when that counts.
         var refusals: [NodeBoot: (freeBytes: Int, until: Timestamp)] = [:]
+
+        /// Notes what a finished look at improvement saw.
+        mutating func noteLook(_ view: View, now: Timestamp) {
+            consideredPool = view.pool
+            consideredLinks = view.measuredLinks
+            consideredAt = now
+        }
     }
 
     /// Waits between the trigger and the round, by how little it hurts to wait.
@@ -187,12 +198,17 @@ struct Agreement: Sendable {
             return .repair(lost)
         }
         if model.hasConflict { return .merge }
-        if view.pool != model.consideredPool
+        if isChanged(view, since: model)
             || now >= model.consideredAt + Self.improvementPeriod
         {
             return .improvement
         }
         return nil
+    }
+
+    /// Whether there are other nodes than at the last look, or links that nothing was known of.
+    private func isChanged(_ view: View, since model: Model) -> Bool {
+        view.pool != model.consideredPool || view.measuredLinks > model.consideredLinks
     }
 
     private func startTime(
@@ -300,8 +316,7 @@ struct Agreement: Sendable {
             }
             model.impossible = reason
             model.round = nil
-            model.consideredPool = view.pool
-            model.consideredAt = now
+            model.noteLook(view, now: now)
             model.notBefore = now + .milliseconds(500)
         case .bundle(let bundle, _):
             model.impossible = nil
@@ -309,8 +324,7 @@ struct Agreement: Sendable {
                 !isWorthwhile(bundle, than: current, round.ballot, &model, view)
             {
                 model.round = nil
-                model.consideredPool = view.pool
-                model.consideredAt = now
+                model.noteLook(view, now: now)
                 return
             }
             round.phase = .preparing(bundle)
@@ -328,7 +342,7 @@ struct Agreement: Sendable {
 
     /// Hysteresis.
     ///
-    /// A tenth better is enough when the nodes changed. When only measurements moved, it takes a
+    /// A tenth better is enough when there are other nodes, or links that were not known before. When only measurements moved, it takes a
     /// quarter, in two looks in a row: noise passes, drift stays. The same fragments are proposed
     /// again if more losses are covered.
     private func isWorthwhile(
@@ -352,7 +366,7 @@ struct Agreement: Sendable {
         guard let now = PlanEvaluation.evaluate(old, problem)?.periodMicroseconds else {
             return true
         }
-        if view.pool != model.consideredPool {
+        if isChanged(view, since: model) {
             return new.predictedPeriodMicroseconds * 10 <= now * 9
         }
         guard new.predictedPeriodMicroseconds * 4 <= now * 3 else {

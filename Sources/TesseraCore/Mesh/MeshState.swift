@@ -113,11 +113,21 @@ struct MeshState {
         var measured = old
         measured.links = own.links
         measured.times = own.times
-        if own == measured {
+        if own == measured && !Self.isNews(own.links, after: old.links) {
             let earliest = lastSigned.map { max($0 + Limits.measuredPause, now) } ?? now
             signAt = min(signAt, earliest)
         } else {
             signAt = min(signAt, now + Limits.structuralPause)
+        }
+    }
+
+    /// Whether links tell something that plans were made without: a first rate, or one that is more
+    /// than twice or less than half of what it was.
+    private static func isNews(_ links: [LinkMeasurement], after old: [LinkMeasurement]) -> Bool {
+        links.contains { link in
+            let rate = link.bytesPerMicrosecond
+            let before = old.first { $0.peer == link.peer }?.bytesPerMicrosecond ?? 0
+            return rate > 0 && (before == 0 || rate / 2 > before || before / 2 > rate)
         }
     }
 

@@ -13,11 +13,18 @@ extension DataConnection {
         case .sliceAbort(let stream):
             discard(stream)
             discarded[stream] = nil
-        case .transferred(let bytes, let microseconds):
-            transport.controlLoop.execute {
+        case .transferred(let bytes, var microseconds):
+            if let trial = trialSent, trial.bytes == bytes {
+                // What waited in the kernel looks infinitely fast to the receiver.
+                let elapsed = (NIODeadline.now() - trial.began).nanoseconds / 1_000
+                microseconds = max(microseconds, elapsed)
+                trialSent = nil
+            }
+            transport.controlLoop.execute { [microseconds] in
                 self.transport.transferMeasured(
                     bytes: bytes, microseconds: microseconds, of: member)
             }
+        case .trial(let left, let bytes): receiveTrial(bytes.readableBytes, left: left)
         case .blobRequest(let request): serve(request)
         case .blobChunk(let chunk): receive(chunk)
         case .blobRefusal(let refusal):
@@ -96,6 +103,20 @@ extension DataConnection {
         guard slice.expected >= TransportLimits.measuredBytesMin else { return }
         let microseconds = max(1, (NIODeadline.now() - began).nanoseconds / 1_000)
         frames.append(.transferred(bytes: bytes, microseconds: microseconds))
+        pump()
+    }
+
+    /// Counts a trial's bytes from the end of its first frame on: by then the way is open.
+    private func receiveTrial(_ count: Int, left: Int) {
+        guard var trial = incomingTrial else {
+            incomingTrial = left > 0 ? (began: .now(), bytes: 0) : nil
+            return
+        }
+        trial.bytes += count
+        incomingTrial = left > 0 ? trial : nil
+        guard left == 0, trial.bytes > 0 else { return }
+        let microseconds = max(1, (NIODeadline.now() - trial.began).nanoseconds / 1_000)
+        frames.append(.transferred(bytes: trial.bytes, microseconds: microseconds))
         pump()
     }
 

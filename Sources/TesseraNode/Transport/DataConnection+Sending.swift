@@ -20,6 +20,19 @@ extension DataConnection {
         }
     }
 
+    /// Sends bytes that mean nothing, when nothing else waits, so that the peer can say how fast they
+    /// came; from everywhere.
+    func tryLink(frames: Int) {
+        loop.execute {
+            guard case .open = self.state, self.trialFramesLeft == 0 else { return }
+            self.trialFramesLeft = min(frames, WireLimits.trialFramesMax)
+            self.trialSent = (
+                began: .now(), bytes: (self.trialFramesLeft - 1) * WireLimits.trialBytesMax
+            )
+            self.pump()
+        }
+    }
+
     /// Gives up every slice of an attempt, in both directions; from everywhere.
     func cancel(_ attempt: AttemptID) {
         loop.execute {
@@ -51,6 +64,10 @@ extension DataConnection {
                     serveNext()
                 } else if let slice = slices.popFirst() {
                     try writeChunk(of: slice, to: context)
+                } else if trialFramesLeft > 0 {
+                    trialFramesLeft -= 1
+                    let bytes = ByteBuffer(repeating: 0, count: WireLimits.trialBytesMax)
+                    try write(.trial(left: trialFramesLeft, bytes), to: context)
                 } else {
                     break
                 }

@@ -61,6 +61,12 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
     var isReadingBlob = false
     var silenceTimer: Scheduled<Void>?
 
+    // Trials of the link: frames still to send, when the first one went and how many bytes the peer
+    // is to report, and what came in of the peer's.
+    var trialFramesLeft = 0
+    var trialSent: (began: NIODeadline, bytes: Int)?
+    var incomingTrial: (began: NIODeadline, bytes: Int)?
+
     /// Makes the handler; without a verdict the connection is not encrypted and wants a proof.
     init(
         origin: ConnectionOrigin, loop: any EventLoop, transport: PeerTransport,

@@ -19,6 +19,11 @@ final class PeerSession {
     var waitingFetches: [BlobFetch] = []
     /// What was measured of the link.
     var link = LinkEstimator()
+    /// Trials of the link so far, and when the last one began.
+    var trials = 0
+    var lastTrial: NIODeadline?
+    /// When a transfer to the peer was last measured.
+    var lastTransfer: NIODeadline?
     /// When the dial of a data connection began; nil if none was, or it succeeded.
     var dataDialled: NIODeadline?
 

@@ -118,7 +118,11 @@ extension PeerTransport {
     }
 
     func transferMeasured(bytes: Int, microseconds: Int64, of member: NodeBoot) {
-        session(member)?.link.transferred(bytes: bytes, microseconds: microseconds)
+        guard let session = session(member) else { return }
+        let isFirst = session.link.bytesPerMicrosecond == 0
+        session.link.transferred(bytes: bytes, microseconds: microseconds)
+        session.lastTransfer = .now()
+        if isFirst { reportLink(of: session) }
     }
 
     private func reportLink(of session: PeerSession) {
@@ -148,6 +152,7 @@ extension PeerTransport {
         session.waitingSlices.removeAll()
         connection.fetch(session.waitingFetches)
         session.waitingFetches.removeAll()
+        tryLink(of: session, at: .now())
     }
 
     /// A data connection could not be opened.
@@ -200,7 +205,24 @@ extension PeerTransport {
             guard isProbing, sessions[session.member.node] === session else { continue }
             reportLink(of: session)
             watchData(of: session, at: now)
+            tryLink(of: session, at: now)
         }
+    }
+
+    /// Measures a link that carries nothing large by itself.
+    private func tryLink(of session: PeerSession, at now: NIODeadline) {
+        guard let connection = session.data.first else { return }
+        let last = max(session.lastTrial ?? session.began, session.lastTransfer ?? session.began)
+        guard
+            session.trials < TransportLimits.firstTrials
+                || now - last >= TransportLimits.trialInterval
+        else { return }
+        session.trials += 1
+        session.lastTrial = now
+        let isFast =
+            session.link.bytesPerMicrosecond > TransportLimits.fastLinkBytesPerMicrosecond
+        connection.tryLink(
+            frames: isFast ? TransportLimits.fastTrialFrames : TransportLimits.firstTrialFrames)
     }
 
     /// A session without a data connection is given up; its dialler tries in between.

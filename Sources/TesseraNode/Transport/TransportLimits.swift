@@ -65,6 +65,16 @@ enum TransportLimits {
     static let fetchSilenceCheck = TimeAmount.seconds(5)
     /// Transfers below this say more of latency than of the link.
     static let measuredBytesMin = 256 << 10
+    /// Frames of the first trial of a link: 192 KiB, a third of a second at 5 Mbit/s.
+    static let firstTrialFrames = 3
+    /// Frames of later trials of a link that took the first one quickly: 1 MiB.
+    static let fastTrialFrames = 16
+    /// A link of more bytes per microsecond takes 1 MiB in less than 20 ms.
+    static let fastLinkBytesPerMicrosecond: UInt64 = 50
+    /// Trials right after a session begins, one a second: the first ones meet a busy start.
+    static let firstTrials = 4
+    /// A link over which nothing large went for so long is tried again.
+    static let trialInterval = TimeAmount.seconds(60)
     /// How long a session may be without its data connection.
     static let dataMissingMax = TimeAmount.seconds(6)
 

@@ -111,8 +111,9 @@ extension Route: WireValue {
             codec: try reader.readChoice("codec"))
     }
 
-    /// Tensor, source and destination in one number, which tells the routes of a plan apart:
-    /// quicker to compare and to hash than the route. From one fragment to another at most one range
+    /// Tensor, source and destination in one number, which tells the routes of a plan apart.
+    ///
+    /// Quicker to compare and to hash than the route. From one fragment to another at most one range
     /// of a tensor's rows travels, so the rows are not needed for that.
     fileprivate var identity: UInt64 {
         UInt64(truncatingIfNeeded: tensor) << 32

@@ -84,6 +84,9 @@ public enum Frame: Hashable, Sendable {
     case probeReply(UInt64)
     /// So many bytes of slices arrived from you in so much time: what your link to me does.
     case transferred(bytes: Int, microseconds: Int64)
+    /// Bytes that mean nothing: they show how fast the link is where nothing else travels. So many
+    /// more such frames follow.
+    case trial(left: Int, ByteBuffer)
 
     /// The name in the protocol.
     var name: String {
@@ -102,6 +105,7 @@ public enum Frame: Hashable, Sendable {
         case .probe: "probe"
         case .probeReply: "probeReply"
         case .transferred: "transferred"
+        case .trial: "trial"
         }
     }
 }

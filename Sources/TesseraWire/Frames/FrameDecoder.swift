@@ -195,6 +195,9 @@ public struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
         case .transferred:
             let transfer = try TransferPayload(decodingBytes: payload)
             return .transferred(bytes: transfer.bytes, microseconds: transfer.microseconds)
+        case .trial:
+            let trial = try TrialPayload(decodingBytes: payload)
+            return .trial(left: trial.left, trial.bytes)
         case .sliceChunk, .blobChunk: throw .unexpectedFrame("\(header.kind) in one piece")
         }
     }

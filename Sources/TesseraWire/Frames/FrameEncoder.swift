@@ -56,6 +56,8 @@ public struct FrameEncoder: Sendable {
         case .transferred(let bytes, let microseconds):
             let payload = TransferPayload(bytes: bytes, microseconds: microseconds)
             try write(.transferred, payload, into: &buffer)
+        case .trial(let left, let bytes):
+            try write(.trial, TrialPayload(left: left, bytes: bytes), into: &buffer)
         }
     }
 

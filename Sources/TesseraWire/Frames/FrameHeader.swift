@@ -16,6 +16,7 @@ enum FrameKind: UInt8, CaseIterable {
     case probe
     case probeReply
     case transferred
+    case trial
 
     /// The most bytes that a payload of this kind may have.
     var payloadBytesMax: Int {
@@ -24,6 +25,7 @@ enum FrameKind: UInt8, CaseIterable {
         case .keepalive, .sliceAbort: 0
         case .probe, .probeReply: 8
         case .transferred: 16
+        case .trial: WireLimits.trialBytesMax + 4
         case .message: WireLimits.messageBytesMax
         case .sliceBegin, .blobRequest, .blobRefusal: WireLimits.headBytesMax
         case .sliceChunk: WireLimits.chunkBytesMax

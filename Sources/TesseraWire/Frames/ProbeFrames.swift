@@ -1,3 +1,5 @@
+import NIOCore
+
 /// The payload of `probe` and `probeReply`.
 struct ProbePayload: WireValue {
     var number: UInt64
@@ -37,5 +39,28 @@ struct TransferPayload: WireValue {
     package init(from reader: inout WireReader) throws(WireError) {
         bytes = try reader.readByteCount("transferred bytes")
         microseconds = try reader.readMicroseconds("transfer time")
+    }
+}
+
+/// The payload of `trial`.
+struct TrialPayload: WireValue {
+    var left: Int
+    var bytes: ByteBuffer
+
+    init(left: Int, bytes: ByteBuffer) {
+        self.left = left
+        self.bytes = bytes
+    }
+
+    /// How many frames of the trial follow (4 bytes), then any bytes.
+    package func encode(into writer: inout WireWriter) {
+        writer.write(count: left, "trial frames", max: WireLimits.trialFramesMax)
+        writer.buffer.writeImmutableBuffer(bytes)
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        left = try reader.readCount("trial frames", max: WireLimits.trialFramesMax)
+        bytes = reader.readRest()
     }
 }

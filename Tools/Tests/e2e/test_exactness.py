@@ -38,8 +38,8 @@ class Exactness(support.Case):
                     agents.make(name).start().await_ready()
                     agents.await_members()
                     agents.await_ready(model)
-                    mesh.wait(30, f"a plan on {count} nodes",
-                              lambda: len(agents["a"].plan_nodes(model)) == count)
+                    mesh.wait(30, f"a plan that {count} nodes were considered for",
+                              lambda: len(agents["a"].considered(model)) == count)
                 logits = support.infer(agents[name], model, agents.folder)
                 self.assertEqual(
                     expected, [item.data for item in logits.items()], f"on {count} nodes")
