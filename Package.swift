@@ -84,7 +84,7 @@ let package = Package(
             name: "TesseraAPI",
             dependencies: [
                 "TesseraCore", .product(name: "Hummingbird", package: "hummingbird"), nioCore,
-                logging,
+                nioPosix, lifecycle, logging,
             ], swiftSettings: strict),
         .target(
             name: "TesseraSimulator", dependencies: ["TesseraCore", "TesseraWire", nioCore],

@@ -1,6 +1,7 @@
 public import Hummingbird
 public import Logging
 public import NIOCore
+public import NIOPosix
 
 /// Makes the HTTP service of an agent.
 public enum APIApplication {
@@ -18,6 +19,7 @@ public enum APIApplication {
     /// channel, and with it the port.
     public static func make(
         backend: any AgentBackend, configuration: APIConfiguration, logger: Logger,
+        group: any EventLoopGroup = .singletonMultiThreadedEventLoopGroup,
         onRunning: @escaping @Sendable (any Channel) async -> Void = { _ in }
     ) -> Application<APIResponder> {
         Application(
@@ -34,6 +36,6 @@ public enum APIApplication {
                 serverName: "tessera",
                 availableConnectionsDelegate: .maximum(
                     configuration.connectionsMax, logger: logger)),
-            onServerRunning: onRunning, logger: logger)
+            onServerRunning: onRunning, eventLoopGroupProvider: .shared(group), logger: logger)
     }
 }

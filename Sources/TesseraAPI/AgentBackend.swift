@@ -24,16 +24,20 @@ public struct InferenceRequest: Sendable {
     public var manifest: ManifestID
     /// One tensor for each input of the model, in the model's order.
     public var inputs: [InferenceTensor]
+    /// What the model gives back.
+    public var outputs: [TensorDescriptor]
     /// How long the answer is worth waiting for; nil if the client did not say.
     public var deadline: TimeSpan?
 
     /// Makes a request.
     public init(
-        model: String, manifest: ManifestID, inputs: [InferenceTensor], deadline: TimeSpan?
+        model: String, manifest: ManifestID, inputs: [InferenceTensor],
+        outputs: [TensorDescriptor], deadline: TimeSpan?
     ) {
         self.model = model
         self.manifest = manifest
         self.inputs = inputs
+        self.outputs = outputs
         self.deadline = deadline
     }
 }
@@ -102,6 +106,10 @@ public protocol AgentBackend: Sendable {
     func readiness() async -> Readiness
     /// The model that the mesh has under a name; nil if it has none.
     func model(named name: String) async -> ModelInformation?
+    /// The model under a name, for a call to it; nil if there is none.
+    ///
+    /// Its inputs and outputs are right; its readiness may be an older one.
+    func interface(of name: String) async -> ModelInformation?
     /// Every model of the mesh, ascending by name.
     func models() async -> ModelsDocument
     /// Answers one item. A cancelled task abandons the request.

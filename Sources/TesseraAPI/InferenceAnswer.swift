@@ -3,7 +3,7 @@ import NIOCore
 import TesseraCore
 
 /// Writes the answers of a call's items as one response.
-struct InferenceAnswer {
+struct InferenceAnswer: Sendable {
     /// Answers up to this size are put together and sent by one write; larger ones go out as they
     /// are, without a copy.
     static let joinedBytesMax = 64 << 10
@@ -18,6 +18,19 @@ struct InferenceAnswer {
         self.call = call
         self.answers = answers
     }
+
+    /// About how many bytes the values take as text.
+    var textBytes: Int {
+        call.outputs.reduce(0) { sum, wanted in
+            wanted.isBinary
+                ? sum
+                : sum + answers.count * model.outputs[wanted.index].byteCount
+                    * Self.textBytesPerByte
+        }
+    }
+
+    /// A number of four bytes takes about ten letters.
+    private static let textBytesPerByte = 3
 
     /// The response; throws if values cannot be written the way that was asked for.
     func response() throws(APIError) -> Response {

@@ -31,7 +31,7 @@ struct InferenceCall: Sendable {
 }
 
 /// Reads inference calls for one model.
-struct InferenceCallReader {
+struct InferenceCallReader: Sendable {
     private struct Input {
         var name: String
         var type: ElementType

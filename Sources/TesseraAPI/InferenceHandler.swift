@@ -137,7 +137,9 @@ struct InferenceHandler: Sendable {
     func infer(
         _ name: String, request: Request, context: APIContext
     ) async throws -> Response {
-        let model = try await model(name)
+        guard let model = await backend.interface(of: name) else {
+            throw APIError.notFound("the mesh has no model \"\(name.prefix(200))\"")
+        }
         let coding = request.headers[.contentEncoding] ?? "identity"
         guard coding.lowercased() == "identity" else {
             throw APIError(
@@ -154,11 +156,16 @@ struct InferenceHandler: Sendable {
                         message: "the JSON is longer than \(configuration.jsonBytesMax) bytes are "
                             + "allowed; send large tensors as binary data")
                 }
-                let call = try InferenceCallReader(model).read(body, headerLength: headerLength)
+                let call = try await LongWork.run(textBytes: headerLength ?? body.readableBytes) {
+                    try InferenceCallReader(model).read(body, headerLength: headerLength)
+                }
                 let answers = try await ClientWatch.cancelling(on: context.channel) {
                     try await inferAll(call, model: model)
                 }
-                return try InferenceAnswer(model: model, call: call, answers: answers).response()
+                let answer = InferenceAnswer(model: model, call: call, answers: answers)
+                return try await LongWork.run(textBytes: answer.textBytes) {
+                    try answer.response()
+                }
             }
     }
 
@@ -186,6 +193,7 @@ struct InferenceHandler: Sendable {
                 return try await backend.infer(
                     InferenceRequest(
                         model: model.name, manifest: model.manifest, inputs: call.items[item],
+                        outputs: model.outputs,
                         deadline: call.deadline))
             } catch {
                 throw APIError(error, model: model.name)

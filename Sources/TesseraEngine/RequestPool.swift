@@ -59,6 +59,7 @@ final class RequestPool: Sendable {
 
     /// Takes a request, waiting for its turn if all are out.
     func take() -> Request {
+        if let request = state.withLock({ $0.idle.popLast() }) { return request }
         let waiter = Waiter()
         let request = state.withLock { state -> Request? in
             if let request = state.idle.popLast() { return request }

@@ -36,7 +36,7 @@ struct AgentRun {
         api.accessToken = try accessToken()
         let name = configuration.name
         let host = configuration.api.reachable.host
-        let application = APIApplication.make(
+        let service = APIService(
             backend: NodeBackend(node: node, release: Version.current), configuration: api,
             logger: logger
         ) { channel in
@@ -48,7 +48,7 @@ struct AgentRun {
         let group = ServiceGroup(
             configuration: .init(
                 services: [
-                    .init(service: application, failureTerminationBehavior: .cancelGroup),
+                    .init(service: service, failureTerminationBehavior: .cancelGroup),
                     .init(
                         service: NodeService(node: node),
                         successTerminationBehavior: .gracefullyShutdownGroup),

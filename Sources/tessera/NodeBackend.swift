@@ -8,6 +8,7 @@ import TesseraNode
 struct NodeBackend: AgentBackend {
     let node: Node
     let release: String
+    private let interfaces = InterfaceCache()
 
     /// Requests without a deadline of their own get this one.
     private static let usualDeadline = TimeSpan.seconds(30)
@@ -44,6 +45,15 @@ struct NodeBackend: AgentBackend {
             readiness: model.usable == nil ? .notReady(reason: model.reason) : .ready)
     }
 
+    func interface(of name: String) async -> ModelInformation? {
+        let version = node.modelsVersion
+        if let known = interfaces.find(name, version: version) { return known }
+        guard let model = await model(named: name) else { return nil }
+        // Without inputs and outputs it is not known yet.
+        if !model.outputs.isEmpty { interfaces.keep(model, version: version) }
+        return model
+    }
+
     func models() async -> ModelsDocument {
         let snapshot = await node.snapshot()
         return ModelsDocument(
@@ -63,12 +73,10 @@ struct NodeBackend: AgentBackend {
         let result = try await node.infer(
             request.manifest, inputs: request.inputs.map(\.bytes),
             deadline: request.deadline ?? Self.usualDeadline)
-        guard let model = await node.model(named: request.model), let outline = model.outline,
-            outline.manifest == request.manifest, outline.outputs.count == result.outputs.count
-        else { throw .unknownModel }
+        guard request.outputs.count == result.outputs.count else { throw .unknownModel }
         return InferenceResponse(
-            outputs: zip(outline.outputs, result.outputs).map { tensor, bytes in
-                InferenceTensor(descriptor: outline.tensors[tensor].descriptor, bytes: bytes)
+            outputs: zip(request.outputs, result.outputs).map { descriptor, bytes in
+                InferenceTensor(descriptor: descriptor, bytes: bytes)
             }, plan: result.detail.attempt.plan, node: node.settings.name,
             attempts: result.detail.attempts)
     }

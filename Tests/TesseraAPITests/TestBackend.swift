@@ -41,6 +41,8 @@ final class TestBackend: AgentBackend {
         "leaving": .leaving,
     ]
 
+    func interface(of name: String) async -> ModelInformation? { await model(named: name) }
+
     func model(named name: String) async -> ModelInformation? {
         var readiness = Readiness.ready
         var inputs = [Self.tensor("x", .float32, [1, 4])]

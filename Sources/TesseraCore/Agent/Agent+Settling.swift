@@ -157,6 +157,7 @@ extension Agent {
             }
             markAllDirty()
         case .catalogueChanged(let entry, let loser):
+            modelsVersion += 1
             directives.append(.report(.catalogue(entry, loser: loser)))
             let models = mesh.catalogue.models
             placement.onCatalogue(models, now: now, into: &directives)
@@ -174,6 +175,7 @@ extension Agent {
     ) {
         switch change {
         case .manifestReady(let manifest):
+            modelsVersion += 1
             // A decision that came before the manifest could not be laid out then.
             if let bundle = agreement.current(manifest), layouts[bundle.primary.id] == nil {
                 layOut(bundle, now: now, into: &directives)

@@ -64,6 +64,8 @@ public struct Agent: Sendable {
     /// Alternates that were reported as armed.
     var armed: Set<PlanID> = []
     var leaving: Leaving?
+    /// Grows whenever a name may stand for another model, or a model becomes known.
+    public internal(set) var modelsVersion: UInt64 = 0
     private var lastWake = Timestamp.never
 
     /// How far a leaving agent is.

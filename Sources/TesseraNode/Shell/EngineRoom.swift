@@ -18,13 +18,11 @@ import TesseraModel
 /// `fragments` is used on the control loop only; the rest is immutable.
 final class EngineRoom: @unchecked Sendable {
     private let engine: Engine
-    private let slots: Int
+    private let threads: Int
     private let library: ModelLibrary
-    /// Runs fragments; as many threads as the core has execution slots.
+    /// Runs fragments, on a thread for each of the engine's: a run that is ahead waits in the queue
+    /// and starts the moment a thread is free, and one after the other meets a warm cache.
     private let runners: NIOThreadPool
-    /// One for each thread of the engine: a runner that is ahead waits here, so that it starts the
-    /// moment a thread is free and the time of a run is the run's alone.
-    private let permits: DispatchSemaphore
     /// Compiles, cuts and plans, one at a time.
     private let builder: NIOThreadPool
     // `@unchecked Sendable`: touched on the control loop only.
@@ -33,12 +31,11 @@ final class EngineRoom: @unchecked Sendable {
     /// The lower priority: below the event loops, above idle work.
     private static let niceness: Int32 = 5
 
-    init(threads: Int, slots: Int, library: ModelLibrary) throws(EngineError) {
+    init(threads: Int, library: ModelLibrary) throws(EngineError) {
         engine = try Engine(threads: threads)
         self.library = library
-        self.slots = slots
-        permits = DispatchSemaphore(value: threads)
-        runners = NIOThreadPool(numberOfThreads: slots)
+        self.threads = threads
+        runners = NIOThreadPool(numberOfThreads: threads)
         builder = NIOThreadPool(numberOfThreads: 1)
     }
 
@@ -51,8 +48,8 @@ final class EngineRoom: @unchecked Sendable {
         builder.submit { _ in Self.lowerPriority() }
         // Each runner lowers itself: the barrier keeps one thread from taking two of these.
         let barrier = DispatchGroup()
-        for _ in 0..<slots { barrier.enter() }
-        for _ in 0..<slots {
+        for _ in 0..<threads { barrier.enter() }
+        for _ in 0..<threads {
             runners.submit { _ in
                 Self.lowerPriority()
                 barrier.leave()
@@ -119,17 +116,14 @@ final class EngineRoom: @unchecked Sendable {
         guard let fragment = fragments[key] else {
             return done(.failure(EngineRoomError.notCompiled(key)))
         }
-        let permits = permits
         runners.submit { state in
             guard case .active = state else { return }
             var outputs = fragment.outputs.map {
                 ByteBufferAllocator().buffer(capacity: $0.byteCount)
             }
-            permits.wait()
             let start = MonotonicClock.now
             let result = Result { try Self.run(fragment, inputs: inputs, outputs: &outputs) }
             let span = MonotonicClock.now - start
-            permits.signal()
             done(result.map { (outputs, span.microseconds) })
         }
     }

@@ -46,7 +46,7 @@ public final class Node: Sendable {
         library = try ModelLibrary(
             path: settings.dataFolder + "/models", quotaBytes: settings.diskBytes)
         let slots = settings.threads + Self.queuedRuns
-        engine = try EngineRoom(threads: settings.threads, slots: slots, library: library)
+        engine = try EngineRoom(threads: settings.threads, library: library)
         controlGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         dataGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         disk = NIOThreadPool(numberOfThreads: 1)
@@ -185,6 +185,10 @@ public final class Node: Sendable {
     public func snapshot() async -> MeshSnapshot {
         await onLoop { $0.agent.snapshot() }
     }
+
+    /// Grows whenever a name may stand for another model, or a model becomes known; from
+    /// everywhere, without waiting.
+    public var modelsVersion: UInt64 { shell.modelsVersion.load(ordering: .acquiring) }
 
     /// What this agent knows of one model now.
     public func model(named name: String) async -> MeshSnapshot.Model? {

@@ -1,6 +1,7 @@
 import Logging
 public import NIOCore
 import NIOPosix
+import Synchronization
 public import TesseraCore
 import TesseraEngine
 import TesseraModel
@@ -22,6 +23,8 @@ final class NodeShell: @unchecked Sendable {
     let disk: NIOThreadPool
     let logger: Logger
     let started = MonotonicClock.now
+    /// The core's `modelsVersion`, for every thread.
+    let modelsVersion = Atomic<UInt64>(0)
 
     // `@unchecked Sendable`: everything below is touched on the control loop only.
     var agent: Agent
@@ -88,6 +91,7 @@ final class NodeShell: @unchecked Sendable {
             for directive in directives { carryOut(directive) }
         }
         events.removeAll(keepingCapacity: true)
+        modelsVersion.store(agent.modelsVersion, ordering: .releasing)
     }
 
     /// Hands an event over from another thread.

@@ -1,0 +1,61 @@
+import Hummingbird
+public import Logging
+public import NIOCore
+import NIOPosix
+public import ServiceLifecycle
+
+/// Serves the API of an agent until it is cancelled or told to stop.
+///
+/// All of it runs on one event loop: a request is read, answered and written on one thread, and
+/// only what waits for the node goes to another. Waking threads would cost more than the work does.
+public struct APIService: Service {
+    private let application: Application<APIResponder>
+    private let executor: EventLoopExecutor
+
+    /// Makes the service; see `APIApplication.make`.
+    public init(
+        backend: any AgentBackend, configuration: APIConfiguration, logger: Logger,
+        onRunning: @escaping @Sendable (any Channel) async -> Void = { _ in }
+    ) {
+        // It lives as long as the process, as the loop that everything else uses does.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        executor = EventLoopExecutor(loop: group.next())
+        application = APIApplication.make(
+            backend: backend, configuration: configuration, logger: logger, group: group,
+            onRunning: onRunning)
+    }
+
+    /// Serves.
+    public func run() async throws {
+        try await withTaskExecutorPreference(executor) { try await application.run() }
+    }
+}
+
+/// Runs tasks on an event loop.
+final class EventLoopExecutor: TaskExecutor {
+    private let loop: any EventLoop
+
+    /// An executor for tasks that prefer this loop.
+    init(loop: any EventLoop) { self.loop = loop }
+
+    /// Runs a job on the loop, soon.
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        loop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
+}
+
+/// Work that takes long goes to the threads that all tasks share, so that it holds up no other
+/// request.
+enum LongWork {
+    /// Texts up to this are read and written where the request is: about a millisecond.
+    static let textBytesMax = 64 << 10
+
+    /// Runs `work` where it is, or elsewhere if it is about so many bytes of text.
+    static func run<Result: Sendable>(
+        textBytes: Int, _ work: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
+        if textBytes <= textBytesMax { return try work() }
+        return try await withTaskExecutorPreference(globalConcurrentExecutor) { try work() }
+    }
+}
