@@ -31,7 +31,7 @@ import Testing
     func goldenName() {
         #expect(
             PlanNaming.name(sample).id.hexadecimal
-                == "5fed3421096b7d8b10b2d6bd179ab6c0e569078729f403191271fc6dd0b1f941")
+                == "e302f6caacc35297db3a6f9ab790441b219b5401a3b8c7f7025931345e417000")
         #expect(PlanID.of(sample) == PlanNaming.name(sample).id)
     }
 
