@@ -50,8 +50,8 @@ extension Simulation {
             let result = Planner.plan(problem, naming: PlanNaming.name)
             queue.insert(
                 .deliver(.planned(token: token, result), to: member), at: now + .milliseconds(3))
-        case .sendSlice(let header, let payload, let target):
-            try sendSlice(header, payload, of: index, to: target)
+        case .sendSlice(let header, let piece, let target):
+            try sendSlice(header, piece.payload.id, of: index, to: target)
         case .release(let payload):
             try nodes[index].payloads.release(payload, at: now)
         case .answer(let client, let outputs, let detail):
@@ -69,12 +69,12 @@ extension Simulation {
     }
 
     private mutating func answer(
-        _ client: ClientID, _ outputs: [Payload], of index: Int
+        _ client: ClientID, _ outputs: [JoinedTensor], of index: Int
     ) throws(Violation) {
         if sabotage == .answersNever { return }
         let key = EndsExactlyOnce.ClientKey(entry: nodes[index].member, client: client)
-        let values = try outputs.map { payload throws(Violation) in
-            try nodes[index].payloads.read(payload.id, at: now).value
+        let values = try outputs.map { output throws(Violation) in
+            try nodes[index].payloads.read(output.pieces[0].payload.id, at: now).value
         }
         try ends.onAnswer(key, values, at: now)
         if sabotage == .answersTwice { try ends.onAnswer(key, values, at: now) }
@@ -259,7 +259,7 @@ extension Simulation {
     // MARK: Engine
 
     private mutating func execute(
-        _ attempt: AttemptID, _ fragment: Int, _ key: FragmentKey, _ inputs: [Payload],
+        _ attempt: AttemptID, _ fragment: Int, _ key: FragmentKey, _ inputs: [JoinedTensor],
         on index: Int
     ) throws(Violation) {
         guard nodes[index].compiled.contains(key) else {
@@ -268,14 +268,19 @@ extension Simulation {
                 what: "node \(index) was told to run operators \(key.operators)")
         }
         var values: [Int: UInt64] = [:]
-        for (tensor, payload) in zip(model.outline.inputTensors(of: key.operators), inputs) {
-            let entry = try nodes[index].payloads.read(payload.id, at: now)
+        // Operators of the simulated model have no rows, so every input is one piece.
+        for (tensor, input) in zip(model.outline.inputTensors(of: key.operators), inputs) {
+            let entry = try nodes[index].payloads.read(input.pieces[0].payload.id, at: now)
             try OneAttempt.check(entry, isFor: attempt, at: index, now)
             values[tensor] = entry.value
         }
         let skipped = sabotage == .skipsOperator ? 1 : 0
         model.run(key.operators.dropLast(skipped), &values)
-        let outputs = model.outline.outputTensors(of: key.operators).map { values[$0] ?? 0 }
+        let outputs = model.outline.outputTensors(of: key.operators).map { tensor in
+            EngineOutput(
+                value: values[tensor] ?? 0,
+                byteCount: model.outline.tensors[tensor].descriptor.byteCount)
+        }
         let work = model.outline.operators[key.operators].reduce(0) { $0 + $1.operationCount }
         let cost = TimeSpan.microseconds(
             Int64(work / nodes[index].capability.operationsPerMicrosecond) + 10)
@@ -288,12 +293,13 @@ extension Simulation {
     }
 
     mutating func engineDone(
-        _ member: NodeBoot, _ attempt: AttemptID, _ fragment: Int, _ values: [UInt64],
+        _ member: NodeBoot, _ attempt: AttemptID, _ fragment: Int, _ results: [EngineOutput],
         _ cost: TimeSpan
     ) throws(Violation) {
         guard let index = living(member) else { return }
-        let outputs = values.map {
-            Payload(id: nodes[index].payloads.insert($0, of: attempt), byteCount: 8)
+        let outputs = results.map {
+            Payload(
+                id: nodes[index].payloads.insert($0.value, of: attempt), byteCount: $0.byteCount)
         }
         let event = Event.executed(
             attempt: attempt, fragment: fragment, outputs: outputs,
@@ -301,4 +307,10 @@ extension Simulation {
         try handle(event, member)
         if sabotage == .tellsResultTwice { try handle(event, member) }
     }
+}
+
+/// What the simulated engine makes of one output: a fingerprint that stands for so many bytes.
+struct EngineOutput: Hashable, Sendable {
+    var value: UInt64
+    var byteCount: Int
 }

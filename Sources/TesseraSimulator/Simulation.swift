@@ -37,7 +37,7 @@ public struct Simulation {
         case wake(NodeBoot, Timestamp)
         case dial(from: NodeBoot, Address)
         case connectionBroke(NodeBoot, NodeBoot, onlyIfCut: Bool)
-        case engineDone(NodeBoot, AttemptID, fragment: Int, outputs: [UInt64], TimeSpan)
+        case engineDone(NodeBoot, AttemptID, fragment: Int, outputs: [EngineOutput], TimeSpan)
         case fault(Fault)
         case request
         case lateRequests

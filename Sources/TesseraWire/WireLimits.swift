@@ -96,6 +96,8 @@ public enum WireLimits {
     public static let threadsMax = 1 << 16
     /// Operators and tensors of a model, and its blobs.
     public static let modelPartsMax = 1 << 20
+    /// Weight of a replica: a thousandth is finer than any measured speed.
+    public static let weightMax = 1 << 20
     /// Rows of a tensor: image rows or tokens.
     public static let rowsMax = 1 << 24
 }

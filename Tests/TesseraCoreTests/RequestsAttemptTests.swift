@@ -23,7 +23,7 @@ import Testing
         table.onSlice(
             Fixture.header(
                 attempt, layout, tensor: tensor, to: .fragment(2), remaining: remaining),
-            Fixture.payload(payload), layout: layout, now: now, into: &directives)
+            Fixture.piece(payload), layout: layout, now: now, into: &directives)
         return directives
     }
 
@@ -39,7 +39,7 @@ import Testing
                 .execute(
                     attempt: attempt, fragment: 2,
                     key: FragmentKey(manifest: Fixture.manifest, operators: 3..<4),
-                    inputs: [Fixture.payload(2), Fixture.payload(1)])))
+                    inputs: [Fixture.whole(2), Fixture.whole(1)])))
     }
 
     @Test("slices of two attempts never join")

@@ -23,14 +23,19 @@ import Testing
         let layout = Fixture.layout(Fixture.plan(hosts: [0, 1, 2], cuts: [1, 3]))
         #expect(
             layout.flows == [
-                PlanLayout.FragmentFlow(inputs: [0], outputs: [1], routes: [[1, 2]]),
-                PlanLayout.FragmentFlow(inputs: [1], outputs: [3], routes: [[3]]),
-                PlanLayout.FragmentFlow(inputs: [1, 3], outputs: [4], routes: [[4]]),
+                PlanLayout.FragmentFlow(inputs: [Self.input(0)], outputs: [[1, 2]]),
+                PlanLayout.FragmentFlow(inputs: [Self.input(1)], outputs: [[3]]),
+                PlanLayout.FragmentFlow(inputs: [Self.input(2), Self.input(3)], outputs: [[4]]),
             ])
         #expect(layout.entrySends == [0])
-        #expect(layout.entryReceives == [4])
+        #expect(layout.entryReceives == [Self.input(4)])
+        #expect(layout.cuts.allSatisfy { $0 == nil })
         #expect(layout.descriptors[3].name == "tensor-3")
         #expect(layout.fragments(on: Fixture.member(2)) == [2])
+    }
+
+    private static func input(_ route: Int) -> PlanLayout.Input {
+        PlanLayout.Input(routes: [route], blocks: 1)
     }
 
     @Test("an inner tensor that is an output of the model has two readers")
@@ -40,8 +45,10 @@ import Testing
         outline.outputs = [2, 4]
         let plan = Fixture.plan(hosts: [0, 1], cuts: [2], outline: outline)
         let layout = PlanLayout(plan, outline: outline)
-        #expect(layout.flows[0].outputs == [1, 2])
-        #expect(layout.entryReceives.map { layout.plan.routes[$0].tensor } == [2, 4])
+        #expect(
+            layout.flows[0].outputs.map { layout.plan.routes[$0[0]].tensor } == [1, 2])
+        #expect(
+            layout.entryReceives.map { layout.plan.routes[$0.routes[0]].tensor } == [2, 4])
     }
 
     @Test("a payload with one holder is given back at once")

@@ -37,7 +37,8 @@ enum RequestsFixture {
         let plan = Plan(
             manifest: outline.manifest, ballot: Ballot(round: round, proposer: member(proposer)),
             without: without.map { member($0) }, stages: stages, fragments: fragments,
-            routes: Plan.routes(for: outline, fragments: fragments), window: window,
+            routes: Plan.routes(for: outline, stages: stages, fragments: fragments) ?? [],
+            window: window,
             predictedPeriodMicroseconds: 10, predictedLatencyMicroseconds: 20)
         return name(plan)
     }
@@ -78,6 +79,10 @@ enum RequestsFixture {
     static func payload(_ number: UInt64) -> Payload {
         Payload(id: PayloadID(number: number), byteCount: 40)
     }
+
+    static func piece(_ number: UInt64) -> TensorPiece { TensorPiece(payload: payload(number)) }
+
+    static func whole(_ number: UInt64) -> JoinedTensor { JoinedTensor(pieces: [piece(number)]) }
 }
 
 extension Array<Directive> {
@@ -91,8 +96,8 @@ extension Array<Directive> {
 
     var slices: [(header: SliceHeader, payload: UInt64, target: NodeBoot)] {
         compactMap {
-            if case .sendSlice(let header, let payload, let target) = $0 {
-                (header, payload.number, target)
+            if case .sendSlice(let header, let piece, let target) = $0 {
+                (header, piece.payload.id.number, target)
             } else {
                 nil
             }

@@ -66,7 +66,7 @@ import Testing
             attempt(primary), Fixture.layout(primary), tensor: 4, to: .entry)
         #expect(table.awaits(header))
         let changed = table.onSlice(
-            header, Fixture.payload(5), now: .zero, into: &directives)
+            header, Fixture.piece(5), now: .zero, into: &directives)
         #expect(changed == manifest)
         #expect(directives.answered == [ClientID(number: 1)])
         #expect(directives.released.sorted() == [1, 5])
@@ -84,10 +84,10 @@ import Testing
         let header = Fixture.header(
             attempt(primary), Fixture.layout(primary), tensor: 4, to: .entry)
         var directives: [Directive] = []
-        _ = table.onSlice(header, Fixture.payload(5), now: .zero, into: &directives)
+        _ = table.onSlice(header, Fixture.piece(5), now: .zero, into: &directives)
         #expect(!table.awaits(header))
         directives = []
-        _ = table.onSlice(header, Fixture.payload(6), now: .zero, into: &directives)
+        _ = table.onSlice(header, Fixture.piece(6), now: .zero, into: &directives)
         #expect(directives == [.release(PayloadID(number: 6))])
     }
 

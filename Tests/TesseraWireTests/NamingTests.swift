@@ -31,7 +31,7 @@ import Testing
     func goldenName() {
         #expect(
             PlanNaming.name(sample).id.hexadecimal
-                == "e302f6caacc35297db3a6f9ab790441b219b5401a3b8c7f7025931345e417000")
+                == "55f86b82cfd0f83613b8c3a3068f1e526aefae50fdc9a2ef0b341c30c15218d3")
         #expect(PlanID.of(sample) == PlanNaming.name(sample).id)
     }
 
@@ -50,6 +50,9 @@ import Testing
         add { $0.stages[0].mode = .replicas }
         add { $0.stages[0].operators = 0..<2 }
         add { $0.fragments[1].host.boot.counter += 1 }
+        add { $0.fragments[1].rows = 0..<2 }
+        add { $0.fragments[1].weight = 2 }
+        add { $0.routes[1].rows = 0..<2 }
         add { $0.routes.removeLast() }
         add { $0.routes[2].tensor = 8 }
         add { $0.window = 5 }

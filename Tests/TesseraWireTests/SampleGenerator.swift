@@ -114,7 +114,7 @@ struct SampleGenerator {
             fragments: (0..<fragmentCount).map { _ in
                 Fragment(
                     host: member(), operators: range(max: 500),
-                    rows: flag() ? range(max: 5_000) : nil)
+                    rows: flag() ? range(max: 5_000) : nil, weight: 1 + below(1_000))
             },
             routes: routes, window: 1 + below(WireLimits.windowMax),
             predictedPeriodMicroseconds: microseconds(),

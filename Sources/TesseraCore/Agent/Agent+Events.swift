@@ -145,11 +145,12 @@ extension Agent {
     // MARK: Requests
 
     mutating func onSlice(
-        _ header: SliceHeader, _ payload: Payload, from sender: NodeBoot, now: Timestamp,
+        _ header: SliceHeader, _ piece: TensorPiece, from sender: NodeBoot, now: Timestamp,
         into directives: inout [Directive]
     ) {
+        let payload = piece.payload
         if requests.awaits(header) {
-            if let manifest = requests.onSlice(header, payload, now: now, into: &directives) {
+            if let manifest = requests.onSlice(header, piece, now: now, into: &directives) {
                 advance(manifest, now: now, into: &directives)
             }
             return
@@ -173,9 +174,9 @@ extension Agent {
         guard layout.plan.routes.indices.contains(header.route),
             layout.descriptors[header.route].type == header.type,
             layout.descriptors[header.route].shape == header.shape,
-            payload.byteCount == header.byteCount
+            piece.byteCount == header.byteCount
         else { return refuse(.malformedSlice) }
-        attempts.onSlice(header, payload, layout: layout, now: now, into: &directives)
+        attempts.onSlice(header, piece, layout: layout, now: now, into: &directives)
     }
 
     private mutating func onRequestMessage(

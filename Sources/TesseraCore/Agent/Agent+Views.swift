@@ -91,7 +91,7 @@ extension Agent {
                 mesh.catalogue.models.contains(where: { $0.manifest == other })
             else { continue }
             for fragment in plan.fragments where fragment.host == member {
-                bytes += FragmentMemory.of(fragment.operators, in: outline)
+                bytes += FragmentMemory.of(fragment.operators, rows: fragment.rows, in: outline)
                     .bytes(window: plan.window)
             }
         }

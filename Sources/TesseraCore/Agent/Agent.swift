@@ -140,10 +140,10 @@ public struct Agent: Sendable {
                 switch directive {
                 case .send(let message, to: let target) where target == me:
                     dispatch(.received(message, from: me), now: now, into: &pending)
-                case .sendSlice(let header, let payload, to: let target) where target == me:
-                    ledger.retain(payload)
-                    let slice = Payload(id: payload, byteCount: header.byteCount)
-                    dispatch(.sliceArrived(header, slice, from: me), now: now, into: &pending)
+                case .sendSlice(let header, let piece, to: let target) where target == me:
+                    // It stays where it is, also if only some rows of it are meant.
+                    ledger.retain(piece.payload.id)
+                    onSlice(header, piece, from: me, now: now, into: &pending)
                 case .release(let payload):
                     if ledger.release(payload) { output.append(directive) }
                 default:
@@ -206,7 +206,8 @@ public struct Agent: Sendable {
         case .abandoned(let client):
             requests.onAbandoned(client, into: &directives)
         case .sliceArrived(let header, let payload, let sender):
-            onSlice(header, payload, from: sender, now: now, into: &directives)
+            onSlice(
+                header, TensorPiece(payload: payload), from: sender, now: now, into: &directives)
         case .leaveRequested:
             onLeaveRequested(now: now, into: &directives)
         }

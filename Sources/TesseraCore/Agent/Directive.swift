@@ -37,9 +37,9 @@ public enum Directive: Hashable, Sendable {
     case compile(FragmentKey, concurrency: Int)
     /// Free a compiled fragment.
     case unload(FragmentKey)
-    /// Run a fragment on these inputs: one payload per input tensor, in ascending order of tensor
+    /// Run a fragment on these inputs: one for each input tensor, in ascending order of tensor
     /// index. Ends in `executed` or `executionFailed`.
-    case execute(attempt: AttemptID, fragment: Int, key: FragmentKey, inputs: [Payload])
+    case execute(attempt: AttemptID, fragment: Int, key: FragmentKey, inputs: [JoinedTensor])
 
     // MARK: Planning
 
@@ -48,13 +48,14 @@ public enum Directive: Hashable, Sendable {
 
     // MARK: Requests
 
-    /// Send a payload as a slice to a peer over the data connection. The payload stays ours.
-    case sendSlice(SliceHeader, PayloadID, to: NodeBoot)
+    /// Send a payload, or rows of it, as a slice to a peer over the data connection. The payload
+    /// stays ours.
+    case sendSlice(SliceHeader, TensorPiece, to: NodeBoot)
     /// The core is done with the payload.
     case release(PayloadID)
-    /// The client's answer: one payload per model output, in the model's order. The shell takes the
+    /// The client's answer: one tensor per model output, in the model's order. The shell takes the
     /// bytes at once; the payloads are released right after.
-    case answer(ClientID, outputs: [Payload], AnswerDetail)
+    case answer(ClientID, outputs: [JoinedTensor], AnswerDetail)
     /// The client's error.
     case reject(ClientID, RequestError)
 

@@ -29,10 +29,50 @@ public enum PlanCheck {
         if let without = plan.without, hosts.contains(where: { $0.node == without.node }) {
             return "the plan is for the loss of \(without.node.short) and uses it"
         }
-        if plan.routes != Plan.routes(for: outline, fragments: plan.fragments) {
+        if plan.routes
+            != Plan.routes(
+                for: outline, stages: plan.stages, fragments: plan.fragments)
+        {
             return "the routes are not the ones that the stages need"
         }
         return nil
+    }
+
+    /// What is wrong with how a stage's fragments share its work; nil if nothing is.
+    private static func reasonAgainstMode(
+        of stage: Stage, _ plan: Plan, outline: ModelOutline
+    ) -> String? {
+        let fragments = plan.fragments[stage.fragments]
+        guard stage.mode == .rows || fragments.allSatisfy({ $0.rows == nil }) else {
+            return "has rows, and its mode is \(stage.mode)"
+        }
+        switch stage.mode {
+        case .single:
+            return fragments.count == 1 ? nil : "has \(fragments.count) fragments for one node"
+        case .replicas:
+            let hosts = Set(fragments.map(\.host))
+            guard hosts.count == fragments.count else { return "has a replica twice on one node" }
+            return fragments.allSatisfy { $0.weight >= 1 } ? nil : "has a replica without a weight"
+        case .rows:
+            guard let count = outline.referenceRowCount(of: stage.operators) else {
+                return "cannot be split by rows"
+            }
+            var next = 0
+            for fragment in fragments {
+                guard let rows = fragment.rows, rows.lowerBound == next, !rows.isEmpty else {
+                    return "has tiles that do not follow each other at row \(next)"
+                }
+                next = rows.upperBound
+                let tile = outline.rowTile(of: stage.operators, rows: rows)
+                let parts = (tile?.inputs ?? []) + (tile?.outputs ?? [])
+                if parts.contains(where: { $0.rows?.isEmpty ?? false }) {
+                    return "has a tile, rows \(rows), that reads or makes no rows of a tensor"
+                }
+            }
+            return next == count ? nil : "has tiles up to row \(next) of \(count)"
+        case .branches:
+            return "has mode branches, which this version does not run"
+        }
     }
 
     private static func reasonAgainstStages(_ plan: Plan, outline: ModelOutline) -> String? {
@@ -48,14 +88,14 @@ public enum PlanCheck {
                 return "stage \(index) ends at operator \(nextOperator) of "
                     + "\(outline.operators.count)"
             }
-            guard stage.mode == .single else {
-                return "stage \(index) has mode \(stage.mode), which this version does not run"
-            }
-            guard stage.fragments == nextFragment..<(nextFragment + 1),
-                nextFragment < plan.fragments.count,
-                plan.fragments[nextFragment].operators == stage.operators
+            guard stage.fragments.lowerBound == nextFragment, !stage.fragments.isEmpty,
+                stage.fragments.upperBound <= plan.fragments.count,
+                plan.fragments[stage.fragments].allSatisfy({ $0.operators == stage.operators })
             else { return "stage \(index) and its fragments do not match" }
-            nextFragment += 1
+            if let reason = reasonAgainstMode(of: stage, plan, outline: outline) {
+                return "stage \(index) \(reason)"
+            }
+            nextFragment = stage.fragments.upperBound
         }
         guard nextOperator == outline.operators.count else {
             return "the stages cover \(nextOperator) of \(outline.operators.count) operators"

@@ -153,13 +153,14 @@ public struct Planner: Sendable {
 
     /// A plan with the widest window up to `window` that fits; nil if not even one attempt does.
     func makeChoice(_ fragments: [Fragment], without: NodeBoot?, window: Int) -> Choice? {
+        let stages = fragments.enumerated().map { index, fragment in
+            Stage(operators: fragment.operators, mode: .single, fragments: index..<(index + 1))
+        }
         var plan = Plan(
             manifest: problem.outline.manifest, ballot: problem.ballot, without: without,
-            stages: fragments.enumerated().map { index, fragment in
-                Stage(
-                    operators: fragment.operators, mode: .single, fragments: index..<(index + 1))
-            }, fragments: fragments,
-            routes: Plan.routes(for: problem.outline, fragments: fragments), window: window,
+            stages: stages, fragments: fragments,
+            routes: Plan.routes(for: problem.outline, stages: stages, fragments: fragments) ?? [],
+            window: window,
             predictedPeriodMicroseconds: 0, predictedLatencyMicroseconds: 0)
         plan.window = min(window, fittingWindow(fragments))
         guard plan.window >= 1, let evaluation = evaluator.evaluate(plan) else { return nil }

@@ -5,18 +5,33 @@
 /// meet here, whatever arrives.
 struct AttemptTable: Sendable {
     private enum RunState {
-        /// Waits for the inputs that are still nil.
-        case joining([Payload?])
+        /// Waits for the slices that are still nil.
+        case joining([InputJoin])
         /// All inputs are here; an engine slot is not.
-        case queued([Payload])
+        case queued([JoinedTensor])
         /// The engine has it.
-        case running([Payload])
+        case running([JoinedTensor])
         /// Outputs are on their way.
         case passed
     }
 
+    /// One input as far as it is here.
+    private struct InputJoin {
+        /// The routes that bring it, in the order of their rows.
+        var routes: [Int]
+        var pieces: [TensorPiece?]
+        var blocks: Int
+
+        /// The whole input; nil while a slice is missing.
+        var joined: JoinedTensor? {
+            let here = pieces.compactMap { $0 }
+            return here.count == pieces.count ? JoinedTensor(pieces: here, blocks: blocks) : nil
+        }
+    }
+
     private struct OpenAttempt {
         var layout: PlanLayout
+        var choice: PlanLayout.Choice
         var deadline: Timestamp
         /// By index of the fragment in the plan; only fragments that this node hosts.
         var runs: [(fragment: Int, state: RunState)]
@@ -73,9 +88,10 @@ struct AttemptTable: Sendable {
     /// The layout is that of a plan which this node holds ready. The slice's payload is ours from
     /// here on.
     mutating func onSlice(
-        _ header: SliceHeader, _ payload: Payload, layout: PlanLayout, now: Timestamp,
+        _ header: SliceHeader, _ piece: TensorPiece, layout: PlanLayout, now: Timestamp,
         into directives: inout [Directive]
     ) {
+        let payload = piece.payload
         let route = layout.plan.routes[header.route]
         guard case .fragment(let fragment) = route.destination,
             layout.plan.fragments[fragment].host == me
@@ -91,11 +107,12 @@ struct AttemptTable: Sendable {
         }
         guard var attempt = open[header.attempt],
             let run = attempt.runs.firstIndex(where: { $0.fragment == fragment }),
-            let input = layout.flows[fragment].inputs.firstIndex(of: route.tensor),
-            case .joining(var inputs) = attempt.runs[run].state, inputs[input] == nil
+            case .joining(var inputs) = attempt.runs[run].state,
+            let place = inputs[layout.places[header.route]].routes.firstIndex(of: header.route),
+            inputs[layout.places[header.route]].pieces[place] == nil
         else { return directives.append(.release(payload.id)) }
-        inputs[input] = payload
-        let complete = inputs.compactMap { $0 }
+        inputs[layout.places[header.route]].pieces[place] = piece
+        let complete = inputs.compactMap(\.joined)
         if complete.count == inputs.count {
             attempt.runs[run].state = .queued(complete)
             queue.append((header.attempt, fragment))
@@ -121,13 +138,13 @@ struct AttemptTable: Sendable {
             for output in outputs { directives.append(.release(output.id)) }
             return
         }
-        for input in inputs { directives.append(.release(input.id)) }
+        release(inputs, into: &directives)
         let layout = attempt.layout
         let flow = layout.flows[fragment]
         invariant(outputs.count == flow.outputs.count, "a fragment gave another number of outputs")
         let remaining = attempt.deadline - now
         for (index, output) in outputs.enumerated() {
-            for route in flow.routes[index] {
+            for route in flow.outputs[index] where layout.uses(route: route, attempt.choice) {
                 let descriptor = layout.descriptors[route]
                 let header = SliceHeader(
                     attempt: id, route: route, type: descriptor.type, shape: descriptor.shape,
@@ -137,7 +154,8 @@ struct AttemptTable: Sendable {
                     case .entry: id.request.entry
                     case .fragment(let reader): layout.plan.fragments[reader].host
                     }
-                directives.append(.sendSlice(header, output.id, to: target))
+                let piece = TensorPiece(payload: output, cut: layout.cuts[route])
+                directives.append(.sendSlice(header, piece, to: target))
             }
             directives.append(.release(output.id))
         }
@@ -197,12 +215,19 @@ struct AttemptTable: Sendable {
     }
 
     private mutating func begin(_ id: AttemptID, layout: PlanLayout, deadline: Timestamp) {
+        let choice = layout.choice(of: id)
         open[id] = OpenAttempt(
-            layout: layout, deadline: deadline,
-            runs: layout.fragments(on: me).map { fragment in
+            layout: layout, choice: choice, deadline: deadline,
+            runs: layout.fragments(on: me).filter { layout.uses($0, choice) }.map { fragment in
                 (
                     fragment,
-                    .joining(.init(repeating: nil, count: layout.flows[fragment].inputs.count))
+                    .joining(
+                        layout.flows[fragment].inputs.map { input in
+                            let routes = layout.routes(of: input, choice)
+                            return InputJoin(
+                                routes: routes, pieces: .init(repeating: nil, count: routes.count),
+                                blocks: input.blocks)
+                        })
                 )
             })
         openCounts[layout.plan.ballot, default: 0] += 1
@@ -219,14 +244,19 @@ struct AttemptTable: Sendable {
         let count = (openCounts[ballot] ?? 1) - 1
         openCounts[ballot] = count == 0 ? nil : count
         for run in attempt.runs {
-            let held: [Payload] =
-                switch run.state {
-                case .joining(let inputs): inputs.compactMap { $0 }
-                case .queued(let inputs), .running(let inputs): inputs
-                case .passed: []
+            switch run.state {
+            case .joining(let inputs):
+                for case let piece? in inputs.flatMap(\.pieces) {
+                    directives.append(.release(piece.payload.id))
                 }
-            for payload in held { directives.append(.release(payload.id)) }
+            case .queued(let inputs), .running(let inputs): release(inputs, into: &directives)
+            case .passed: break
+            }
         }
+    }
+
+    private func release(_ inputs: [JoinedTensor], into directives: inout [Directive]) {
+        for piece in inputs.flatMap(\.pieces) { directives.append(.release(piece.payload.id)) }
     }
 
     private mutating func remember(_ id: AttemptID) {

@@ -255,7 +255,8 @@ struct FragmentHost: Sendable {
         guard !mine.isEmpty else { return }
         let keys = mine.map { plan.plan.key(ofFragment: $0) }
         let reservations = keys.map {
-            FragmentMemory.of($0.operators, in: outline).bytes(window: plan.plan.window)
+            FragmentMemory.of($0.operators, rows: $0.rows, in: outline)
+                .bytes(window: plan.plan.window)
         }
         // A fragment that is here already is counted once, for the widest window of its plans.
         let needed = zip(keys, reservations).reduce(0) {

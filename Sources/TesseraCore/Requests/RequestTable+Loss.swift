@@ -10,7 +10,7 @@ extension RequestTable {
         var hit: Set<ManifestID> = []
         for counter in requests.keys.sorted().reversed() {
             guard let request = requests[counter], let attempt = request.attempt,
-                attempt.layout.plan.hosts.contains(lost)
+                attempt.layout.hosts(attempt.choice).contains(lost)
             else { continue }
             let wasExecuting = attempt.running.contains {
                 attempt.layout.plan.fragments[$0].host == lost
@@ -52,7 +52,8 @@ extension RequestTable {
         var hit: Set<ManifestID> = []
         for counter in requests.keys.sorted().reversed() {
             guard let request = requests[counter], let attempt = request.attempt,
-                attempt.layout.usesLink(one, other), request.attempts < Self.attemptsMax
+                attempt.layout.usesLink(one, other, attempt.choice),
+                request.attempts < Self.attemptsMax
             else { continue }
             endAttempt(counter, into: &directives)
             queues[request.manifest, default: []].insert(counter, at: 0)

@@ -38,10 +38,30 @@ struct RequestTable: Sendable {
         var id: AttemptID
         var layout: PlanLayout
         var ticket: UInt64
-        var outputs: [Payload?]
+        var choice: PlanLayout.Choice
+        /// For each output of the model, the slices that have come, in the order of its routes.
+        var outputs: [[TensorPiece?]]
         var started: Timestamp
         /// Fragments that run now: their hosts are suspects if they die.
         var running: Set<Int> = []
+
+        /// Where a route's slice belongs among the outputs; nil if the attempt does not use it.
+        func place(of route: Int) -> (output: Int, place: Int)? {
+            let output = layout.places[route]
+            let routes = layout.routes(of: layout.entryReceives[output], choice)
+            return routes.firstIndex(of: route).map { (output, $0) }
+        }
+
+        /// Every output of the model; nil while a slice is missing.
+        var joinedOutputs: [JoinedTensor]? {
+            var result: [JoinedTensor] = []
+            for (input, pieces) in zip(layout.entryReceives, outputs) {
+                let here = pieces.compactMap { $0 }
+                guard here.count == pieces.count else { return nil }
+                result.append(JoinedTensor(pieces: here, blocks: input.blocks))
+            }
+            return result
+        }
     }
 
     struct Tickets {
@@ -245,16 +265,19 @@ struct RequestTable: Sendable {
         let id = AttemptID(
             request: RequestID(entry: me, counter: counter),
             number: UInt8(truncatingIfNeeded: request.attempts), plan: layout.id)
+        let choice = layout.choice(of: id)
         request.attempt = Attempt(
-            id: id, layout: layout, ticket: ticket,
-            outputs: .init(repeating: nil, count: layout.entryReceives.count), started: now)
+            id: id, layout: layout, ticket: ticket, choice: choice,
+            outputs: layout.entryReceives.map { input in
+                .init(repeating: nil, count: layout.routes(of: input, choice).count)
+            }, started: now)
         if let lost = request.lost {
             directives.append(.report(.redispatched(lost: lost, count: 1, to: layout.id)))
         }
         let inputs = request.inputs
         requests[counter] = request
         nextWake = min(nextWake, now + Self.patience(layout.plan))
-        for route in layout.entrySends {
+        for route in layout.entrySends where layout.uses(route: route, choice) {
             guard case .fragment(let reader) = layout.plan.routes[route].destination else {
                 continue
             }
@@ -265,7 +288,9 @@ struct RequestTable: Sendable {
                 attempt: id, route: route, type: descriptor.type, shape: descriptor.shape,
                 remaining: request.deadline - now)
             directives.append(
-                .sendSlice(header, payload.id, to: layout.plan.fragments[reader].host))
+                .sendSlice(
+                    header, TensorPiece(payload: payload, cut: layout.cuts[route]),
+                    to: layout.plan.fragments[reader].host))
         }
     }
 
@@ -275,7 +300,8 @@ struct RequestTable: Sendable {
             let attempt = requests[header.attempt.request.counter]?.attempt
         else { return false }
         return attempt.id == header.attempt
-            && attempt.layout.entryReceives.contains(header.route)
+            && attempt.layout.plan.routes.indices.contains(header.route)
+            && attempt.layout.plan.routes[header.route].destination == .entry
     }
 
     /// An output of the model arrived.
@@ -283,29 +309,30 @@ struct RequestTable: Sendable {
     /// The payload is ours from here on. Gives the model whose queue may go on, if the request is
     /// answered by it.
     mutating func onSlice(
-        _ header: SliceHeader, _ payload: Payload, now: Timestamp,
+        _ header: SliceHeader, _ piece: TensorPiece, now: Timestamp,
         into directives: inout [Directive]
     ) -> ManifestID? {
         let counter = header.attempt.request.counter
         guard header.attempt.request.entry == me, var request = requests[counter],
             var attempt = request.attempt, attempt.id == header.attempt,
-            let output = attempt.layout.entryReceives.firstIndex(of: header.route),
-            attempt.outputs[output] == nil
+            attempt.layout.descriptors[header.route].type == header.type,
+            attempt.layout.descriptors[header.route].shape == header.shape,
+            let (output, place) = attempt.place(of: header.route),
+            attempt.outputs[output][place] == nil
         else {
-            directives.append(.release(payload.id))
+            directives.append(.release(piece.payload.id))
             return nil
         }
-        attempt.outputs[output] = payload
+        attempt.outputs[output][place] = piece
         request.attempt = attempt
         requests[counter] = request
-        let outputs = attempt.outputs.compactMap { $0 }
-        guard outputs.count == attempt.outputs.count else { return nil }
+        guard let outputs = attempt.joinedOutputs else { return nil }
         requests[counter]?.attempt?.outputs = []
         directives.append(
             .answer(
                 request.client, outputs: outputs,
                 AnswerDetail(attempt: attempt.id, attempts: request.attempts)))
-        for output in outputs { directives.append(.release(output.id)) }
+        for piece in outputs.flatMap(\.pieces) { directives.append(.release(piece.payload.id)) }
         if let lost = request.lost, let since = request.lostAt {
             directives.append(.report(.recovered(lost: lost, after: now - since)))
         }
@@ -401,8 +428,10 @@ struct RequestTable: Sendable {
     mutating func endAttempt(_ counter: UInt64, into directives: inout [Directive]) {
         guard let attempt = requests[counter]?.attempt else { return }
         requests[counter]?.attempt = nil
-        for output in attempt.outputs { if let output { directives.append(.release(output.id)) } }
-        for host in attempt.layout.plan.hosts {
+        for case let piece? in attempt.outputs.joined() {
+            directives.append(.release(piece.payload.id))
+        }
+        for host in attempt.layout.hosts(attempt.choice) {
             directives.append(.send(.request(.cancel(attempt: attempt.id)), to: host))
         }
         giveBack(attempt, into: &directives)

@@ -9,3 +9,10 @@ public func invariant(
 ) {
     if !condition() { fatalError(message(), file: file, line: line) }
 }
+
+/// Ends the process where a broken invariant leaves no value to go on with.
+public func invariantFailure(
+    _ message: @autoclosure () -> String, file: StaticString = #fileID, line: UInt = #line
+) -> Never {
+    fatalError(message(), file: file, line: line)
+}

@@ -71,12 +71,17 @@ public struct Fragment: Hashable, Sendable {
     ///
     /// Nil for all of them.
     public var rows: Range<Int>?
+    /// In a stage of mode `replicas`: its part of the requests, relative to its fellows'; at least 1.
+    public var weight: Int
 
     /// Makes a fragment.
-    public init(host: NodeBoot, operators: Range<Int>, rows: Range<Int>? = nil) {
+    public init(
+        host: NodeBoot, operators: Range<Int>, rows: Range<Int>? = nil, weight: Int = 1
+    ) {
         self.host = host
         self.operators = operators
         self.rows = rows
+        self.weight = weight
     }
 }
 
@@ -131,7 +136,7 @@ public struct Plan: Hashable, Sendable {
     public var stages: [Stage]
     /// The fragments in stage order.
     public var fragments: [Fragment]
-    /// Every slice that travels, in canonical order: see `Plan.routes(for:fragments:)`.
+    /// Every slice that travels, in canonical order: see `Plan.routes(for:stages:fragments:)`.
     public var routes: [Route]
     /// How many attempts may be in flight: the tickets that the gate hands out.
     public var window: Int
@@ -175,35 +180,6 @@ public struct Plan: Hashable, Sendable {
         FragmentKey(
             manifest: manifest, operators: fragments[index].operators,
             rows: fragments[index].rows)
-    }
-
-    /// The routes that stages with these fragments need, in canonical order: by tensor, then by
-    /// destination fragment, the entry last.
-    ///
-    /// A tensor goes straight from the fragment that makes it to each fragment that reads it, also
-    /// over several stages, and to the entry if it is an output of the model.
-    public static func routes(for outline: ModelOutline, fragments: [Fragment]) -> [Route] {
-        func home(of operatorIndex: Int) -> Int? {
-            fragments.firstIndex { $0.operators.contains(operatorIndex) }
-        }
-        var routes: [Route] = []
-        for (index, tensor) in outline.tensors.enumerated() {
-            let maker = tensor.producer.flatMap(home(of:))
-            let source = maker.map(Endpoint.fragment) ?? .entry
-            var readers: [Int] = []
-            for consumer in tensor.consumers {
-                if let reader = home(of: consumer), reader != maker, readers.last != reader {
-                    readers.append(reader)
-                }
-            }
-            for reader in readers {
-                routes.append(Route(tensor: index, source: source, destination: .fragment(reader)))
-            }
-            if tensor.isOutput {
-                routes.append(Route(tensor: index, source: source, destination: .entry))
-            }
-        }
-        return routes
     }
 }
 

@@ -131,12 +131,12 @@ final class NodeShell: @unchecked Sendable {
                 let result = Planner.plan(problem, naming: PlanNaming.name)
                 self.deliver(.planned(token: token, result))
             }
-        case .sendSlice(let header, let payload, let target):
-            transport.sendSlice(header, payloads.buffer(payload), to: target)
+        case .sendSlice(let header, let piece, let target):
+            transport.sendSlice(header, payloads.bytes(of: piece), to: target)
         case .release(let payload):
             payloads.release(payload)
         case .answer(let client, let outputs, let detail):
-            let buffers = outputs.map { payloads.buffer($0.id) }
+            let buffers = outputs.map { payloads.bytes(of: $0) }
             clients.removeValue(forKey: client)?.succeed(
                 InferenceResult(outputs: buffers, detail: detail))
         case .reject(let client, let error):
@@ -181,9 +181,9 @@ final class NodeShell: @unchecked Sendable {
     }
 
     private func execute(
-        _ attempt: AttemptID, _ fragment: Int, _ key: FragmentKey, _ inputs: [Payload]
+        _ attempt: AttemptID, _ fragment: Int, _ key: FragmentKey, _ inputs: [JoinedTensor]
     ) {
-        engine.run(key, inputs: inputs.map { payloads.buffer($0.id) }) { result in
+        engine.run(key, inputs: inputs.map { payloads.bytes(of: $0) }) { result in
             self.loop.execute {
                 switch result {
                 case .success(let (outputs, microseconds)):

@@ -18,11 +18,13 @@ extension Stage: WireValue {
 }
 
 extension Fragment: WireValue {
-    /// Host, operators (range), optional rows (range).
+    /// Host, operators (range), optional rows (range), weight (4 bytes).
     package func encode(into writer: inout WireWriter) {
         writer.write(host)
         writer.write(range: operators, "fragment operators", max: WireLimits.modelPartsMax)
         writer.write(rows: rows)
+        if weight < 1 { writer.note(.invalidValue(what: "fragment weight")) }
+        writer.write(count: weight, "fragment weight", max: WireLimits.weightMax)
     }
 
     /// Reads that layout.
@@ -30,7 +32,9 @@ extension Fragment: WireValue {
         self.init(
             host: try reader.read(),
             operators: try reader.readRange("fragment operators", max: WireLimits.modelPartsMax),
-            rows: try reader.readRows())
+            rows: try reader.readRows(),
+            weight: try reader.readCount("fragment weight", max: WireLimits.weightMax))
+        guard weight >= 1 else { throw .invalidValue(what: "fragment weight") }
     }
 }
 
