@@ -10,6 +10,7 @@ public import ServiceLifecycle
 /// only what waits for the node goes to another. Waking threads would cost more than the work does.
 public struct APIService: Service {
     private let application: Application<APIResponder>
+    private let group: MultiThreadedEventLoopGroup
     private let executor: EventLoopExecutor
 
     /// Makes the service; see `APIApplication.make`.
@@ -17,17 +18,25 @@ public struct APIService: Service {
         backend: any AgentBackend, configuration: APIConfiguration, logger: Logger,
         onRunning: @escaping @Sendable (any Channel) async -> Void = { _ in }
     ) {
-        // It lives as long as the process, as the loop that everything else uses does.
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         executor = EventLoopExecutor(loop: group.next())
         application = APIApplication.make(
             backend: backend, configuration: configuration, logger: logger, group: group,
             onRunning: onRunning)
     }
 
-    /// Serves.
+    /// Serves; once.
     public func run() async throws {
-        try await withTaskExecutorPreference(executor) { try await application.run() }
+        let result = await withTaskExecutorPreference(executor) {
+            () async -> Result<Void, any Error> in
+            do {
+                return .success(try await application.run())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try await group.shutdownGracefully()
+        try result.get()
     }
 }
 

@@ -50,6 +50,7 @@ public enum PlanCheck {
         case .single:
             return fragments.count == 1 ? nil : "has \(fragments.count) fragments for one node"
         case .replicas:
+            guard fragments.count > 1 else { return "has one fragment for mode replicas" }
             let hosts = Set(fragments.map(\.host))
             guard hosts.count == fragments.count else { return "has a replica twice on one node" }
             return fragments.allSatisfy { $0.weight >= 1 } ? nil : "has a replica without a weight"
