@@ -1,0 +1,150 @@
+/// The time of each stage of each group of nodes: the least over the modes that are allowed.
+struct GroupTable: Sendable {
+    /// How many entries may be held, over all groups: 160 MB.
+    static let entriesMax = 20_000_000
+
+    /// The groups.
+    let groups: NodeGroups
+    private let costs: SpaceCosts
+    private let modes: ModeSet
+    private let stride: Int
+    /// By group: times by from and to position.
+    private var times: [Int]
+    /// How long each byte of a cut takes, by source group and target group.
+    let cuts: [LinkRate]
+
+    /// Fills the tables; what takes longer than `limit` may count as infeasible.
+    init(_ costs: SpaceCosts, groups: NodeGroups, modes: ModeSet, limit: Int) {
+        self.costs = costs
+        self.groups = groups
+        self.modes = modes
+        let space = costs.space
+        stride = space.positionCount
+        times = Array(
+            repeating: SpaceCosts.infeasible, count: groups.nodes.count * stride * stride)
+        let shares = groups.nodes.map { costs.shares(of: $0) }
+        var cuts: [LinkRate] = []
+        cuts.reserveCapacity(groups.nodes.count * groups.nodes.count)
+        for source in groups.nodes.indices {
+            for target in groups.nodes.indices {
+                guard groups.areDisjoint(source, target) else {
+                    cuts.append(.free)
+                    continue
+                }
+                let (one, other) = groups.concreteNodes(source, target, of: space)
+                cuts.append(costs.cutRate(from: one, shares[source], to: other, shares[target]))
+            }
+        }
+        self.cuts = cuts
+        for group in groups.nodes.indices { fill(group, limit: limit) }
+    }
+
+    private mutating func fill(_ group: Int, limit: Int) {
+        let nodes = groups.nodes[group]
+        let base = group * stride * stride
+        if nodes.count == 1 {
+            guard modes.contains(.single) else { return }
+            for from in 0..<(stride - 1) {
+                for to in (from + 1)..<stride {
+                    times[base + from * stride + to] = costs.single(nodes[0], from, to)
+                }
+            }
+            return
+        }
+        if modes.contains(.replicas) {
+            for from in 0..<(stride - 1) {
+                for to in (from + 1)..<stride {
+                    times[base + from * stride + to] = costs.replicas(nodes, from, to)
+                }
+            }
+        }
+        if modes.contains(.rows), costs.space.rows != nil {
+            let rows = RowStages(costs, group: nodes, limit: limit)
+            for from in 0..<(stride - 1) {
+                for to in (from + 1)..<stride {
+                    let slot = base + from * stride + to
+                    times[slot] = min(times[slot], rows.nanoseconds(from, to))
+                }
+            }
+        }
+    }
+
+    /// Nanoseconds of a stage.
+    func time(_ group: Int, _ from: Int, _ to: Int) -> Int {
+        times[(group * stride + from) * stride + to]
+    }
+
+    /// The furthest ends of what takes at most `period`, as bits, by from position: appended.
+    func appendEnds(of group: Int, within period: Int, words: Int, to bits: inout [UInt64]) {
+        times.withUnsafeBufferPointer { times in
+            for from in 0..<stride {
+                let base = (group * stride + from) * stride
+                var word: UInt64 = 0
+                for to in 0..<(words * 64) {
+                    if to > from, to < stride, times[base + to] <= period {
+                        word |= 1 << UInt64(to & 63)
+                    }
+                    if to & 63 == 63 {
+                        bits.append(word)
+                        word = 0
+                    }
+                }
+            }
+        }
+    }
+}
+
+extension NodeGroups {
+    /// Whether two groups can be chosen at once.
+    func areDisjoint(_ one: Int, _ other: Int) -> Bool {
+        let (left, right) = (numbers[one], numbers[other])
+        for (stride, limit) in zip(vectors.strides, vectors.limits) {
+            let sum = left / stride % (limit + 1) + right / stride % (limit + 1)
+            if sum > limit { return false }
+        }
+        return true
+    }
+
+    /// Nodes that stand for two disjoint groups at once.
+    ///
+    /// Nodes of a kind are exchangeable, but a node is not its own neighbour.
+    func concreteNodes(_ one: Int, _ other: Int, of space: PlanSpace) -> ([Int], [Int]) {
+        let taken = vectors.counts(numbers[one])
+        let wanted = vectors.counts(numbers[other])
+        let target = space.members.indices.flatMap { kind in
+            space.members[kind][taken[kind]..<(taken[kind] + wanted[kind])]
+        }
+        return (nodes[one], target)
+    }
+}
+
+/// The stage modes that a search may use.
+public struct ModeSet: OptionSet, Hashable, Sendable {
+    /// A bit for each mode.
+    public let rawValue: UInt8
+
+    /// Makes a set.
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// One node runs a stage.
+    public static let single = ModeSet(rawValue: 1)
+    /// Each node of a group runs the whole stage.
+    public static let replicas = ModeSet(rawValue: 2)
+    /// Each node of a group computes a tile of rows.
+    public static let rows = ModeSet(rawValue: 4)
+    /// All of them.
+    public static let all: ModeSet = [.single, .replicas, .rows]
+
+    /// The set of some modes; what the planner does not plan is left out.
+    public init(_ modes: [StageMode]) {
+        self = []
+        for mode in modes {
+            switch mode {
+            case .single: insert(.single)
+            case .replicas: insert(.replicas)
+            case .rows: insert(.rows)
+            case .branches: break
+            }
+        }
+    }
+}
