@@ -245,7 +245,7 @@ public struct PlanSearch: Sendable {
         return result
     }
 
-    private func limits(period: Int) -> LabelSolver.Sums {
+    func limits(period: Int) -> LabelSolver.Sums {
         LabelSolver.Sums(
             latency: goal.latencyNanosecondsMax ?? .max, energy: goal.nanojoulesMax ?? .max,
             air: period)
