@@ -10,6 +10,8 @@ struct GroupTable: Sendable {
     private let stride: Int
     /// By group: times by from and to position.
     private var times: [Int]
+    /// By group and from position: the last position that a stage reaches within the limit.
+    private var lasts: [Int]
     /// How long each byte of a cut takes, by source group and target group.
     let cuts: [LinkRate]
 
@@ -36,10 +38,16 @@ struct GroupTable: Sendable {
             }
         }
         self.cuts = cuts
-        for group in groups.nodes.indices { fill(group, limit: limit) }
+        let rates = RateTable(costs)
+        lasts = Array(repeating: -1, count: groups.nodes.count * stride)
+        for group in groups.nodes.indices { fill(group, rates, limit: limit) }
+        for row in lasts.indices {
+            let base = row * stride
+            lasts[row] = (0..<stride).last { times[base + $0] <= limit } ?? -1
+        }
     }
 
-    private mutating func fill(_ group: Int, limit: Int) {
+    private mutating func fill(_ group: Int, _ rates: RateTable, limit: Int) {
         let nodes = groups.nodes[group]
         let base = group * stride * stride
         if nodes.count == 1 {
@@ -52,11 +60,7 @@ struct GroupTable: Sendable {
             return
         }
         if modes.contains(.replicas) {
-            for from in 0..<(stride - 1) {
-                for to in (from + 1)..<stride {
-                    times[base + from * stride + to] = costs.replicas(nodes, from, to)
-                }
-            }
+            rates.fillReplicas(nodes, limit: limit, into: &times, at: base)
         }
         if modes.contains(.rows), costs.space.rows != nil {
             let rows = RowStages(costs, group: nodes, limit: limit)
@@ -74,21 +78,13 @@ struct GroupTable: Sendable {
         times[(group * stride + from) * stride + to]
     }
 
-    /// The furthest ends of what takes at most `period`, as bits, by from position: appended.
-    func appendEnds(of group: Int, within period: Int, words: Int, to bits: inout [UInt64]) {
-        times.withUnsafeBufferPointer { times in
-            for from in 0..<stride {
-                let base = (group * stride + from) * stride
-                var word: UInt64 = 0
-                for to in 0..<(words * 64) {
-                    if to > from, to < stride, times[base + to] <= period {
-                        word |= 1 << UInt64(to & 63)
-                    }
-                    if to & 63 == 63 {
-                        bits.append(word)
-                        word = 0
-                    }
-                }
+    /// Sets the bits of the ends of all stages that take at most `period`, by group and from
+    /// position, in so many words each; `period` is at most the limit.
+    func fillEnds(within period: Int, words: Int, into bits: inout [UInt64]) {
+        for row in lasts.indices where lasts[row] >= 0 {
+            let base = row * stride
+            for to in (row % stride + 1)...lasts[row] where times[base + to] <= period {
+                bits[row * words + to >> 6] |= 1 << UInt64(to & 63)
             }
         }
     }

@@ -10,7 +10,7 @@
 /// where the last ends. Nodes that are of no use stand at the end of the order.
 struct OrderSearch {
     /// How much work one search may do, in steps of the recurrence: bounds planning time.
-    static let workMax = 150_000_000
+    static let workMax = 100_000_000
     /// The longest run: larger groups seldom help, and cost time.
     static let runMax = 8
 
@@ -23,7 +23,7 @@ struct OrderSearch {
     private var singlesOnly: Bool { modes.isDisjoint(with: [.replicas, .rows]) }
 
     /// A search over a space; stages that take longer than `limit` are of no use.
-    init(_ costs: SpaceCosts, modes: ModeSet, limit: Int = SpaceCosts.infeasible - 1) {
+    init(_ costs: SpaceCosts, modes: ModeSet, limit: Int) {
         self.costs = costs
         self.modes = modes
         times = RunTimes(costs, modes: modes, rowsSizeMax: 4, limit: limit)
@@ -143,7 +143,7 @@ struct OrderSearch {
         while improved {
             improved = false
             for neighbour in neighbours(of: held.order) {
-                guard work < Self.workMax else { return held }
+                guard work + times.work < Self.workMax else { return held }
                 guard let found = optimum(order: neighbour), found.period < held.period
                 else { continue }
                 held = found

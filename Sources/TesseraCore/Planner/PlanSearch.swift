@@ -84,7 +84,10 @@ public struct PlanSearch: Sendable {
                 result.append(sketch)
             }
         }
-        var orders = OrderSearch(costs, modes: modes)
+        // Where the period counts, slower stages than the best plan so far are of no use.
+        let known = goal.objective == .throughput ? best(of: result)?.periodNanoseconds : nil
+        var orders = OrderSearch(
+            costs, modes: modes, limit: known ?? CostArithmetic.nanosecondsMax)
         let starts = orders.starts()
         var found: [OrderSearch.Found] = []
         if searches {
@@ -128,18 +131,32 @@ public struct PlanSearch: Sendable {
         let isPlain =
             space.medium == nil && goal.latencyNanosecondsMax == nil && goal.nanojoulesMax == nil
         let isExact = isPlain ? canReach : LabelSolver.canSolve(space, modes: modes)
-        let known = candidates(searches: !isExact)
-        let start = best(of: known)
+        let simpler = isPlain && isExact ? simplerModes : nil
+        let known =
+            simpler.map { modes in
+                // Quickly found, and often as good: fewer entries of the tables then matter.
+                PlanSearch(
+                    space, goal: goal.withoutHeadroom, modes: modes, usesBaselines: usesBaselines
+                ).throughput().map { [$0.sketch] } ?? []
+            } ?? []
+        let start = best(of: known + candidates(searches: !isExact))
         guard isExact else {
             let more = isPlain ? nil : additiveCandidate()
             return best(of: [start, more].compactMap { $0 }).map {
                 Found(sketch: $0, isExact: $0.periodNanoseconds <= bound.nanoseconds)
             }
         }
-        let highest = goal.periodNanosecondsMax ?? CostArithmetic.nanosecondsMax
+        let highest = min(
+            goal.periodNanosecondsMax ?? .max, CostArithmetic.nanosecondsMax)
         var solver = Solver(self, isPlain: isPlain, limit: start?.periodNanoseconds ?? highest)
         let found = descend(from: start, highest: highest, &solver)
         return found.sketch.map { Found(sketch: $0, isExact: found.isExact) }
+    }
+
+    /// The modes without the costliest one; nil if only `single` is allowed.
+    private var simplerModes: ModeSet? {
+        if singlesOnly { return nil }
+        return modes.isSuperset(of: [.rows, .replicas]) ? modes.subtracting(.rows) : .single
     }
 
     /// Whether the sets of nodes are few enough for all of them to be tried.

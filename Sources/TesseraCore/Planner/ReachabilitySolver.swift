@@ -68,10 +68,9 @@ struct ReachabilitySolver: Sendable {
 
     private func probe(within period: Int) -> Probe {
         var probe = Probe()
-        probe.ends.reserveCapacity(groups.nodes.count * space.positionCount * words)
-        for group in groups.nodes.indices {
-            table.appendEnds(of: group, within: period, words: words, to: &probe.ends)
-        }
+        probe.ends = Array(
+            repeating: 0, count: groups.nodes.count * space.positionCount * words)
+        table.fillEnds(within: period, words: words, into: &probe.ends)
         probe.cuts = table.cuts.map { maskOffset($0.bytes(within: period)) }
         probe.canEnter = entries.map { $0.nanoseconds(space.crossingBytes[0]) <= period }
         probe.canLeave = exits.map { $0.nanoseconds(space.crossingBytes[space.end]) <= period }

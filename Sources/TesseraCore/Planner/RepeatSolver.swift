@@ -6,8 +6,10 @@
 struct RepeatSolver {
     /// All groups of so many nodes are tried; of more nodes only some groups.
     static let nodesMax = 8
-    /// More labels than this, and memory is not settled exactly.
-    static let labelsMax = 400_000
+    /// More labels than this, and the search is given up.
+    static let labelsMax = 30_000_000
+    /// More labels than this with each node's memory, likewise: they take longer to compare.
+    static let memoryLabelsMax = 400_000
 
     private struct Label {
         var latency: Int
@@ -54,7 +56,7 @@ struct RepeatSolver {
         let groups = Self.groups(costs.space, canSplit: canSplit)
         table = StageOptions(
             costs, groups: groups, modes: modes.subtracting(.replicas),
-            limit: SpaceCosts.infeasible - 1)
+            limit: CostArithmetic.nanosecondsMax)
     }
 
     /// Single nodes, and sets of several: all, or the first few of each kind and of the fastest.
@@ -120,7 +122,7 @@ struct RepeatSolver {
                     }
                 }
                 if !starts.isEmpty { extend(starts, option: option, from: from, into: &labels) }
-                if labelCount > Self.labelsMax { return nil }
+                if labelCount > (countsMemory ? Self.memoryLabelsMax : Self.labelsMax) { return nil }
             }
         }
         return .some(finish(labels))

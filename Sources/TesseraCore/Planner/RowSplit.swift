@@ -82,50 +82,89 @@ struct RowSplit: Sendable {
         }
     }
 
+    private func tile(
+        _ place: Int, _ slot: Int, count: Int, hasHalo: Bool, figures: PlanSpace.RowFigures
+    ) -> Tile {
+        let time = costs.space.times[group[place]][slot]
+        let excess = figures.excess[group[place]][slot] * borders[place]
+        let bytes = hasHalo ? figures.haloBytes[slot] : 0
+        let halo = bytes == 0 ? 0 : latencies[place] + rates[place].nanoseconds(bytes)
+        let row = (time + count - 1) / count
+        return Tile(
+            time: time, excess: excess, overhead: figures.overheads[slot], halo: halo,
+            waiting: figures.overheads[slot] + 2 * excess + borders[place] * row, count: count)
+    }
+
     private func tiles(_ from: Int, _ to: Int, count: Int, figures: PlanSpace.RowFigures) -> [Tile] {
-        let space = costs.space
-        let slot = from * space.positionCount + to
-        let overhead = figures.overheads[slot]
-        let haloBytes = from == 0 && space.entry == nil ? 0 : figures.haloBytes[slot]
-        return group.indices.map { place in
-            let time = space.times[group[place]][slot]
-            let excess = figures.excess[group[place]][slot] * borders[place]
-            let halo = haloBytes == 0 ? 0 : latencies[place] + rates[place].nanoseconds(haloBytes)
-            let row = (time + count - 1) / count
-            return Tile(
-                time: time, excess: excess, overhead: overhead, halo: halo,
-                waiting: overhead + 2 * excess + borders[place] * row, count: count)
+        group.indices.map { place in
+            tile(
+                place, from * costs.space.positionCount + to, count: count,
+                hasHalo: from > 0 || costs.space.entry != nil, figures: figures)
         }
+    }
+
+    /// Fills in the least times, up to `limit`, of the blocks between two positions, by from and to
+    /// position.
+    func fillBlocks(_ first: Int, _ last: Int, limit: Int, into times: inout [Int]) {
+        guard let figures = costs.space.rows else { return }
+        let stride = costs.space.positionCount
+        // No split is quicker than replicas are: below this rate a block is of no use.
+        let leastRate = SpaceCosts.rateUnit / (limit + 1)
+        var scratch: [Tile] = []
+        scratch.reserveCapacity(group.count)
+        for from in first..<last {
+            let hasHalo = from > 0 || costs.space.entry != nil
+            for to in (from + 1)...last {
+                let slot = from * stride + to
+                let count = figures.counts[slot]
+                guard count >= group.count else { continue }
+                var rate = 0
+                for node in group { rate += SpaceCosts.rateUnit / costs.space.times[node][slot] + 1 }
+                guard rate > leastRate else { continue }
+                scratch.removeAll(keepingCapacity: true)
+                for place in group.indices {
+                    scratch.append(
+                        tile(place, slot, count: count, hasHalo: hasHalo, figures: figures))
+                }
+                if let time = Self.least(scratch, rate: rate, limit: limit) { times[slot] = time }
+            }
+        }
+    }
+
+    /// The time in which the tiles can do all rows; nil if that is above `limit`.
+    private static func least(_ tiles: [Tile], rate: Int, limit: Int) -> Int? {
+        let count = tiles[0].count
+        var time = lowest(tiles, rate: rate)
+        while time <= limit {
+            var sum = 0
+            for tile in tiles { sum += tile.rows(within: time) }
+            if sum >= count { return time }
+            // The tile that can take a row soonest takes it.
+            var next = SpaceCosts.infeasible
+            for tile in tiles {
+                let held = tile.rows(within: time)
+                if held < count { next = min(next, tile.finish(held + 1)) }
+            }
+            time = next
+        }
+        return nil
     }
 
     /// The least time of a block, and the rows of each tile; nil if it cannot be split so.
     ///
-    /// A time above `limit` is of no use and also gives nil. Memory does not count here.
-    func block(_ from: Int, _ to: Int, limit: Int = SpaceCosts.infeasible - 1) -> (
-        nanoseconds: Int, rows: [Int]
-    )? {
+    /// Memory does not count here.
+    func block(_ from: Int, _ to: Int) -> (nanoseconds: Int, rows: [Int])? {
         guard let figures = costs.space.rows else { return nil }
         let count = figures.counts[from * costs.space.positionCount + to]
         guard count >= group.count else { return nil }
         let tiles = tiles(from, to, count: count, figures: figures)
-        var time = lowest(tiles)
-        guard time <= limit else { return nil }
-        var rows = tiles.map { $0.rows(within: time) }
-        var sum = rows.reduce(0, +)
-        // Each turn the tile that can take a row soonest takes it.
-        while sum < count {
-            time = SpaceCosts.infeasible
-            for (tile, held) in zip(tiles, rows) where held < count {
-                time = min(time, tile.finish(held + 1))
-            }
-            guard time <= limit else { return nil }
-            sum = 0
-            for place in tiles.indices {
-                rows[place] = tiles[place].rows(within: time)
-                sum += rows[place]
-            }
+        let rate = tiles.reduce(0) { $0 + SpaceCosts.rateUnit / $1.time + 1 }
+        guard let time = Self.least(tiles, rate: rate, limit: SpaceCosts.infeasible - 1) else {
+            return nil
         }
-        // More rows fit than there are: the last tiles give back, each keeping at least one.
+        var rows = tiles.map { $0.rows(within: time) }
+        // Where more rows fit than there are, the last tiles give back, each keeping at least one.
+        var sum = rows.reduce(0, +)
         for place in rows.indices.reversed() where sum > count {
             let given = min(rows[place] - 1, sum - count)
             rows[place] -= given
@@ -136,20 +175,20 @@ struct RowSplit: Sendable {
 
     /// A time that no split can beat: every tile has a row, and no tile is cheaper than its rows'
     /// part of the whole with its excess, unless it computes everything.
-    private func lowest(_ tiles: [Tile]) -> Int {
+    ///
+    /// `rate` is the sum of the tiles' rates, rounded up.
+    private static func lowest(_ tiles: [Tile], rate: Int) -> Int {
         var first = 0
         var whole = SpaceCosts.infeasible
-        var rate = 0
         var load = 0
         for tile in tiles {
             first = max(first, tile.finish(1))
             whole = min(whole, tile.time + tile.overhead)
             let inverse = SpaceCosts.rateUnit / tile.time
-            rate += inverse + 1
             let (product, overflow) = tile.excess.multipliedReportingOverflow(by: inverse)
             load += overflow ? SpaceCosts.rateUnit : min(product, SpaceCosts.rateUnit)
         }
-        let even = (SpaceCosts.rateUnit + load) / rate + (tiles.first?.overhead ?? 0)
+        let even = (SpaceCosts.rateUnit + load) / rate + tiles[0].overhead
         return max(first, min(even, whole))
     }
 }

@@ -14,38 +14,30 @@ struct RowStages: Sendable {
     /// Where the last block of the best division begins.
     private var lastStarts: [Int32]
 
-    /// Fills the tables; blocks that take longer than `limit` do not count.
-    init(_ costs: SpaceCosts, group: [Int], limit: Int) {
+    /// Fills the tables of the stages within `range`, or of all; what takes longer than `limit` does
+    /// not count.
+    init(_ costs: SpaceCosts, group: [Int], limit: Int, range: Range<Int>? = nil) {
         self.costs = costs
         self.group = group
         split = RowSplit(costs, group: group)
-        stride = costs.space.positionCount
+        let stride = costs.space.positionCount
+        self.stride = stride
+        let (first, last) = (range?.lowerBound ?? 0, range?.upperBound ?? stride - 1)
         let size = stride * stride
+        var blocks = [Int](repeating: SpaceCosts.infeasible, count: size)
+        split.fillBlocks(first, last, limit: limit, into: &blocks)
         var times = [Int](repeating: SpaceCosts.infeasible, count: size)
-        var blocks = times
         var lastStarts = [Int32](repeating: -1, count: size)
-        for from in 0..<(stride - 1) {
-            for to in (from + 1)..<stride {
-                if let block = split.block(from, to, limit: limit) {
-                    blocks[from * stride + to] = block.nanoseconds
+        for from in first..<(range == nil ? last : first + 1) {
+            for middle in from..<last {
+                let head = middle == from ? 0 : times[from * stride + middle]
+                guard head <= limit else { continue }
+                for to in (middle + 1)...last where blocks[middle * stride + to] <= limit - head {
+                    let time = head + blocks[middle * stride + to]
+                    guard time < times[from * stride + to] else { continue }
+                    times[from * stride + to] = time
+                    lastStarts[from * stride + to] = Int32(middle)
                 }
-            }
-        }
-        for from in 0..<(stride - 1) {
-            for to in (from + 1)..<stride {
-                var best = blocks[from * stride + to]
-                var start = from
-                for middle in (from + 1)..<max(to, from + 1) {
-                    let head = times[from * stride + middle]
-                    let tail = blocks[middle * stride + to]
-                    guard head < SpaceCosts.infeasible, tail < best, head < best - tail
-                    else { continue }
-                    best = head + tail
-                    start = middle
-                }
-                guard best < SpaceCosts.infeasible else { continue }
-                times[from * stride + to] = best
-                lastStarts[from * stride + to] = Int32(start)
             }
         }
         self.times = times

@@ -46,13 +46,16 @@ struct StageOptions: Sendable {
         self.costs = costs
         stride = costs.space.positionCount
         ofGroup = Array(repeating: [], count: groups.count)
+        let rates = RateTable(costs)
         for (group, nodes) in groups.enumerated() {
             if nodes.count == 1 {
                 add(group, .single, nodes) { costs.single(nodes[0], $0, $1) }
                 continue
             }
             if modes.contains(.replicas) {
-                add(group, .replicas, nodes) { costs.replicas(nodes, $0, $1) }
+                add(group, .replicas, nodes) { _, _ in SpaceCosts.infeasible }
+                rates.fillReplicas(
+                    nodes, limit: limit, into: &times, at: times.count - stride * stride)
             }
             if modes.contains(.rows), costs.space.rows != nil {
                 let rows = RowStages(costs, group: nodes, limit: limit)
