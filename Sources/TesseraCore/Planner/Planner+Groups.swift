@@ -19,8 +19,12 @@ extension Planner {
         let problem = model.problem
         let wide = Self.window(stageCount: min(model.nodes.count, model.end), latencyShare: 0)
         var best: Choice?
+        var last: PlanSpace?
         for window in [wide, Self.windowMin] {
             let space = PlanSpace(model, window: window)
+            // What fits with a wide window need not be tried with a narrow one.
+            if best != nil, let last, Self.fitsAlike(space, last) { break }
+            last = space
             let modes = problem.allowedModes.union(problem.baseline?.modes ?? [])
             let search = PlanSearch(space, goal: problem.goal, modes: modes)
             let sketch: PlanSketch?
@@ -37,10 +41,17 @@ extension Planner {
                     < held.evaluation.periodMicroseconds * 100
             }
             if isBetter ?? true { best = choice }
-            // What fits with a wide window need not be tried with a narrow one.
-            if problem.goal.objective == .throughput, best != nil, problem.baseline != nil { break }
         }
         return best
+    }
+
+    /// Whether the same stages fit on the same nodes.
+    private static func fitsAlike(_ one: PlanSpace, _ other: PlanSpace) -> Bool {
+        one.nodes.allSatisfy { node in
+            zip(one.stageBytes, other.stageBytes).allSatisfy {
+                ($0 <= node.memoryBytes) == ($1 <= node.memoryBytes)
+            }
+        }
     }
 
     /// One node alone, unless several gain enough.
