@@ -55,7 +55,9 @@ struct PlannerBruteForce {
             let times = nodes.map { figures.times[$0][slot(from, to)] }
             func add(_ mode: StageMode, _ time: Int, latency: Int, air: Int = 0) {
                 var power: Int? = 0
-                for node in nodes { power = power.flatMap { sum in figures.milliwatts[node].map { sum + $0 } } }
+                for node in nodes {
+                    power = power.flatMap { sum in figures.milliwatts[node].map { sum + $0 } }
+                }
                 result.append(
                     Stage(
                         mode: mode, nodes: nodes, from: from, to: to, time: time,
@@ -83,7 +85,8 @@ struct PlannerBruteForce {
         var best: (time: Int, starts: [Int], air: Int)?
         for set in 0..<(1 << inner) {
             let marks =
-                [from] + ((from + 1)..<max(to, from + 1)).filter { set >> ($0 - from - 1) & 1 == 1 } + [to]
+                [from] + ((from + 1)..<max(to, from + 1)).filter { set >> ($0 - from - 1) & 1 == 1 }
+                + [to]
             var time = 0
             var air = 0
             var canRun = true
@@ -120,7 +123,8 @@ struct PlannerBruteForce {
             var halo = 0
             if bytes > 0 {
                 halo = neighbours.map { figures.latencies[$0][node] }.max() ?? 0
-                halo += carry(bytes, neighbours.reduce(0) { $0 + rate(bits: figures.bits[$1][node]) })
+                halo += carry(
+                    bytes, neighbours.reduce(0) { $0 + rate(bits: figures.bits[$1][node]) })
             }
             let computing = overhead + min(time, (time * rows + count - 1) / count + excess)
             let row = (time + count - 1) / count
@@ -176,7 +180,9 @@ struct PlannerBruteForce {
         return ends.max() ?? 0
     }
 
-    private func passage(_ source: (StageMode, [Int]), _ target: (StageMode, [Int]), _ bytes: Int) -> Int {
+    private func passage(
+        _ source: (StageMode, [Int]), _ target: (StageMode, [Int]), _ bytes: Int
+    ) -> Int {
         let sources = source.0 == .rows ? [source.1] : source.1.map { [$0] }
         let targets = target.0 == .rows ? [target.1] : target.1.map { [$0] }
         var worst = 0
@@ -213,8 +219,9 @@ struct PlannerBruteForce {
         var period = 0
         for node in 0..<figures.nodeCount {
             let own = plan.filter { $0.nodes.contains(node) }
-            guard own.reduce(0, { $0 + figures.bytes[slot($1.from, $1.to)] }) <= figures.memory[node]
-                || own.isEmpty
+            guard
+                own.reduce(0, { $0 + figures.bytes[slot($1.from, $1.to)] }) <= figures.memory[node]
+                    || own.isEmpty
             else { return nil }
             period = max(period, own.reduce(0) { $0 + $1.time })
         }

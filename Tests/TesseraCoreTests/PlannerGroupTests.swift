@@ -35,7 +35,8 @@ import Testing
             let reader = index + 1
             guard outline.operators[reader].rowNeeds != nil,
                 outline.operators[index].rowCount == outline.operators[reader].rowCount,
-                index == 0 || outline.rowCount(ofTensor: index) == outline.operators[reader].rowCount,
+                index == 0
+                    || outline.rowCount(ofTensor: index) == outline.operators[reader].rowCount,
                 outline.rowCount(ofTensor: index) == outline.operators[reader].rowCount
             else { continue }
             outline.tensors[index].consumers.append(reader)
@@ -51,7 +52,8 @@ import Testing
             &numbers, operators: numbers.next(2...7), rows: numbers.next(6...48),
             barrier: seed % 2 == 0)
         let nodes = (0..<numbers.next(1...4)).map { number in
-            PlannerInstances.node(number, rate: numbers.next(0...2) == 0 ? 1_000 : numbers.next(300...2_000))
+            PlannerInstances.node(
+                number, rate: numbers.next(0...2) == 0 ? 1_000 : numbers.next(300...2_000))
         }
         let links = nodes.flatMap { source in
             nodes.map { target in

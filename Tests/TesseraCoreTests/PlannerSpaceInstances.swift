@@ -98,7 +98,8 @@ extension SpaceFigures {
                 (
                     times, knobs.tightMemory ? numbers.next(fixed...all) : all * 20,
                     knobs.hasPower ? numbers.next(1...20_000) : nil,
-                    table(count) { from, to in own[from..<to].dropLast().reduce(0, +) * excess / 20 }
+                    table(count) { from, to in own[from..<to].dropLast().reduce(0, +) * excess / 20
+                    }
                 ))
         }
         for node in 0..<nodes {

@@ -71,7 +71,7 @@ public struct ChainProfile: Hashable, Sendable {
 
     /// The plan space of the chain; it has no rows.
     ///
-    /// - Parameter mediumBitsPerSecond: The rate of a medium that all links share, or nil.
+    /// `mediumBitsPerSecond` is the rate of a medium that all links share, or nil.
     public func space(mediumBitsPerSecond: Int? = nil) -> PlanSpace {
         let count = layers.count + 1
         func table(_ value: (Layer) -> Int) -> [Int] {

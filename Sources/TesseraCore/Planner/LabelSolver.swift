@@ -9,7 +9,9 @@ struct LabelSolver {
     /// More table entries than this are not made: 160 MB.
     static let entriesMax = 20_000_000
 
-    /// What adds up. Sums that do not count are zero everywhere.
+    /// What adds up.
+    ///
+    /// Sums that do not count are zero everywhere.
     struct Sums: Hashable, Sendable {
         var latency = 0
         var energy = 0
@@ -96,7 +98,8 @@ struct LabelSolver {
                         extend(
                             starts, option: option, period: period, limits: limits, into: &labels)
                     else { continue }
-                    finish(labels[space.end], option: option, period: period, limits: limits,
+                    finish(
+                        labels[space.end], option: option, period: period, limits: limits,
                         into: &finished)
                     rows[target].append((option, labels))
                     if labelCount > Self.labelsMax { return nil }

@@ -69,7 +69,9 @@ public enum PlanBaseline: String, CaseIterable, Hashable, Sendable {
             .throughput()?.sketch
     }
 
-    /// The recurrence over positions and numbers of nodes, as if all nodes were the mean of all:
+    /// PipeDream's plan, as if each node were the mean of all.
+    ///
+    /// A recurrence over positions and numbers of nodes:
     ///
     ///     best[j][m] = min over i, k of max(best[i][m - k], cut(i), time(i, j) / k)
     ///

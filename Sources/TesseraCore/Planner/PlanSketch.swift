@@ -19,7 +19,8 @@ public struct PlanSketch: Hashable, Sendable {
 
         /// Makes a stage of one node or several replicas whose times are not worked out yet.
         public init(nodes: [Int], from: Int, to: Int) {
-            self.init(mode: nodes.count == 1 ? .single : .replicas, nodes: nodes, from: from, to: to)
+            self.init(
+                mode: nodes.count == 1 ? .single : .replicas, nodes: nodes, from: from, to: to)
         }
 
         /// Makes a stage whose times are not worked out yet.
@@ -234,7 +235,9 @@ extension SpaceCosts {
 
     /// How long a stage's halos keep the shared medium busy; 0 without one.
     func airTime(within stage: PlanSketch.Stage) -> Int {
-        guard let medium = space.medium, let rows = space.rows, stage.mode == .rows else { return 0 }
+        guard let medium = space.medium, let rows = space.rows, stage.mode == .rows else {
+            return 0
+        }
         return blocks(of: stage).reduce(0) { sum, block in
             guard block.0 > 0 || space.entry != nil else { return sum }
             let halo = rows.haloBytes[block.0 * space.positionCount + block.1]

@@ -32,7 +32,8 @@ extension PlanSpace {
             let last = model.positions[index + 1] - 1
             return "operator \(problem.outline.operators[last].name)"
         }
-        let splits = problem.allowedModes.contains(.rows) || problem.baseline?.modes == [.single, .rows]
+        let splits =
+            problem.allowedModes.contains(.rows) || problem.baseline?.modes == [.single, .rows]
         self.init(
             nodes: nodes, pieceNames: names, nanoseconds: nanoseconds, stageBytes: bytes,
             crossingBytes: crossing,

@@ -64,8 +64,9 @@ public struct PlanSpace: Hashable, Sendable {
 
     /// The nodes; a node's index is its place here.
     public let nodes: [Node]
-    /// For each node the number of its kind: nodes are of one kind if exchanging them changes no
-    /// figure. Kinds are numbered by their first node.
+    /// For each node the number of its kind.
+    ///
+    /// Nodes are of one kind if exchanging them changes no figure. Kinds are numbered by their first node.
     public let kinds: [Int]
     /// For each kind its nodes, ascending.
     public let members: [[Int]]
@@ -234,7 +235,8 @@ public struct LinkRate: Hashable, Sendable {
     /// The rate of a link of so many bits per second.
     public init(bitsPerSecond: Int) {
         let bits = max(bitsPerSecond, Self.bitsPerSecondMin)
-        fixedPoint = (8_000_000_000 << Self.fractionBits) / bits
+        fixedPoint =
+            (8_000_000_000 << Self.fractionBits) / bits
             + ((8_000_000_000 << Self.fractionBits) % bits == 0 ? 0 : 1)
     }
 

@@ -117,7 +117,8 @@ extension Planner {
             sketch.stages.count { $0.nodes.contains(node) }
         }
         // Where a node serves several stages, exchanging it would have to follow all of them.
-        guard let current = model.problem.current, current.manifest == model.problem.outline.manifest,
+        guard let current = model.problem.current,
+            current.manifest == model.problem.outline.manifest,
             counts.allSatisfy({ $0 <= 1 })
         else { return sketch.stages }
         var stages = sketch.stages

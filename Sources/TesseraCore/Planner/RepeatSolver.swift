@@ -122,7 +122,9 @@ struct RepeatSolver {
                     }
                 }
                 if !starts.isEmpty { extend(starts, option: option, from: from, into: &labels) }
-                if labelCount > (countsMemory ? Self.memoryLabelsMax : Self.labelsMax) { return nil }
+                if labelCount > (countsMemory ? Self.memoryLabelsMax : Self.labelsMax) {
+                    return nil
+                }
             }
         }
         return .some(finish(labels))

@@ -95,7 +95,8 @@ struct RowSplit: Sendable {
             waiting: figures.overheads[slot] + 2 * excess + borders[place] * row, count: count)
     }
 
-    private func tiles(_ from: Int, _ to: Int, count: Int, figures: PlanSpace.RowFigures) -> [Tile] {
+    private func tiles(_ from: Int, _ to: Int, count: Int, figures: PlanSpace.RowFigures) -> [Tile]
+    {
         group.indices.map { place in
             tile(
                 place, from * costs.space.positionCount + to, count: count,
@@ -119,7 +120,9 @@ struct RowSplit: Sendable {
                 let count = figures.counts[slot]
                 guard count >= group.count else { continue }
                 var rate = 0
-                for node in group { rate += SpaceCosts.rateUnit / costs.space.times[node][slot] + 1 }
+                for node in group {
+                    rate += SpaceCosts.rateUnit / costs.space.times[node][slot] + 1
+                }
                 guard rate > leastRate else { continue }
                 scratch.removeAll(keepingCapacity: true)
                 for place in group.indices {

@@ -28,7 +28,8 @@ struct SearchReasons {
         let sum = space.nodes.reduce(0) { $0 + CostArithmetic.bytes($1.memoryBytes) }
         let names = space.nodes.prefix(Self.namesMax).map { "\($0.name) \($0.memoryBytes)" }
         let more = space.nodes.count > Self.namesMax ? ", …" : ""
-        return "all pieces together need \(whole) bytes of memory, and no cut of them fits into what "
+        return
+            "all pieces together need \(whole) bytes of memory, and no cut of them fits into what "
             + "is free: \(sum) bytes on \(space.nodes.count) "
             + "node\(space.nodes.count == 1 ? "" : "s") (\(names.joined(separator: ", "))\(more))"
     }
@@ -77,7 +78,8 @@ struct SearchReasons {
             guard own.isEmpty else {
                 return PlanNote(node: node, isUsed: true, text: used(node, own, sketch))
             }
-            let text = baseline.map { "the baseline \($0.rawValue) does not use it" }
+            let text =
+                baseline.map { "the baseline \($0.rawValue) does not use it" }
                 ?? leftOut(node, sketch, isExact: isExact)
             return PlanNote(node: node, isUsed: false, text: text)
         }
@@ -93,7 +95,8 @@ struct SearchReasons {
             case .single, .branches: return "it computes \(pieces)"
             case .replicas:
                 let time = search.costs.single(node, stage.from, stage.to)
-                return "it computes \(pieces) for \(stage.nanoseconds * 100 / max(time, 1)) % of the "
+                return
+                    "it computes \(pieces) for \(stage.nanoseconds * 100 / max(time, 1)) % of the "
                     + "requests, as one of \(stage.nodes.count) replicas"
             case .rows:
                 return "it computes rows of \(pieces), as one of \(stage.nodes.count) tiles"
@@ -115,7 +118,8 @@ struct SearchReasons {
         }
         let verdict = isExact ? "no plan with it has" : "no plan with it was found that has"
         guard search.goal.objective == .throughput else {
-            let value = search.goal.objective == .latency ? "a lower latency" : "less energy per item"
+            let value =
+                search.goal.objective == .latency ? "a lower latency" : "less energy per item"
             return "\(verdict) \(value)"
         }
         let quickest = pieces.reduce(SpaceCosts.infeasible) {
@@ -125,7 +129,8 @@ struct SearchReasons {
             return "its quickest operator takes \(Self.time(quickest)), longer than the period of "
                 + Self.time(sketch.periodNanoseconds)
         }
-        return "\(verdict) a shorter period: \(words(sketch.bottleneck, of: sketch)) sets the period "
+        return
+            "\(verdict) a shorter period: \(words(sketch.bottleneck, of: sketch)) sets the period "
             + "of \(Self.time(sketch.periodNanoseconds))"
     }
 

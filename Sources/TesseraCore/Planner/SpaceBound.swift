@@ -23,7 +23,9 @@ public struct SpaceBound: Hashable, Sendable {
     /// What binds.
     public var binding: Binding
     /// Each bound, in the order of `Binding`; those that say nothing are left out.
-    public var all: [(binding: Binding, nanoseconds: Int)] { figures.map { ($0.binding, $0.value) } }
+    public var all: [(binding: Binding, nanoseconds: Int)] {
+        figures.map { ($0.binding, $0.value) }
+    }
 
     private struct Figure: Hashable, Sendable {
         var binding: Binding
