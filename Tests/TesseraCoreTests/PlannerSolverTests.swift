@@ -121,7 +121,7 @@ import Testing
                     fragments: index..<(index + 1))
             }
             let routes =
-                Plan.routes(for: outline, stages: stages, fragments: fragments) ?? []
+                Plan.routes(for: outline, fragments: fragments)
             func bytes(_ isCounted: (Route) -> Bool) -> Int {
                 routes.filter(isCounted)
                     .reduce(0) { $0 + outline.tensors[$1.tensor].descriptor.byteCount }

@@ -52,7 +52,7 @@ import Testing
             Plan(
                 manifest: outline.manifest, ballot: Ballot(round: 1, proposer: Fixture.member(0)),
                 stages: made, fragments: all,
-                routes: Plan.routes(for: outline, stages: made, fragments: all) ?? [], window: 4,
+                routes: Plan.routes(for: outline, fragments: all), window: 4,
                 predictedPeriodMicroseconds: 1, predictedLatencyMicroseconds: 1))
     }
 

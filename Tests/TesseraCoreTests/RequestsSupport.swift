@@ -37,7 +37,7 @@ enum RequestsFixture {
         let plan = Plan(
             manifest: outline.manifest, ballot: Ballot(round: round, proposer: member(proposer)),
             without: without.map { member($0) }, stages: stages, fragments: fragments,
-            routes: Plan.routes(for: outline, stages: stages, fragments: fragments) ?? [],
+            routes: Plan.routes(for: outline, fragments: fragments),
             window: window,
             predictedPeriodMicroseconds: 10, predictedLatencyMicroseconds: 20)
         return name(plan)

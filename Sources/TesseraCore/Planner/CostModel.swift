@@ -177,7 +177,8 @@ struct CostModel: Sendable {
                 table[from * positionCount + to] = times.sum(positions[from]..<positions[to])
             }
         }
-        for range in node.times.map(\.key.operators) {
+        for key in node.times.map(\.key) where key.rows == nil {
+            let range = key.operators
             guard let nanoseconds = times.measurement(of: range),
                 let from = positions.firstIndex(of: range.lowerBound),
                 let to = positions.firstIndex(of: range.upperBound)
@@ -194,6 +195,19 @@ struct OperatorTimes: Sendable {
     private var prefix: [Int] = [0]
     /// Measured fragments; only looked up, never walked.
     private var measured: [Range<Int>: Int] = [:]
+    /// Measured tiles; only looked up, never walked.
+    private var tiles: [TileKey: Int] = [:]
+
+    /// A tile of some operators.
+    private struct TileKey: Hashable {
+        var operators: Range<Int>
+        var rows: Range<Int>
+
+        init(_ operators: Range<Int>, _ rows: Range<Int>) {
+            self.operators = operators
+            self.rows = rows
+        }
+    }
 
     /// Takes a node's rates and measured times.
     init(_ node: PlanningProblem.Node, outline: ModelOutline) {
@@ -212,6 +226,11 @@ struct OperatorTimes: Sendable {
         var measuredSum = 0
         var estimatedSum = 0
         for time in node.times where time.key.manifest == outline.manifest {
+            if let rows = time.key.rows {
+                let nanoseconds = CostArithmetic.nanoseconds(microseconds: time.microseconds)
+                if nanoseconds > 0 { tiles[TileKey(time.key.operators, rows)] = nanoseconds }
+                continue
+            }
             let range = time.key.operators
             guard range.lowerBound >= 0, range.upperBound < sums.count, !range.isEmpty,
                 time.microseconds > 0
@@ -233,6 +252,23 @@ struct OperatorTimes: Sendable {
     /// The time that the operators take one after the other for one item.
     func nanoseconds(_ range: Range<Int>) -> Int {
         measured[range] ?? sum(range)
+    }
+
+    /// The time of a tile: as measured, or each operator by the rows that it computes.
+    func nanoseconds(_ range: Range<Int>, rows: Range<Int>, outline: ModelOutline) -> Int {
+        if let known = tiles[TileKey(range, rows)] { return known }
+        guard let tile = outline.rowTile(of: range, rows: rows) else { return nanoseconds(range) }
+        let whole = sum(range)
+        let part = zip(range, tile.computed).reduce(0) { sum, operation in
+            let (index, rows) = operation
+            return sum
+                + CostArithmetic.scaled(
+                    self.sum(index..<(index + 1)), by: rows.count,
+                    over: outline.operators[index].rowCount)
+        }
+        // What was measured of the whole is a better measure than the estimate.
+        guard let known = measured[range], whole > 0 else { return part }
+        return CostArithmetic.scaled(part, by: known, over: whole)
     }
 
     /// The sum of the operators' corrected estimates.

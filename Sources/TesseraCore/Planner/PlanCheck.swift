@@ -3,13 +3,20 @@ public enum PlanCheck {
     /// More attempts in flight than this only fill memory.
     public static let windowMax = 64
 
-    /// Whether the plan is valid for the model.
-    public static func isValid(_ plan: Plan, outline: ModelOutline) -> Bool {
-        reason(against: plan, outline: outline) == nil
+    /// The stage modes that fragment hosts and entries of this version can run.
+    public static let runnableModes: ModeSet = .all
+
+    /// Whether the plan is valid for the model, and uses no other modes than these.
+    public static func isValid(
+        _ plan: Plan, outline: ModelOutline, modes: ModeSet = runnableModes
+    ) -> Bool {
+        reason(against: plan, outline: outline, modes: modes) == nil
     }
 
     /// What is wrong with the plan; nil if nothing is.
-    public static func reason(against plan: Plan, outline: ModelOutline) -> String? {
+    public static func reason(
+        against plan: Plan, outline: ModelOutline, modes: ModeSet = runnableModes
+    ) -> String? {
         if plan.manifest != outline.manifest {
             return "the plan is for model \(plan.manifest.short), not \(outline.manifest.short)"
         }
@@ -20,7 +27,7 @@ public enum PlanCheck {
         if plan.predictedPeriodMicroseconds < 0 || plan.predictedLatencyMicroseconds < 0 {
             return "the predicted times are negative"
         }
-        if let reason = reasonAgainstStages(plan, outline: outline) { return reason }
+        if let reason = reasonAgainstStages(plan, outline: outline, modes: modes) { return reason }
         let hosts = plan.hosts
         for (index, host) in hosts.enumerated().dropFirst()
         where hosts[index - 1].node == host.node {
@@ -29,54 +36,15 @@ public enum PlanCheck {
         if let without = plan.without, hosts.contains(where: { $0.node == without.node }) {
             return "the plan is for the loss of \(without.node.short) and uses it"
         }
-        if plan.routes
-            != Plan.routes(
-                for: outline, stages: plan.stages, fragments: plan.fragments)
-        {
+        if plan.routes != Plan.routes(for: outline, fragments: plan.fragments) {
             return "the routes are not the ones that the stages need"
         }
         return nil
     }
 
-    /// What is wrong with how a stage's fragments share its work; nil if nothing is.
-    private static func reasonAgainstMode(
-        of stage: Stage, _ plan: Plan, outline: ModelOutline
+    private static func reasonAgainstStages(
+        _ plan: Plan, outline: ModelOutline, modes: ModeSet
     ) -> String? {
-        let fragments = plan.fragments[stage.fragments]
-        guard stage.mode == .rows || fragments.allSatisfy({ $0.rows == nil }) else {
-            return "has rows, and its mode is \(stage.mode)"
-        }
-        switch stage.mode {
-        case .single:
-            return fragments.count == 1 ? nil : "has \(fragments.count) fragments for one node"
-        case .replicas:
-            guard fragments.count > 1 else { return "has one fragment for mode replicas" }
-            let hosts = Set(fragments.map(\.host))
-            guard hosts.count == fragments.count else { return "has a replica twice on one node" }
-            return fragments.allSatisfy { $0.weight >= 1 } ? nil : "has a replica without a weight"
-        case .rows:
-            guard let count = outline.referenceRowCount(of: stage.operators) else {
-                return "cannot be split by rows"
-            }
-            var next = 0
-            for fragment in fragments {
-                guard let rows = fragment.rows, rows.lowerBound == next, !rows.isEmpty else {
-                    return "has tiles that do not follow each other at row \(next)"
-                }
-                next = rows.upperBound
-                let tile = outline.rowTile(of: stage.operators, rows: rows)
-                let parts = (tile?.inputs ?? []) + (tile?.outputs ?? [])
-                if parts.contains(where: { $0.rows?.isEmpty ?? false }) {
-                    return "has a tile, rows \(rows), that reads or makes no rows of a tensor"
-                }
-            }
-            return next == count ? nil : "has tiles up to row \(next) of \(count)"
-        case .branches:
-            return "has mode branches, which this version does not run"
-        }
-    }
-
-    private static func reasonAgainstStages(_ plan: Plan, outline: ModelOutline) -> String? {
         var nextOperator = 0
         var nextFragment = 0
         for (index, stage) in plan.stages.enumerated() {
@@ -89,11 +57,16 @@ public enum PlanCheck {
                 return "stage \(index) ends at operator \(nextOperator) of "
                     + "\(outline.operators.count)"
             }
+            guard !modes.isDisjoint(with: ModeSet([stage.mode])) else {
+                return "stage \(index) has mode \(stage.mode), which this version does not run"
+            }
             guard stage.fragments.lowerBound == nextFragment, !stage.fragments.isEmpty,
                 stage.fragments.upperBound <= plan.fragments.count,
                 plan.fragments[stage.fragments].allSatisfy({ $0.operators == stage.operators })
             else { return "stage \(index) and its fragments do not match" }
-            if let reason = reasonAgainstMode(of: stage, plan, outline: outline) {
+            if let reason = reason(
+                againstFragments: plan.fragments[stage.fragments], stage: stage, outline: outline)
+            {
                 return "stage \(index) \(reason)"
             }
             nextFragment = stage.fragments.upperBound
@@ -105,5 +78,41 @@ public enum PlanCheck {
             return "\(plan.fragments.count - nextFragment) fragments belong to no stage"
         }
         return nil
+    }
+
+    private static func reason(
+        againstFragments fragments: ArraySlice<Fragment>, stage: Stage, outline: ModelOutline
+    ) -> String? {
+        switch stage.mode {
+        case .single, .branches:
+            return fragments.count == 1 && fragments.allSatisfy { $0.rows == nil }
+                ? nil : "and its fragments do not match: its mode is \(stage.mode)"
+        case .replicas:
+            let hosts = fragments.map(\.host)
+            guard fragments.allSatisfy({ $0.rows == nil }) else {
+                return "has replicas that make only some rows"
+            }
+            guard fragments.allSatisfy({ $0.weight >= 1 }) else {
+                return "has a replica without a weight"
+            }
+            return Set(hosts).count == hosts.count ? nil : "has two replicas on one node"
+        case .rows:
+            guard let count = outline.referenceRowCount(of: stage.operators) else {
+                return "cannot be split by rows: an operator of it is a barrier"
+            }
+            var next = 0
+            for fragment in fragments {
+                guard let rows = fragment.rows, rows.lowerBound == next, !rows.isEmpty else {
+                    return "has tiles that do not follow each other at row \(next)"
+                }
+                next = rows.upperBound
+                let tile = outline.rowTile(of: stage.operators, rows: rows)
+                let slices = (tile?.inputs ?? []) + (tile?.outputs ?? [])
+                if slices.contains(where: { $0.rows?.isEmpty ?? false }) {
+                    return "has a tile, rows \(rows), that reads or makes no rows of a tensor"
+                }
+            }
+            return next == count ? nil : "has tiles for \(next) of \(count) rows"
+        }
     }
 }

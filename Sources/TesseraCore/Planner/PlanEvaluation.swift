@@ -14,10 +14,12 @@ public struct PlanEvaluation: Hashable, Sendable {
         case window(Int)
     }
 
-    /// The expected times of one stage.
+    /// The expected times of one fragment.
     public struct StageTime: Hashable, Sendable {
         /// The operators.
         public var operators: Range<Int>
+        /// The rows that it makes; nil for all of them.
+        public var rows: Range<Int>?
         /// The node.
         public var host: NodeBoot
         /// Time of computing one item.
@@ -46,7 +48,7 @@ public struct PlanEvaluation: Hashable, Sendable {
     public var latencyMicroseconds: Int64
     /// What sets the period.
     public var bottleneck: Bottleneck
-    /// The stages, in order.
+    /// The fragments, in the order of the plan: one for each stage where all modes are `single`.
     public var stages: [StageTime]
     /// The memory on each node used, ascending by node.
     public var memory: [NodeMemory]
@@ -57,7 +59,7 @@ public struct PlanEvaluation: Hashable, Sendable {
     /// Evaluates a valid plan; nil if the plan is not valid for the problem's model, or uses a node
     /// that the problem does not have.
     public static func evaluate(_ plan: Plan, _ problem: PlanningProblem) -> PlanEvaluation? {
-        guard PlanCheck.isValid(plan, outline: problem.outline) else { return nil }
+        guard PlanCheck.isValid(plan, outline: problem.outline, modes: .all) else { return nil }
         return PlanEvaluator(problem).evaluate(plan)
     }
 }
@@ -99,6 +101,10 @@ struct PlanEvaluator {
     /// What all times of a plan come from.
     private struct Load {
         var compute: [Int]
+        /// The part of the items that a fragment works on, in `1 / 2^16`: less than all of them for
+        /// replicas.
+        var parts: [Int]
+        /// Bytes and slices that a fragment hands over for an item that it works on, in `1 / 2^16`.
         var endpointBytes: [Int]
         var endpointSlices: [Int]
         /// Bytes from fragment to fragment, row by row of the source.
@@ -117,7 +123,8 @@ struct PlanEvaluator {
         let load = loads(of: plan, hosts: hosts)
         let endpoint = plan.fragments.indices.map { index in
             TransferCost.endpointNanoseconds(
-                bytes: load.endpointBytes[index], slices: load.endpointSlices[index])
+                bytes: Self.whole(load.endpointBytes[index]),
+                slices: Self.whole(load.endpointSlices[index]))
         }
         let (latency, waits) = walkThrough(load, endpoint: endpoint, hosts: hosts)
         var (period, bottleneck) = busiest(load, endpoint: endpoint, hosts: hosts)
@@ -130,7 +137,8 @@ struct PlanEvaluator {
         let memories = plan.fragments.map { self.memory(of: $0.operators) }
         let stages = plan.fragments.indices.map { index in
             PlanEvaluation.StageTime(
-                operators: plan.fragments[index].operators, host: plan.fragments[index].host,
+                operators: plan.fragments[index].operators,
+                rows: plan.fragments[index].rows, host: plan.fragments[index].host,
                 computeMicroseconds: CostArithmetic.microseconds(load.compute[index]),
                 endpointMicroseconds: CostArithmetic.microseconds(endpoint[index]),
                 linkMicroseconds: CostArithmetic.microseconds(waits[index]),
@@ -149,17 +157,33 @@ struct PlanEvaluator {
             stages: stages, memory: memory)
     }
 
+    /// A number in `1 / 2^16`, rounded up.
+    private static func whole(_ value: Int) -> Int {
+        value >> SpaceCosts.shareBits + (value & (1 << SpaceCosts.shareBits - 1) == 0 ? 0 : 1)
+    }
+
+    private static func part(_ value: Int, _ part: Int) -> Int {
+        guard part != 1 << SpaceCosts.shareBits else { return value }
+        let product = UInt128(value) * UInt128(part) + UInt128(1 << SpaceCosts.shareBits - 1)
+        return Int(product >> UInt128(SpaceCosts.shareBits))
+    }
+
     private func loads(of plan: Plan, hosts: [Int]) -> Load {
         let count = plan.fragments.count
+        let compute = plan.fragments.indices.map { index in
+            let fragment = plan.fragments[index]
+            let times = times[hosts[index]]
+            return fragment.rows.map {
+                times.nanoseconds(fragment.operators, rows: $0, outline: outline)
+            } ?? times.nanoseconds(fragment.operators)
+        }
         var load = Load(
-            compute: plan.fragments.indices.map { index in
-                times[hosts[index]].nanoseconds(plan.fragments[index].operators)
-            },
+            compute: compute, parts: Self.parts(plan, compute: compute),
             endpointBytes: Array(repeating: 0, count: count),
             endpointSlices: Array(repeating: 0, count: count),
             transfers: Array(repeating: 0, count: count * count))
         for route in plan.routes {
-            let bytes = CostArithmetic.bytes(outline.tensors[route.tensor].descriptor.byteCount)
+            let bytes = bytes(route)
             if case .fragment(let source) = route.source,
                 case .fragment(let destination) = route.destination
             {
@@ -167,12 +191,39 @@ struct PlanEvaluator {
                 if hosts[source] == hosts[destination] { continue }
                 load.transfers[source * count + destination] += bytes
             }
-            for case .fragment(let end) in [route.source, route.destination] {
-                load.endpointBytes[end] += bytes
-                load.endpointSlices[end] += 1
+            for (end, other) in [
+                (route.source, route.destination), (route.destination, route.source),
+            ] {
+                guard case .fragment(let fragment) = end else { continue }
+                var part = 1 << SpaceCosts.shareBits
+                if case .fragment(let peer) = other { part = load.parts[peer] }
+                load.endpointBytes[fragment] += min(bytes, CostArithmetic.bytesMax >> 12) * part
+                load.endpointSlices[fragment] += part
             }
         }
         return load
+    }
+
+    private func bytes(_ route: Route) -> Int {
+        let bytes = CostArithmetic.bytes(outline.tensors[route.tensor].descriptor.byteCount)
+        guard let rows = route.rows, let count = outline.rowCount(ofTensor: route.tensor) else {
+            return bytes
+        }
+        return bytes / max(count, 1) * rows.count
+    }
+
+    /// Items go to replicas by how quickly they compute.
+    private static func parts(_ plan: Plan, compute: [Int]) -> [Int] {
+        var parts = [Int](repeating: 1 << SpaceCosts.shareBits, count: plan.fragments.count)
+        for stage in plan.stages where stage.mode == .replicas && stage.fragments.count > 1 {
+            let rates = stage.fragments.map { SpaceCosts.rateUnit / max(compute[$0], 1) }
+            let sum = UInt128(rates.reduce(0) { $0 + $1 >> 8 })
+            for (fragment, rate) in zip(stage.fragments, rates) {
+                let scaled = UInt128(rate >> 8) << UInt128(SpaceCosts.shareBits)
+                parts[fragment] = Int((scaled + sum - 1) / max(sum, 1))
+            }
+        }
+        return parts
     }
 
     /// The finish of the last fragment, and how long each fragment's slices travel.
@@ -207,10 +258,12 @@ struct PlanEvaluator {
         var nodeTime = [Int](repeating: 0, count: nodes.count)
         var linkBytes = [Int](repeating: 0, count: nodes.count * nodes.count)
         for index in 0..<count {
-            nodeTime[hosts[index]] += load.compute[index] + endpoint[index]
-            for target in 0..<count {
-                linkBytes[hosts[index] * nodes.count + hosts[target]] +=
-                    load.transfers[index * count + target]
+            nodeTime[hosts[index]] += Self.part(
+                load.compute[index] + endpoint[index], load.parts[index])
+            for target in 0..<count where load.transfers[index * count + target] > 0 {
+                linkBytes[hosts[index] * nodes.count + hosts[target]] += Self.part(
+                    Self.part(load.transfers[index * count + target], load.parts[index]),
+                    load.parts[target])
             }
         }
         var period = -1

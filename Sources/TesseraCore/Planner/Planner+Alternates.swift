@@ -42,19 +42,34 @@ extension Planner {
         let hosts = primary.hosts
         return model.nodes.enumerated().compactMap { index, node in
             guard node.member != lost else { return nil }
-            let fragments = primary.fragments.map { fragment in
-                fragment.host == lost
-                    ? Fragment(host: node.member, operators: fragment.operators) : fragment
+            let parts = primary.stages.map { stage in
+                Self.moved(primary.fragments[stage.fragments], stage, from: lost, to: node.member)
             }
-            guard
-                let choice = makeChoice(fragments, without: lost, window: primary.window)
-            else { return nil }
+            guard let choice = makeChoice(parts, without: lost, window: primary.window) else {
+                return nil
+            }
             let needed =
                 choice.evaluation.memory.first { $0.host == node.member }?.neededBytes ?? 0
             return Candidate(
                 choice: choice, receiver: node.member, isStandby: !hosts.contains(node.member),
                 fitsTogether: needed + armed[index] <= node.freeMemoryBytes)
         }
+    }
+
+    /// A stage with what one node has of it on another; a replica's fellow takes over its requests.
+    private static func moved(
+        _ fragments: ArraySlice<Fragment>, _ stage: Stage, from lost: NodeBoot,
+        to receiver: NodeBoot
+    ) -> StageParts {
+        let isFellow =
+            stage.mode == .replicas && fragments.contains { $0.host == receiver }
+        let kept = fragments.compactMap { fragment -> Fragment? in
+            guard fragment.host == lost else { return fragment }
+            var fragment = fragment
+            fragment.host = receiver
+            return isFellow ? nil : fragment
+        }
+        return StageParts(operators: stage.operators, mode: stage.mode, fragments: kept)
     }
 
     /// First those that have room for all they stand by for, then standbys, then by period.

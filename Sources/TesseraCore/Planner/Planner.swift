@@ -1,5 +1,8 @@
 /// Makes plans: a pure function of a `PlanningProblem`.
 ///
+/// Where the problem asks for nothing else, a plan is a pipeline of single nodes, as follows; for
+/// other modes, goals and baselines see `PlanSearch` and Docs/Planning.md.
+///
 /// The plan is the pipeline of contiguous stages with the least period, exactly for up to
 /// `SubsetSolver.nodesMax` usable nodes and `CostModel.positionsMax` positions, by local search
 /// above. Of plans within one percent of it the one with the fewest nodes is taken, then the one
@@ -35,7 +38,7 @@ public struct Planner: Sendable {
         let planner = Planner(problem)
         let model = CostModel(problem)
         guard let choice = planner.choose(model) else {
-            return .impossible(reason: PlanningReasons.impossible(model))
+            return .impossible(reason: impossible(model))
         }
         let alternates = planner.alternates(for: choice.plan, model: model)
         return .bundle(
@@ -43,6 +46,21 @@ public struct Planner: Sendable {
             leftOut: PlanningReasons.leftOut(
                 choice.plan, evaluation: choice.evaluation, model: model,
                 pipelinePeriodMicroseconds: choice.pipelinePeriodMicroseconds))
+    }
+
+    /// The limit that binds, with figures.
+    private static func impossible(_ model: CostModel) -> String {
+        let problem = model.problem
+        guard needsSearch(problem), !model.nodes.isEmpty else {
+            return PlanningReasons.impossible(model)
+        }
+        let space = PlanSpace(model, window: windowMin)
+        let search = PlanSearch(space, goal: problem.goal, modes: problem.allowedModes)
+        if case .impossible(let reason) = search.best() { return reason }
+        if let baseline = problem.baseline {
+            return "\(baseline.rawValue) has no plan that fits these nodes"
+        }
+        return PlanningReasons.impossible(model)
     }
 
     /// A plan with what is expected of it.
@@ -56,8 +74,9 @@ public struct Planner: Sendable {
     /// The best plan over the model's nodes; nil if nothing fits.
     func choose(_ model: CostModel) -> Choice? {
         guard !model.nodes.isEmpty else { return nil }
+        if Self.needsSearch(model.problem) { return searched(model) }
         // Memory is tried for a window that keeps every stage busy, then for the least one.
-        let wide = window(stageCount: min(model.nodes.count, model.end), latencyShare: 0)
+        let wide = Self.window(stageCount: min(model.nodes.count, model.end), latencyShare: 0)
         let table = StageTable(model, window: wide)
         var best = choose(model, table: table)
         let narrow = StageTable(model, window: Self.windowMin)
@@ -128,15 +147,16 @@ public struct Planner: Sendable {
 
     /// Attempts in flight: for each stage one that computes and one that waits, one at each end in
     /// the entry's hands, and as many as are on the links.
-    private func window(stageCount: Int, latencyShare: Int) -> Int {
-        min(max(2 * stageCount + 2 + latencyShare, Self.windowMin), PlanCheck.windowMax)
+    static func window(stageCount: Int, latencyShare: Int) -> Int {
+        min(max(2 * stageCount + 2 + latencyShare, windowMin), PlanCheck.windowMax)
     }
 
     private func makeChoice(_ chain: [ChainStep], model: CostModel) -> Choice? {
-        let fragments = chain.map { step in
-            Fragment(
-                host: model.nodes[step.node].member,
-                operators: model.positions[step.from]..<model.positions[step.to])
+        let stages = chain.map { step in
+            let range = model.positions[step.from]..<model.positions[step.to]
+            return StageParts(
+                operators: range, mode: .single,
+                fragments: [Fragment(host: model.nodes[step.node].member, operators: range)])
         }
         // Latency that the links add, in periods: so many more items are under way.
         let latency = chain.indices.dropFirst().reduce(0) { sum, index in
@@ -147,20 +167,24 @@ public struct Planner: Sendable {
             .max() ?? 1
         let share = min((latency + slowest - 1) / max(slowest, 1), PlanCheck.windowMax)
         return makeChoice(
-            fragments, without: nil,
-            window: window(stageCount: chain.count, latencyShare: share))
+            stages, without: nil,
+            window: Self.window(stageCount: chain.count, latencyShare: share))
     }
 
     /// A plan with the widest window up to `window` that fits; nil if not even one attempt does.
-    func makeChoice(_ fragments: [Fragment], without: NodeBoot?, window: Int) -> Choice? {
-        let stages = fragments.enumerated().map { index, fragment in
-            Stage(operators: fragment.operators, mode: .single, fragments: index..<(index + 1))
+    func makeChoice(_ parts: [StageParts], without: NodeBoot?, window: Int) -> Choice? {
+        let fragments = parts.flatMap(\.fragments)
+        var stages: [Stage] = []
+        var next = 0
+        for part in parts {
+            let end = next + part.fragments.count
+            stages.append(Stage(operators: part.operators, mode: part.mode, fragments: next..<end))
+            next = end
         }
         var plan = Plan(
             manifest: problem.outline.manifest, ballot: problem.ballot, without: without,
             stages: stages, fragments: fragments,
-            routes: Plan.routes(for: problem.outline, stages: stages, fragments: fragments) ?? [],
-            window: window,
+            routes: Plan.routes(for: problem.outline, fragments: fragments), window: window,
             predictedPeriodMicroseconds: 0, predictedLatencyMicroseconds: 0)
         plan.window = min(window, fittingWindow(fragments))
         guard plan.window >= 1, let evaluation = evaluator.evaluate(plan) else { return nil }

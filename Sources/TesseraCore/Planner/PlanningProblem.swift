@@ -61,11 +61,23 @@ public struct PlanningProblem: Hashable, Sendable {
     public var current: Plan?
     /// The members that `current`'s plan uses and that are lost.
     public var lost: [NodeBoot]
+    /// What the plan is to be best at, and its limits.
+    public var goal: PlanGoal
+    /// The modes that stages may have.
+    public var allowedModes: ModeSet
+    /// The baseline whose plan is wanted instead of the best one.
+    public var baseline: PlanBaseline?
+    /// The node where requests come in; nil if they come in everywhere, and the ways to and from
+    /// the entry do not count.
+    public var entry: NodeID?
+    /// The rate of a medium that all links share; nil if they do not disturb each other.
+    public var mediumBitsPerSecond: Int?
 
     /// Makes a problem.
     public init(
         outline: ModelOutline, nodes: [Node], links: [Link], ballot: Ballot, current: Plan?,
-        lost: [NodeBoot]
+        lost: [NodeBoot], goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .single,
+        baseline: PlanBaseline? = nil, entry: NodeID? = nil, mediumBitsPerSecond: Int? = nil
     ) {
         self.outline = outline
         self.nodes = nodes
@@ -73,6 +85,11 @@ public struct PlanningProblem: Hashable, Sendable {
         self.ballot = ballot
         self.current = current
         self.lost = lost
+        self.goal = goal
+        self.allowedModes = allowedModes
+        self.baseline = baseline
+        self.entry = entry
+        self.mediumBitsPerSecond = mediumBitsPerSecond
     }
 }
 

@@ -30,6 +30,12 @@ enum PlanningReasons {
                 + "needs \(least)"
         }
         let period = evaluation.periodMicroseconds
+        if let baseline = model.problem.baseline {
+            return "the baseline \(baseline.rawValue) does not use it"
+        }
+        if model.problem.goal.objective != .throughput {
+            return "no plan with it would take less \(model.problem.goal.objective.rawValue)"
+        }
         if let pipelinePeriodMicroseconds, plan.stages.count == 1 {
             return "adding it would not raise throughput enough: the best plan over several nodes "
                 + "takes \(pipelinePeriodMicroseconds) µs per item, one node alone \(period) µs, "

@@ -56,6 +56,15 @@ struct LinkTable: Sendable {
             perMicrosecond: bytesPerMicrosecond[source * nodeCount + destination])
     }
 
+    /// The link as a plan space has it.
+    func link(from source: Int, to destination: Int) -> PlanSpace.Link {
+        let rate = Int(clamping: bytesPerMicrosecond[source * nodeCount + destination])
+        let (bits, overflow) = rate.multipliedReportingOverflow(by: 8_000_000)
+        return PlanSpace.Link(
+            bitsPerSecond: overflow ? .max : bits,
+            latencyNanoseconds: latency(from: source, to: destination))
+    }
+
     /// Time that the first byte takes.
     func latency(from source: Int, to destination: Int) -> Int {
         source == destination ? 0 : latencies[source * nodeCount + destination]

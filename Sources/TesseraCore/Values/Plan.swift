@@ -136,7 +136,7 @@ public struct Plan: Hashable, Sendable {
     public var stages: [Stage]
     /// The fragments in stage order.
     public var fragments: [Fragment]
-    /// Every slice that travels, in canonical order: see `Plan.routes(for:stages:fragments:)`.
+    /// Every slice that travels, in canonical order: see `Plan.routes(for:fragments:)`.
     public var routes: [Route]
     /// How many attempts may be in flight: the tickets that the gate hands out.
     public var window: Int
@@ -180,6 +180,57 @@ public struct Plan: Hashable, Sendable {
         FragmentKey(
             manifest: manifest, operators: fragments[index].operators,
             rows: fragments[index].rows)
+    }
+
+    /// The routes that stages with these fragments need, in canonical order: by tensor, then by
+    /// destination fragment, the entry last, then by source fragment.
+    ///
+    /// A tensor goes straight from each fragment that makes it to each fragment that reads it, also
+    /// over several stages, and to the entry if it is an output of the model. Of a tile it carries
+    /// the rows that the tile makes, to a tile the rows that the tile reads, and between two tiles
+    /// what both have; where that is nothing, there is no route. Fragments of the same operators
+    /// without rows are replicas: a route joins each of them with each of their neighbours, and an
+    /// attempt uses those of the replicas that its entry chose.
+    public static func routes(for outline: ModelOutline, fragments: [Fragment]) -> [Route] {
+        let tiles = fragments.map { fragment in
+            fragment.rows.flatMap { outline.rowTile(of: fragment.operators, rows: $0) }
+        }
+        var routes: [Route] = []
+        for (index, tensor) in outline.tensors.enumerated() {
+            let all = outline.rowCount(ofTensor: index).map { 0..<$0 }
+            let makers = tensor.producer.map { producer in
+                fragments.indices.filter { fragments[$0].operators.contains(producer) }
+            }
+            let sources: [(Endpoint, Range<Int>?)] =
+                makers?.map { maker in
+                    let slice = tiles[maker]?.outputs.first { $0.tensor == index }
+                    return (.fragment(maker), slice?.rows ?? all)
+                } ?? [(.entry, all)]
+            var destinations: [(Endpoint, Range<Int>?)] = []
+            for (reader, fragment) in fragments.enumerated() {
+                guard makers?.contains(reader) != true,
+                    tensor.consumers.contains(where: fragment.operators.contains)
+                else { continue }
+                let slice = tiles[reader]?.inputs.first { $0.tensor == index }
+                destinations.append((.fragment(reader), slice?.rows ?? all))
+            }
+            if tensor.isOutput { destinations.append((.entry, all)) }
+            for (destination, wanted) in destinations {
+                for (source, made) in sources {
+                    var rows: Range<Int>?
+                    if let wanted, let made {
+                        rows = made.clamped(to: wanted)
+                        if rows?.isEmpty == true { continue }
+                        if rows == all { rows = nil }
+                    }
+                    routes.append(
+                        Route(
+                            tensor: index, rows: rows, source: source,
+                            destination: destination))
+                }
+            }
+        }
+        return routes
     }
 }
 

@@ -1,0 +1,113 @@
+extension PlanSpace {
+    /// Slices that a tile exchanges with its neighbours for each block, at most: one each way with
+    /// each.
+    private static let tileSlices = 4
+
+    /// The plan space of a problem: what its cost tables say, with so many attempts in flight.
+    init(_ model: CostModel, window: Int) {
+        let problem = model.problem
+        let count = model.positionCount
+        let size = count * count
+        let nodes = model.nodes.map {
+            Node(name: $0.name, memoryBytes: $0.freeMemoryBytes, milliwatts: nil)
+        }
+        var bytes = [Int](repeating: 0, count: size)
+        for from in 0..<model.end {
+            for to in (from + 1)..<count {
+                bytes[from * count + to] = model.stageBytes(from: from, to: to, window: window)
+            }
+        }
+        let nanoseconds = model.nodes.indices.map { node in
+            zip(model.compute[node], model.endpoint).map(+)
+        }
+        func sum(_ tensors: [Int]) -> Int {
+            tensors.reduce(0) { sum, index in
+                sum + CostArithmetic.bytes(problem.outline.tensors[index].descriptor.byteCount)
+            }
+        }
+        var crossing = model.crossingBytes
+        crossing[0] = sum(problem.outline.inputs)
+        crossing[model.end] = sum(problem.outline.outputs)
+        let names = (0..<model.end).map { index in
+            let last = model.positions[index + 1] - 1
+            return "operator \(problem.outline.operators[last].name)"
+        }
+        let splits =
+            problem.allowedModes.contains(.rows) || problem.baseline?.modes == [.single, .rows]
+        self.init(
+            nodes: nodes, pieceNames: names, nanoseconds: nanoseconds, stageBytes: bytes,
+            crossingBytes: crossing,
+            links: nodes.indices.flatMap { source in
+                nodes.indices.map { model.links.link(from: source, to: $0) }
+            },
+            entry: problem.entry.flatMap { entry in
+                model.nodes.firstIndex { $0.member.node == entry }
+            },
+            rows: splits ? Self.rowFigures(model) : nil,
+            mediumBitsPerSecond: problem.mediumBitsPerSecond)
+    }
+
+    /// What row splits of a model take, from one tile in the middle of each range.
+    private static func rowFigures(_ model: CostModel) -> RowFigures {
+        let outline = model.problem.outline
+        let count = model.positionCount
+        let zeros = [Int](repeating: 0, count: count * count)
+        var figures = RowFigures(
+            counts: zeros, haloBytes: zeros,
+            overheads: zeros.map { _ in tileSlices * TransferCost.nanosecondsPerSlice },
+            excess: model.nodes.map { _ in zeros })
+        let times = model.nodes.map { OperatorTimes($0, outline: outline) }
+        for from in 0..<model.end {
+            for to in (from + 1)..<count {
+                let range = model.positions[from]..<model.positions[to]
+                // A barrier ends all ranges from here.
+                guard outline.hasRows(range) else { break }
+                guard let rows = outline.referenceRowCount(of: range), rows > 1 else { continue }
+                let middle = rows / 3..<max(rows / 3 + 1, rows * 2 / 3)
+                guard let tile = outline.rowTile(of: range, rows: middle) else { continue }
+                let slot = from * count + to
+                figures.counts[slot] = rows
+                figures.haloBytes[slot] = halo(tile, middle, of: rows, outline: outline)
+                for (node, times) in times.enumerated() {
+                    figures.excess[node][slot] = excess(
+                        tile, middle, of: rows, range: range, times: times, outline: outline)
+                }
+            }
+        }
+        return figures
+    }
+
+    /// Rows of `count` that are a tile's part `rows` of `all`.
+    private static func part(_ rows: Range<Int>, of all: Int, count: Int) -> Int {
+        (rows.count * count + all - 1) / all
+    }
+
+    private static func halo(
+        _ tile: RowTile, _ rows: Range<Int>, of all: Int, outline: ModelOutline
+    ) -> Int {
+        tile.inputs.reduce(0) { sum, slice in
+            let bytes = CostArithmetic.bytes(outline.tensors[slice.tensor].descriptor.byteCount)
+            guard let read = slice.rows, let count = outline.rowCount(ofTensor: slice.tensor)
+            else {
+                // A tensor that is not cut: each tile reads what the others would.
+                return sum + bytes / all * (all - rows.count) / 2
+            }
+            let more = max(read.count - part(rows, of: all, count: count), 0)
+            return sum + (bytes / max(count, 1) * more + 1) / 2
+        }
+    }
+
+    private static func excess(
+        _ tile: RowTile, _ rows: Range<Int>, of all: Int, range: Range<Int>, times: OperatorTimes,
+        outline: ModelOutline
+    ) -> Int {
+        zip(range, tile.computed).reduce(0) { sum, operation in
+            let (index, computed) = operation
+            let count = outline.operators[index].rowCount
+            let more = max(computed.count - part(rows, of: all, count: count), 0)
+            return sum
+                + CostArithmetic.scaled(
+                    times.sum(index..<(index + 1)), by: more, over: 2 * count)
+        }
+    }
+}

@@ -1,0 +1,197 @@
+/// How a group shares the rows of one *block*: a range of pieces that each of its nodes computes for
+/// a tile of rows without talking to the others.
+///
+/// All nodes start together; a tile first computes what it can while its halo is on the way, so that
+/// it takes `max(computing, halo + what waits for it)`. Rows are dealt out so that the last tile
+/// ends as early as possible; in a stage of several blocks each block is dealt out anew.
+struct RowSplit: Sendable {
+    private let costs: SpaceCosts
+    private let group: [Int]
+    /// Borders that each tile shares: 1 at the ends, 2 between.
+    private let borders: [Int]
+    /// Time that the first byte takes to each tile from its neighbours.
+    private let latencies: [Int]
+    /// What a byte of each of a tile's halos takes to come in, all halos together.
+    private let rates: [LinkRate]
+
+    /// A split over at least two nodes, in row order.
+    init(_ costs: SpaceCosts, group: [Int]) {
+        self.costs = costs
+        self.group = group
+        borders = group.indices.map { $0 == 0 || $0 == group.count - 1 ? 1 : 2 }
+        let count = costs.space.nodes.count
+        var latencies: [Int] = []
+        var rates: [LinkRate] = []
+        for place in group.indices {
+            var latency = 0
+            var rate = 0
+            for neighbour in [place - 1, place + 1] where group.indices.contains(neighbour) {
+                let slot = group[neighbour] * count + group[place]
+                latency = max(latency, costs.space.latencies[slot])
+                rate += costs.space.rates[slot].fixedPoint
+            }
+            latencies.append(latency)
+            rates.append(LinkRate(fixedPoint: rate))
+        }
+        self.latencies = latencies
+        self.rates = rates
+    }
+
+    /// One tile's figures for one block.
+    private struct Tile {
+        var time: Int
+        var excess: Int
+        var overhead: Int
+        var halo: Int
+        /// What waits for the halo, if the tile has that much to do at all.
+        var waiting: Int
+        var count: Int
+
+        /// Time of computing so many rows.
+        func computing(_ rows: Int) -> Int {
+            overhead + min(time, Tile.part(time, rows, of: count) + excess)
+        }
+
+        /// Time until so many rows are done.
+        func finish(_ rows: Int) -> Int {
+            let computing = computing(rows)
+            return max(computing, halo + min(computing, waiting))
+        }
+
+        /// The most rows that are done in so much time.
+        func rows(within limit: Int) -> Int {
+            let room = halo + waiting <= limit ? limit : limit - halo
+            if room >= overhead + time { return count }
+            let rest = room - overhead - excess
+            return rest <= 0 ? 0 : min(Tile.quotient(rest, count, by: time), count)
+        }
+
+        /// `time * rows / count`, rounded up.
+        static func part(_ time: Int, _ rows: Int, of count: Int) -> Int {
+            // Times are below 2^40 and rows, as extents of tensors in memory, below 2^23 in
+            // practice; what is larger takes the long way.
+            let (product, overflow) = time.multipliedReportingOverflow(by: rows)
+            guard overflow else { return (product + count - 1) / count }
+            return CostArithmetic.scaled(time, by: rows, over: count)
+        }
+
+        static func quotient(_ value: Int, _ count: Int, by time: Int) -> Int {
+            let (product, overflow) = value.multipliedReportingOverflow(by: count)
+            guard overflow else { return product / time }
+            return Int(min(UInt128(value) * UInt128(count) / UInt128(time), UInt128(count)))
+        }
+    }
+
+    private func tile(
+        _ place: Int, _ slot: Int, count: Int, hasHalo: Bool, figures: PlanSpace.RowFigures
+    ) -> Tile {
+        let time = costs.space.times[group[place]][slot]
+        let excess = figures.excess[group[place]][slot] * borders[place]
+        let bytes = hasHalo ? figures.haloBytes[slot] : 0
+        let halo = bytes == 0 ? 0 : latencies[place] + rates[place].nanoseconds(bytes)
+        let row = (time + count - 1) / count
+        return Tile(
+            time: time, excess: excess, overhead: figures.overheads[slot], halo: halo,
+            waiting: figures.overheads[slot] + 2 * excess + borders[place] * row, count: count)
+    }
+
+    private func tiles(_ from: Int, _ to: Int, count: Int, figures: PlanSpace.RowFigures) -> [Tile]
+    {
+        group.indices.map { place in
+            tile(
+                place, from * costs.space.positionCount + to, count: count,
+                hasHalo: from > 0 || costs.space.entry != nil, figures: figures)
+        }
+    }
+
+    /// Fills in the least times, up to `limit`, of the blocks between two positions, by from and to
+    /// position.
+    func fillBlocks(_ first: Int, _ last: Int, limit: Int, into times: inout [Int]) {
+        guard let figures = costs.space.rows else { return }
+        let stride = costs.space.positionCount
+        // No split is quicker than replicas are: below this rate a block is of no use.
+        let leastRate = SpaceCosts.rateUnit / (limit + 1)
+        var scratch: [Tile] = []
+        scratch.reserveCapacity(group.count)
+        for from in first..<last {
+            let hasHalo = from > 0 || costs.space.entry != nil
+            for to in (from + 1)...last {
+                let slot = from * stride + to
+                let count = figures.counts[slot]
+                guard count >= group.count else { continue }
+                var rate = 0
+                for node in group {
+                    rate += SpaceCosts.rateUnit / costs.space.times[node][slot] + 1
+                }
+                guard rate > leastRate else { continue }
+                scratch.removeAll(keepingCapacity: true)
+                for place in group.indices {
+                    scratch.append(
+                        tile(place, slot, count: count, hasHalo: hasHalo, figures: figures))
+                }
+                if let time = Self.least(scratch, rate: rate, limit: limit) { times[slot] = time }
+            }
+        }
+    }
+
+    /// The time in which the tiles can do all rows; nil if that is above `limit`.
+    private static func least(_ tiles: [Tile], rate: Int, limit: Int) -> Int? {
+        let count = tiles[0].count
+        var time = lowest(tiles, rate: rate)
+        while time <= limit {
+            var sum = 0
+            for tile in tiles { sum += tile.rows(within: time) }
+            if sum >= count { return time }
+            // The tile that can take a row soonest takes it.
+            var next = SpaceCosts.infeasible
+            for tile in tiles {
+                let held = tile.rows(within: time)
+                if held < count { next = min(next, tile.finish(held + 1)) }
+            }
+            time = next
+        }
+        return nil
+    }
+
+    /// The least time of a block, and the rows of each tile; nil if it cannot be split so.
+    ///
+    /// Memory does not count here.
+    func block(_ from: Int, _ to: Int) -> (nanoseconds: Int, rows: [Int])? {
+        guard let figures = costs.space.rows else { return nil }
+        let count = figures.counts[from * costs.space.positionCount + to]
+        guard count >= group.count else { return nil }
+        let tiles = tiles(from, to, count: count, figures: figures)
+        let rate = tiles.reduce(0) { $0 + SpaceCosts.rateUnit / $1.time + 1 }
+        guard let time = Self.least(tiles, rate: rate, limit: SpaceCosts.infeasible - 1) else {
+            return nil
+        }
+        var rows = tiles.map { $0.rows(within: time) }
+        // Where more rows fit than there are, the last tiles give back, each keeping at least one.
+        var sum = rows.reduce(0, +)
+        for place in rows.indices.reversed() where sum > count {
+            let given = min(rows[place] - 1, sum - count)
+            rows[place] -= given
+            sum -= given
+        }
+        return (time, rows)
+    }
+
+    /// A time that no split can beat: every tile has a row, and no tile is cheaper than its rows'
+    /// part of the whole with its excess, unless it computes everything.
+    ///
+    /// `rate` is the sum of the tiles' rates, rounded up.
+    private static func lowest(_ tiles: [Tile], rate: Int) -> Int {
+        var first = 0
+        var whole = SpaceCosts.infeasible
+        var load = 0
+        for tile in tiles {
+            first = max(first, tile.finish(1))
+            whole = min(whole, tile.time + tile.overhead)
+            let inverse = SpaceCosts.rateUnit / tile.time
+            let (product, overflow) = tile.excess.multipliedReportingOverflow(by: inverse)
+            load += overflow ? SpaceCosts.rateUnit : min(product, SpaceCosts.rateUnit)
+        }
+        let even = (SpaceCosts.rateUnit + load) / rate + tiles[0].overhead
+        return max(first, min(even, whole))
+    }
+}
