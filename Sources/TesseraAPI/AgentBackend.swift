@@ -139,8 +139,11 @@ public protocol AgentBackend: Sendable {
     func hasManifest(_ id: ManifestID) async -> Bool
     /// Stores a manifest; throws if it is not one, or does not have the hash.
     func storeManifest(_ id: ManifestID, bytes: ByteBuffer) async throws(ControlError)
-    /// Gives a manifest, stored here with all its blobs, a name in the mesh.
-    func addModel(named name: String, manifest: ManifestID) async throws(ControlError)
+    /// Gives a manifest, stored here with all its blobs, a name in the mesh, and says how it is to be
+    /// planned.
+    func addModel(
+        named name: String, manifest: ManifestID, settings: ModelSettings
+    ) async throws(ControlError)
     /// Takes a name out of the mesh.
     func removeModel(named name: String) async throws(ControlError)
 }

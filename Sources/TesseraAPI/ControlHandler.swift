@@ -138,7 +138,12 @@ struct ControlHandler: Sendable {
         }
         try check(name: name)
         do {
-            try await backend.addModel(named: name, manifest: try identity(text))
+            let settings = try value["settings"].flatMap { settings throws(APIError) in
+                try ModelSettingsDocument(json: settings)
+            }
+            try await backend.addModel(
+                named: name, manifest: try identity(text),
+                settings: try settings?.settings() ?? ModelSettings())
         } catch let error as ControlError {
             throw APIError(error)
         }

@@ -86,12 +86,15 @@ public struct ModelDocument: Codable, Sendable, Equatable {
     public var copies: Int
     /// How many nodes the plan uses.
     public var nodes: Int
+    /// How the operator wants it planned.
+    public var settings: ModelSettingsDocument?
 
     /// Makes a model document.
     public init(
         name: String, manifest: String, isReady: Bool, reason: String?, weightBytes: Int?,
-        copies: Int, nodes: Int
+        copies: Int, nodes: Int, settings: ModelSettingsDocument? = nil
     ) {
+        self.settings = settings
         self.name = name
         self.manifest = manifest
         self.isReady = isReady
@@ -119,11 +122,14 @@ public struct AddModelDocument: Codable, Sendable, Equatable {
     public var name: String
     /// The manifest, in hexadecimal.
     public var manifest: String
+    /// How the model is to be planned; nil for the best plan there is.
+    public var settings: ModelSettingsDocument?
 
     /// Makes the document.
-    public init(name: String, manifest: String) {
+    public init(name: String, manifest: String, settings: ModelSettingsDocument? = nil) {
         self.name = name
         self.manifest = manifest
+        self.settings = settings
     }
 }
 

@@ -244,7 +244,10 @@ public struct Simulation {
                 .manifestStored(model.outline, blobs: Array(model.outline.blobs.indices)),
                 to: member), at: at)
         queue.insert(
-            .deliver(.modelAdded(name: "toy", manifest: model.outline.manifest), to: member), at: at
+            .deliver(
+                .modelAdded(
+                    name: "toy", manifest: model.outline.manifest, settings: ModelSettings()),
+                to: member), at: at
         )
     }
 

@@ -38,6 +38,8 @@ struct ModelAddCommand: AsyncParsableCommand {
             valueName: "seconds"))
     var waitSeconds = 120
 
+    @OptionGroup(title: "Planning") var planning: PlanningOptions
+
     @OptionGroup var api: APIOptions
 
     func validate() throws {
@@ -59,7 +61,8 @@ struct ModelAddCommand: AsyncParsableCommand {
                 let model = try await ModelFile(path: file, shapes: shapes).imported(into: folder)
                 let upload = ModelUpload(client: client, model: model)
                 try await upload.send()
-                try await upload.addToCatalogue(name: name)
+                try await upload.addToCatalogue(
+                    name: name, settings: planning.isEmpty ? nil : planning.settings())
                 if waitSeconds > 0 {
                     try await ModelWait(
                         client: client, name: name, manifest: model.manifest.id.hexadecimal,

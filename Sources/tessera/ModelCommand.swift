@@ -1,12 +1,17 @@
 import ArgumentParser
+import AsyncHTTPClient
+import NIOCore
 import NIOHTTP1
 import TesseraAPI
 
 /// `tessera model`.
 struct ModelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "model", abstract: "Add, list and remove the mesh's models.",
-        subcommands: [ModelAddCommand.self, ModelListCommand.self, ModelRemoveCommand.self])
+        commandName: "model", abstract: "Add, list, set and remove the mesh's models.",
+        subcommands: [
+            ModelAddCommand.self, ModelListCommand.self, ModelSetCommand.self,
+            ModelRemoveCommand.self,
+        ])
 }
 
 /// `tessera model list`.
@@ -31,6 +36,46 @@ struct ModelListCommand: AsyncParsableCommand {
                 Console.message("the mesh has no models; add one with `tessera model add FILE`")
             }
         }
+    }
+}
+
+/// `tessera model set`.
+struct ModelSetCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "set", abstract: "Change how a model is planned.",
+        discussion: """
+            Only what is given changes. The mesh decides a plan that follows, also if it is slower \
+            than the one that runs; requests go on meanwhile.
+            """)
+
+    @Argument(help: "The name of the model.")
+    var name: String
+
+    @OptionGroup(title: "Planning") var planning: PlanningOptions
+
+    @OptionGroup var api: APIOptions
+
+    func validate() throws {
+        if planning.isEmpty { throw ValidationError("Say what to change; see --help.") }
+    }
+
+    func run() async throws {
+        try await APIClient.with(api, token: try api.adminToken()) { client in
+            let models = try await client.document(ModelsDocument.self, at: "/tessera/v1/models")
+            guard let model = models.models.first(where: { $0.name == name }) else {
+                throw CommandFailure(
+                    "The mesh has no model \(name). `tessera model list` shows what it has.",
+                    code: .failed)
+            }
+            let document = AddModelDocument(
+                name: name, manifest: model.manifest,
+                settings: planning.settings(changing: model.settings))
+            let answer = try await client.call(
+                .POST, "/tessera/v1/models", headers: ["Content-Type": "application/json"],
+                body: .bytes(ByteBuffer(bytes: try JSONText.bytes(document))))
+            try APIClient.check(answer)
+        }
+        Console.message("\(name) is planned anew")
     }
 }
 

@@ -59,9 +59,9 @@ struct ModelUpload: Sendable {
     }
 
     /// Gives the model its name in the mesh.
-    func addToCatalogue(name: String) async throws {
+    func addToCatalogue(name: String, settings: ModelSettingsDocument?) async throws {
         let document = AddModelDocument(
-            name: name, manifest: model.manifest.id.hexadecimal)
+            name: name, manifest: model.manifest.id.hexadecimal, settings: settings)
         let answer = try await client.call(
             .POST, "/tessera/v1/models", headers: ["Content-Type": "application/json"],
             body: .bytes(ByteBuffer(bytes: try JSONText.bytes(document))))

@@ -65,7 +65,8 @@ struct NodeBackend: AgentBackend {
                     weightBytes: model.outline.map { outline in
                         outline.blobs.reduce(0) { $0 + $1.byteCount }
                     }, copies: model.replication,
-                    nodes: model.current?.primary.plan.hosts.count ?? 0)
+                    nodes: model.current?.primary.plan.hosts.count ?? 0,
+                    settings: ModelSettingsDocument(model.settings))
             })
     }
 
@@ -239,7 +240,9 @@ struct NodeBackend: AgentBackend {
         }
     }
 
-    func addModel(named name: String, manifest: ManifestID) async throws(ControlError) {
+    func addModel(
+        named name: String, manifest: ManifestID, settings: ModelSettings
+    ) async throws(ControlError) {
         guard await hasManifest(manifest) else {
             throw .invalid(reason: "the manifest is not stored at this agent: upload it first")
         }
@@ -252,7 +255,7 @@ struct NodeBackend: AgentBackend {
                     reason: "\(missing) blobs of the model are not stored at this agent: upload "
                         + "them first")
             }
-            try await node.addModel(named: name, manifest: manifest)
+            try await node.addModel(named: name, manifest: manifest, settings: settings)
         } catch {
             throw ControlError(storing: error)
         }

@@ -185,7 +185,9 @@ final class TestBackend: AgentBackend {
         state.withLock { $0.manifests[id] = bytes.readableBytes }
     }
 
-    func addModel(named name: String, manifest: ManifestID) async throws(ControlError) {
+    func addModel(
+        named name: String, manifest: ManifestID, settings: ModelSettings
+    ) async throws(ControlError) {
         guard manifest == Self.manifest else { throw .invalid(reason: "2 blobs are missing") }
         state.withLock { $0.names[name] = manifest }
     }

@@ -115,13 +115,7 @@ import Testing
             let fragments = ranges.enumerated().map { index, range in
                 Fragment(host: PlannerInstances.member(index), operators: range)
             }
-            let stages = fragments.indices.map { index in
-                Stage(
-                    operators: fragments[index].operators, mode: .single,
-                    fragments: index..<(index + 1))
-            }
-            let routes =
-                Plan.routes(for: outline, fragments: fragments)
+            let routes = Plan.routes(for: outline, fragments: fragments)
             func bytes(_ isCounted: (Route) -> Bool) -> Int {
                 routes.filter(isCounted)
                     .reduce(0) { $0 + outline.tensors[$1.tensor].descriptor.byteCount }

@@ -179,7 +179,20 @@ struct SampleGenerator {
     mutating func catalogueEntry(_ number: Int) -> CatalogueEntry {
         CatalogueEntry(
             name: "model-\(number)" + text(5), manifest: optional { $0.identity() },
-            version: UInt64(self.number(max: Int(WireLimits.counterMax))), author: identity())
+            version: UInt64(self.number(max: Int(WireLimits.counterMax))), author: identity(),
+            settings: settings())
+    }
+
+    mutating func settings() -> ModelSettings {
+        ModelSettings(
+            goal: PlanGoal(
+                objective: PlanGoal.Objective.allCases[below(3)],
+                periodNanosecondsMax: optional { $0.number(max: WireLimits.byteCountMax) },
+                latencyNanosecondsMax: optional { $0.number(max: WireLimits.byteCountMax) },
+                nanojoulesMax: optional { $0.number(max: WireLimits.byteCountMax) },
+                memoryHeadroomPercent: below(96)),
+            allowedModes: ModeSet(rawValue: UInt8(1 + below(7))),
+            baseline: optional { PlanBaseline.allCases[$0.below(6)] })
     }
 
     mutating func sliceHeader() -> SliceHeader {

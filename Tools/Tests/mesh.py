@@ -204,12 +204,6 @@ class Agent:
             names += [node for node in stage["nodes"] if node not in names]
         return names
 
-    def considered(self, model):
-        """The names of the nodes that a plan uses, and of those that it leaves out for a reason."""
-        plan = self.plan(model)
-        left_out = [note["node"] for note in plan["leftOut"]] if plan else []
-        return sorted(set(self.plan_nodes(model) + left_out))
-
     def is_ready(self, model):
         """Whether it answers requests for a model."""
         return self.get(f"/v2/models/{model}/ready") is not None
@@ -224,7 +218,9 @@ class Agent:
             client.close()
 
     def add(self, name, file, *flags, timeout=180):
-        """Adds a model at this agent."""
+        """Adds a model at this agent, cut into a pipeline if `flags` say nothing of how to plan it."""
+        if not any(flag in ("--allow", "--mode") for flag in flags):
+            flags += ("--allow", "single")
         return check("model", "add", file, "--name", name, "--api", self.api, "--token-file",
                      self.token_file, *flags, timeout=timeout)
 

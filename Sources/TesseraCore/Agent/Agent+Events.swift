@@ -72,10 +72,10 @@ extension Agent {
         case .blobLost(let blob):
             directives.append(.report(.blob(blob, "damaged on disk; fetched again")))
             placement.onBlobLost(blob, now: now, into: &directives)
-        case .modelAdded(let name, let manifest):
-            rename(name, manifest, now: now, into: &directives)
+        case .modelAdded(let name, let manifest, let settings):
+            rename(name, manifest, settings, now: now, into: &directives)
         case .modelRemoved(let name):
-            rename(name, nil, now: now, into: &directives)
+            rename(name, nil, ModelSettings(), now: now, into: &directives)
         default:
             break
         }
@@ -84,11 +84,12 @@ extension Agent {
     /// The catalogue's refusals were checked by whoever took the command (`canName`); one that still
     /// comes up lost a race and is reported.
     private mutating func rename(
-        _ name: String, _ manifest: ManifestID?, now: Timestamp,
+        _ name: String, _ manifest: ManifestID?, _ settings: ModelSettings, now: Timestamp,
         into directives: inout [Directive]
     ) {
         do {
-            try mesh.name(name, manifest: manifest, now: now, into: &directives)
+            try mesh.name(
+                name, manifest: manifest, settings: settings, now: now, into: &directives)
         } catch {
             directives.append(.report(.limit("catalogue: \(error)", count: 1)))
         }

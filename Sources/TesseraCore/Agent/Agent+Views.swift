@@ -31,6 +31,7 @@ extension Agent {
         }
         return Agreement.View(
             isCatalogued: mesh.catalogue.models.contains { $0.manifest == manifest },
+            settings: mesh.catalogue.settings(of: manifest),
             outline: placement.outline(of: manifest), pool: pool, usable: usable,
             connected: connectedMembers, measuredLinks: measuredLinks(among: pool),
             isDead: { [membership] member in
@@ -77,9 +78,11 @@ extension Agent {
             }
         }
         let lost = current?.primary.plan.hosts.filter { !pool.contains($0) } ?? []
+        let settings = mesh.catalogue.settings(of: outline.manifest)
         return PlanningProblem(
             outline: outline, nodes: nodes, links: links, ballot: ballot,
-            current: current?.primary.plan, lost: lost)
+            current: current?.primary.plan, lost: lost, goal: settings.goal,
+            allowedModes: settings.allowedModes, baseline: settings.baseline)
     }
 
     /// What other models' current plans reserve on a node.

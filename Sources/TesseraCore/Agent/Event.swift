@@ -38,8 +38,9 @@ public enum Event: Hashable, Sendable {
     case fetchFailed(BlobID, from: NodeID, reason: String)
     /// A blob on disk was found damaged and was thrown away; it must be fetched again.
     case blobLost(BlobID)
-    /// The operator names a model. Its manifest and blobs are stored here already.
-    case modelAdded(name: String, manifest: ManifestID)
+    /// The operator names a model, or says anew how it is to be planned. Its manifest and blobs are
+    /// stored here already.
+    case modelAdded(name: String, manifest: ManifestID, settings: ModelSettings)
     /// The operator removes a name.
     case modelRemoved(name: String)
 

@@ -36,6 +36,8 @@ public struct MeshSnapshot: Sendable {
         public var replication: Int
         /// The problem that a plan would be made of now.
         public var problem: PlanningProblem?
+        /// How the operator wants it planned.
+        public var settings: ModelSettings
     }
 
     /// The node and its run.
@@ -103,7 +105,7 @@ extension Agent {
             return MeshSnapshot.Model(
                 name: entry.name, manifest: manifest, outline: outline, current: current,
                 armed: [], usable: routing.usable?.id, reason: routing.reason, replication: 0,
-                problem: nil)
+                problem: nil, settings: entry.settings)
         }
         let view = view(manifest)
         return MeshSnapshot.Model(
@@ -115,6 +117,6 @@ extension Agent {
                 view.problem(
                     outline,
                     current?.primary.plan.ballot ?? Ballot(round: 0, proposer: me), current)
-            })
+            }, settings: entry.settings)
     }
 }

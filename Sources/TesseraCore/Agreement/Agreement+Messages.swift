@@ -113,6 +113,8 @@ extension Agreement {
         _ bundle: PlanBundle, _ model: Model, _ outline: ModelOutline, _ view: View
     ) -> AgreementRefusal? {
         guard let current = model.register.current, !model.hasConflict,
+            // The operator's wish may be a slower plan than the one that runs.
+            view.settings == ModelSettings(),
             current.primary.plan.hosts.allSatisfy({ view.pool.contains($0) })
         else { return nil }
         let problem = view.problem(outline, bundle.primary.plan.ballot, current)
@@ -149,6 +151,7 @@ extension Agreement {
         model.betterLooks = 0
         model.consideredPool = view.pool
         model.consideredAt = now
+        if model.consideredSettings == nil { model.consideredSettings = view.settings }
         if let round = model.round, round.ballot != bundle.primary.plan.ballot {
             fail(
                 &model, manifest, "another proposal was decided", now: now, backOff: false,

@@ -9,6 +9,8 @@ struct Agreement: Sendable {
     struct View {
         /// Whether the catalogue names the model.
         var isCatalogued: Bool
+        /// How the operator wants it planned.
+        var settings = ModelSettings()
         /// The model; nil until its manifest is here.
         var outline: ModelOutline?
         /// Nodes that may vote and host: alive, connected, capable, not leaving, with the model's
@@ -50,6 +52,8 @@ struct Agreement: Sendable {
         var consideredPool: [NodeBoot] = []
         /// How many measured links it saw.
         var consideredLinks = 0
+        /// The operator's settings that it saw; nil before the first one.
+        var consideredSettings: ModelSettings?
         var consideredAt = Timestamp.zero
         /// Looks in a row that found a better plan for unchanged nodes.
         var betterLooks = 0
@@ -66,6 +70,7 @@ struct Agreement: Sendable {
         mutating func noteLook(_ view: View, now: Timestamp) {
             consideredPool = view.pool
             consideredLinks = view.measuredLinks
+            consideredSettings = view.settings
             consideredAt = now
         }
     }
@@ -209,6 +214,12 @@ struct Agreement: Sendable {
     /// Whether there are other nodes than at the last look, or links that nothing was known of.
     private func isChanged(_ view: View, since model: Model) -> Bool {
         view.pool != model.consideredPool || view.measuredLinks > model.consideredLinks
+            || isSetAnew(view, since: model)
+    }
+
+    /// Whether the operator said something else since the last look.
+    private func isSetAnew(_ view: View, since model: Model) -> Bool {
+        model.consideredSettings.map { $0 != view.settings } ?? false
     }
 
     private func startTime(
@@ -361,6 +372,9 @@ struct Agreement: Sendable {
             }
             return covered(bundle).subtracting(covered(current)).isEmpty == false
         }
+        // What the operator wants is taken, better or not; a baseline is wanted for all nodes.
+        let isBaseline = view.settings.baseline != nil && view.pool != model.consideredPool
+        if isSetAnew(view, since: model) || isBaseline { return true }
         guard let outline = view.outline else { return false }
         let problem = view.problem(outline, ballot, current)
         guard let now = PlanEvaluation.evaluate(old, problem)?.periodMicroseconds else {

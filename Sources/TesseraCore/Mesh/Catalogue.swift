@@ -76,6 +76,11 @@ struct Catalogue: Sendable {
         place(of: name).map { items[$0].entry }
     }
 
+    /// How a model is to be planned: as its first name says.
+    func settings(of manifest: ManifestID) -> ModelSettings {
+        items.first { $0.entry.manifest == manifest }?.entry.settings ?? ModelSettings()
+    }
+
     /// Whether a name may be given to a model.
     static func isValid(name: String) -> Bool {
         let bytes = name.utf8
@@ -87,7 +92,8 @@ struct Catalogue: Sendable {
 
     /// Gives a name to a model, or takes it away; returns the new entry.
     mutating func name(
-        _ name: String, manifest: ManifestID?, author: NodeID, now: Timestamp
+        _ name: String, manifest: ManifestID?, settings: ModelSettings = ModelSettings(),
+        author: NodeID, now: Timestamp
     ) throws(CatalogueError) -> CatalogueEntry {
         guard Self.isValid(name: name) else { throw .invalidName(name) }
         let old = entry(named: name)
@@ -96,7 +102,8 @@ struct Catalogue: Sendable {
             throw .tooManyNames(limit: Self.namesMax)
         }
         let new = CatalogueEntry(
-            name: name, manifest: manifest, version: clock + 1, author: author)
+            name: name, manifest: manifest, version: clock + 1, author: author,
+            settings: settings)
         let outcome = merge(new, now: now)
         invariant(outcome != .unchanged, "a new entry for \(name) does not win: \(new)")
         return new

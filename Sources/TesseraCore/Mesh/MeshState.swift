@@ -208,11 +208,12 @@ struct MeshState {
 
     /// The operator gives a name to a model, or with nil takes it away.
     mutating func name(
-        _ name: String, manifest: ManifestID?, now: Timestamp, into directives: inout [Directive]
+        _ name: String, manifest: ManifestID?, settings: ModelSettings = ModelSettings(),
+        now: Timestamp, into directives: inout [Directive]
     ) throws(CatalogueError) {
         defer { end(now: now) }
         let entry = try catalogue.name(
-            name, manifest: manifest, author: own.member.node, now: now)
+            name, manifest: manifest, settings: settings, author: own.member.node, now: now)
         changes.append(.catalogueChanged(entry, loser: nil))
         directives.append(.storeCatalogue(catalogue.entries))
         for peer in peers {

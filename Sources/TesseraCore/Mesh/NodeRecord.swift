@@ -189,13 +189,19 @@ public struct CatalogueEntry: Hashable, Sendable {
     public var version: UInt64
     /// Who made the entry.
     public var author: NodeID
+    /// How the model is to be planned.
+    public var settings: ModelSettings
 
     /// Makes an entry.
-    public init(name: String, manifest: ManifestID?, version: UInt64, author: NodeID) {
+    public init(
+        name: String, manifest: ManifestID?, version: UInt64, author: NodeID,
+        settings: ModelSettings = ModelSettings()
+    ) {
         self.name = name
         self.manifest = manifest
         self.version = version
         self.author = author
+        self.settings = settings
     }
 
     /// Whether this entry wins over `other`, which has the same name.

@@ -267,12 +267,14 @@ public final class Node: Sendable {
     /// Gives a model a name.
     ///
     /// Its manifest and blobs are in the library.
-    public func addModel(named name: String, manifest: ManifestID) async throws {
+    public func addModel(
+        named name: String, manifest: ManifestID, settings: ModelSettings = ModelSettings()
+    ) async throws {
         let refusal = await onLoop { $0.agent.canName(name) }
         if let refusal { throw refusal }
         let found = try await onDisk { try self.library.outlineWithBlobs(manifest) }
         shell.deliver(.manifestStored(found.outline, blobs: found.blobs))
-        shell.deliver(.modelAdded(name: name, manifest: manifest))
+        shell.deliver(.modelAdded(name: name, manifest: manifest, settings: settings))
     }
 
     /// Removes a name.

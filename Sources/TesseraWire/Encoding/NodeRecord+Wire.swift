@@ -177,13 +177,14 @@ extension SignedRecord: WireValue {
 }
 
 extension CatalogueEntry: WireValue {
-    /// Name (text, not empty), optional manifest, version (8 bytes), author.
+    /// Name (text, not empty), optional manifest, version (8 bytes), author, settings.
     package func encode(into writer: inout WireWriter) {
         if name.isEmpty { writer.note(.invalidValue(what: "model name")) }
         writer.write(text: name, "model name", max: WireLimits.nameBytesMax)
         writer.write(manifest)
         writer.write(counter: version, "catalogue version")
         writer.write(author)
+        writer.write(settings)
     }
 
     /// Reads that layout.
@@ -192,6 +193,7 @@ extension CatalogueEntry: WireValue {
         if name.isEmpty { throw .invalidValue(what: "model name") }
         self.init(
             name: name, manifest: try reader.readOptional("manifest"),
-            version: try reader.readCounter("catalogue version"), author: try reader.read())
+            version: try reader.readCounter("catalogue version"), author: try reader.read(),
+            settings: try reader.read())
     }
 }

@@ -1,0 +1,74 @@
+"""Stages of several nodes, and plans that an operator asks for, on a real mesh."""
+
+import unittest
+
+import support
+from support import load, mesh
+
+
+def modes(agent, model):
+    """The modes of a plan's stages."""
+    plan = agent.plan(model)
+    return [stage["mode"] for stage in plan["stages"]] if plan else []
+
+
+class Modes(support.Case):
+    """What runs is what was asked for, and every answer is that of one agent."""
+
+    def test_replicas(self):
+        """Small model, four agents: each runs all of it. One is killed under load."""
+        with mesh.Mesh("abcd") as agents:
+            agents["a"].add(support.CNN, support.file(support.CNN), "--allow", "replicas")
+            agents.await_ready(support.CNN)
+            mesh.wait(30, "four replicas", lambda: len(agents["a"].plan_nodes(support.CNN)) == 4)
+            self.assertEqual(["replicas"], modes(agents["b"], support.CNN))
+            rate = support.capacity(agents.running) * support.SHARE_OF_CAPACITY
+            work = load.Load(list(agents.agents.values()), support.CNN, support.images(),
+                             support.CLIENTS, per_second=rate).start()
+            mesh.wait(30, "load", lambda: work.count >= 100)
+            agents["c"].kill()
+            count = work.count
+            mesh.wait(30, "answers after the loss", lambda: work.count >= count + 2 * rate)
+            mesh.wait(30, "a plan without c", lambda: all(
+                "c" not in agent.plan_nodes(support.CNN) for agent in agents.running))
+            self.assert_all_right(work.stop())
+
+    def test_set(self):
+        """The operator changes the mode of a model under load; nothing is lost meanwhile."""
+        with mesh.Mesh("abc") as agents:
+            agents["a"].add(support.VIT, support.file(support.VIT), "--mode", "local")
+            agents.await_ready(support.VIT)
+            self.assertEqual(1, len(agents["a"].plan_nodes(support.VIT)))
+            work = load.Load(agents.running, support.VIT, support.images(), 4).start()
+            mesh.wait(30, "load", lambda: work.count >= 20)
+            for flags, count, mode in ((("--mode", "even"), 3, "single"),
+                                       (("--mode", "best", "--allow", "replicas"), 3, "replicas"),
+                                       (("--mode", "local"), 1, "single")):
+                mesh.check("model", "set", support.VIT, *flags, "--api", agents["b"].api,
+                           "--token-file", agents["b"].token_file)
+                mesh.wait(30, f"{count} nodes after {flags}", lambda: all(
+                    len(agent.plan_nodes(support.VIT)) == count
+                    and set(modes(agent, support.VIT)) == {mode} for agent in agents.running))
+                answered = work.count
+                mesh.wait(30, "answers under it", lambda: work.count >= answered + 20)
+            self.assert_all_right(work.stop(), support.VIT)
+
+    def test_bad_settings(self):
+        """Settings that make no sense are refused with the reason."""
+        with mesh.Mesh("a") as agents:
+            agents["a"].add(support.CNN, support.file(support.CNN))
+            common = ("--api", agents["a"].api, "--token-file", agents["a"].token_file)
+            for flags, word in ((("--mode", "fastest"), "no baseline"),
+                                (("--allow", "single,columns"), "no list of modes"),
+                                (("--objective", "beauty"), "no objective"),
+                                (("--max-latency", "soon"), "no time"),
+                                (("--memory-headroom", "120%"), "no share"),
+                                ((), "what to change")):
+                result = mesh.run("model", "set", support.CNN, *flags, *common)
+                self.assert_fails(result, result.code or 1, word)
+            result = mesh.run("model", "set", "nobody", "--mode", "even", *common)
+            self.assert_fails(result, result.code or 1, "has no model nobody")
+
+
+if __name__ == "__main__":
+    unittest.main()
