@@ -89,7 +89,9 @@ import Testing
                 #expect(evaluation.periodMicroseconds == plan.predictedPeriodMicroseconds)
                 #expect(evaluation.latencyMicroseconds == plan.predictedLatencyMicroseconds)
                 let usesOthers = plan.stages.contains { $0.mode != .single }
-                #expect(PlanCheck.isValid(plan, outline: problem.outline) == !usesOthers)
+                #expect(
+                    PlanCheck.isValid(plan, outline: problem.outline, modes: .single)
+                        == !usesOthers)
                 for stage in plan.stages { modes[stage.mode, default: 0] += 1 }
             }
             #expect(found.bundle.alternates.count <= found.bundle.primary.plan.hosts.count)

@@ -37,13 +37,15 @@ def model_path(name, given):
 def overhead(options):
     """One agent over HTTP against the bare engine."""
     results = {}
-    rows = [["model", "bare engine ms", "agent over HTTP ms", "added us", "added %", "equal"]]
+    rows = [["model", "bare engine ms", "asked one by one ms", "agent over HTTP ms", "added us",
+             "added %", "of it by asking us", "equal"]]
     for name, count in (("resnet50", options.requests), ("digits-cnn", options.requests * 15)):
         note(f"overhead of {name}")
         results[name] = one = overhead_of(name, model_path(name, options.models), count, options)
-        rows.append([name, spread(one["engineMilliseconds"], 3), spread(one["agentMilliseconds"], 3),
+        rows.append([name, spread(one["engineMilliseconds"], 3),
+                     spread(one["askedMilliseconds"], 3), spread(one["agentMilliseconds"], 3),
                      spread(one["addedMicroseconds"], 0), spread(one["addedPercent"], 1),
-                     "yes" if one["isEqual"] else "NO"])
+                     spread(one["askingMicroseconds"], 0), "yes" if one["isEqual"] else "NO"])
     table(rows)
     return results
 
@@ -57,19 +59,28 @@ def overhead_of(name, path, count, options):
         body = request(engine.first, place)
         with client([agents["a"]], name, body) as sender:
             is_equal = sender.output() == engine.output()
-            parts = {"engine": engine, "agent": sender}
+            def asked(times):
+                # The same engine, which waits for a word from here before each run, as it would
+                # wait for a client's request.
+                return [engine.ask("run", 1)["nanoseconds"][0] for _ in range(times)]
+            parts = {"engine": lambda times: engine.ask("run", times)["nanoseconds"],
+                     "asked": asked,
+                     "agent": lambda times: sender.ask("run", times)["nanoseconds"]}
             for part in parts.values():
-                part.ask("run", count)
-            idle, blocks = Idle(), {"engine": [], "agent": []}
+                part(count)
+            idle, blocks = Idle(), {which: [] for which in parts}
             for block in range(options.blocks):
                 # The one that begins takes turns, so that a drift does not favour either.
                 for which in sorted(parts, reverse=block % 2 == 1):
-                    blocks[which].append(parts[which].ask("run", count)["nanoseconds"])
+                    blocks[which].append(parts[which](count))
     engine_medians = [median(times) / 1e6 for times in blocks["engine"]]
+    asked_medians = [median(times) / 1e6 for times in blocks["asked"]]
     agent_medians = [median(times) / 1e6 for times in blocks["agent"]]
     return {
         "isEqual": is_equal, "noise": idle.figures(), "nanoseconds": blocks,
-        "engineMilliseconds": engine_medians, "agentMilliseconds": agent_medians,
+        "engineMilliseconds": engine_medians, "askedMilliseconds": asked_medians,
+        "agentMilliseconds": agent_medians,
+        "askingMicroseconds": [(b - a) * 1000 for a, b in zip(engine_medians, asked_medians)],
         "fastestMilliseconds": {which: min(map(min, times)) / 1e6
                                 for which, times in blocks.items()},
         "addedMicroseconds": [(b - a) * 1000 for a, b in zip(engine_medians, agent_medians)],
