@@ -13,6 +13,13 @@ import Testing
             tightMemory: seed % 3 == 0, hasMedium: seed % 11 == 0)
     }
 
+    /// Where nodes serve several stages there are many more plans.
+    private func repeatingKnobs(_ seed: Int) -> SpaceKnobs {
+        let sizes = [(1...3, 1...3), (1...4, 1...2), (1...2, 1...4), (1...2, 1...4)]
+        let (nodes, pieces) = sizes[seed % sizes.count]
+        return SpaceKnobs(nodes: nodes, pieces: pieces, tightMemory: seed % 3 == 0)
+    }
+
     private func search(
         _ figures: SpaceFigures, _ goal: PlanGoal, _ modes: ModeSet
     ) -> PlanSearchResult {
@@ -43,9 +50,7 @@ import Testing
     @Test("the least latency, nodes in several stages, equals brute force over 4200 random spaces")
     func latency() {
         for seed in 0..<4_200 {
-            var knobs = knobs(10_000 + seed)
-            knobs.hasMedium = false
-            if seed % 8 != 0 { knobs.pieces = 1...3 } else { knobs.nodes = 1...2 }
+            let knobs = repeatingKnobs(seed)
             let figures = SpaceFigures.random(seed: UInt64(10_000 + seed), knobs)
             let modes = Self.variants[seed % Self.variants.count]
             let results = PlannerBruteForce(figures, modes: modes).results(repeating: true)
@@ -68,9 +73,7 @@ import Testing
     @Test("the least energy equals brute force over 4200 random spaces")
     func energy() {
         for seed in 0..<4_200 {
-            var knobs = knobs(20_000 + seed)
-            knobs.hasMedium = false
-            if seed % 8 != 0 { knobs.pieces = 1...3 } else { knobs.nodes = 1...2 }
+            let knobs = repeatingKnobs(seed)
             let figures = SpaceFigures.random(seed: UInt64(20_000 + seed), knobs)
             let modes = Self.variants[seed % Self.variants.count]
             let results = PlannerBruteForce(figures, modes: modes).results(repeating: true)
@@ -148,7 +151,7 @@ import Testing
         var counts = [Int](repeating: 0, count: PlanBaseline.allCases.count)
         for seed in 0..<1_000 {
             var knobs = SpaceKnobs(
-                nodes: 1...6, pieces: 1...9, tightMemory: seed % 4 == 0,
+                nodes: 1...5, pieces: 1...7, tightMemory: seed % 4 == 0,
                 hasMedium: seed % 9 == 0)
             if knobs.hasMedium { knobs.nodes = 1...3 }
             let figures = SpaceFigures.random(seed: UInt64(50_000 + seed), knobs)

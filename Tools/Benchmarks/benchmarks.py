@@ -302,6 +302,31 @@ def sample(asker, trips, loops):
                   if not member["isSelf"] and member.get("roundTripMicroseconds") is not None]
 
 
+# Planning.
+
+PLANNING_TARGETS = {
+    "12 different nodes × 100, single": 100, "16 different nodes × 200, single": 4000,
+    "64 nodes of 4 kinds × 200, single": 1000, "8 different nodes × 100, all modes": 300,
+    "12 different nodes × 100, all modes": 3000, "64 nodes of 4 kinds × 200, all modes": 1000,
+    "ResNet-50 replanned, 8 nodes, single": 50}
+
+
+def planning(options):
+    """Planning time against nodes and positions."""
+    idle = Idle()
+    done = subprocess.run([PROGRAM, "planning", "--problems", str(options.problems)],
+                          check=True, stdout=subprocess.PIPE, text=True)
+    cases = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = [["problem", "median ms", "longest ms", "target ms", "exact", "bound / period"]]
+    for case in cases:
+        times = [time / 1e6 for time in case["nanoseconds"]]
+        rows.append([case["name"], f"{median(times):.1f}", f"{max(times):.1f}",
+                     PLANNING_TARGETS.get(case["name"], ""), f"{case['exact']} of {len(times)}",
+                     spread(case["boundRatios"])])
+    table(rows)
+    return {"cases": cases, "noise": idle.figures()}
+
+
 # The command.
 
 def main():
@@ -329,12 +354,14 @@ def main():
     one = commands.add_parser("suspicion", help=suspicion.__doc__)
     one.add_argument("--minutes", type=float, default=5)
     one.add_argument("--model", choices=["resnet50", "vit-base", "digits-cnn"])
+    one = commands.add_parser("planning", help=planning.__doc__)
+    one.add_argument("--problems", type=int, default=5, help="different problems of each case")
     options = parser.parse_args()
     options.models = dict(entry.split("=", 1) for entry in options.model_file)
     if not os.path.exists(PROGRAM):
         parser.error(f"{PROGRAM} is not built; start this by Tools/Benchmarks/run")
     benchmark = {"overhead": overhead, "transport": transport, "pipeline": pipeline,
-                 "suspicion": suspicion}[options.benchmark]
+                 "suspicion": suspicion, "planning": planning}[options.benchmark]
     try:
         figures = benchmark(options)
     except mesh.Failed as error:

@@ -63,7 +63,7 @@ struct GroupTable: Sendable {
             rates.fillReplicas(nodes, limit: limit, into: &times, at: base)
         }
         if modes.contains(.rows), costs.space.rows != nil {
-            let rows = RowStages(costs, group: nodes, limit: limit)
+            let rows = RowStages(costs, group: nodes, rates: rates, limit: limit)
             for from in 0..<(stride - 1) {
                 for to in (from + 1)..<stride {
                     let slot = base + from * stride + to

@@ -90,8 +90,10 @@ struct NodeGroups: Sendable {
     let numbers: [Int]
     /// For each group the nodes that stand for it, in row order.
     let nodes: [[Int]]
-    private let starts: [Int]
-    private let parts: [Int32]
+    /// Where the groups of each vector begin in `parts`.
+    let starts: [Int]
+    /// For each vector the groups that it contains, ascending.
+    let parts: [Int32]
 
     /// All groups, or those of one node.
     init(_ space: PlanSpace, singlesOnly: Bool) {

@@ -130,7 +130,8 @@ extension SpaceCosts {
         if modes.contains(.rows), space.rows != nil {
             let ordered = space.rowOrder.filter(nodes.contains)
             let rows = RowStages(
-                self, group: ordered, limit: Self.infeasible - 1, range: from..<to)
+                self, group: ordered, rates: RateTable(self), limit: Self.infeasible - 1,
+                range: from..<to)
             if rows.nanoseconds(from, to) < Self.infeasible {
                 consider(
                     PlanSketch.Stage(

@@ -6,6 +6,8 @@ struct RateTable: Sendable {
     private let stride: Int
     /// By kind: rates by from and to position.
     private let rates: [[Int]]
+    /// Likewise, whether it fits or not.
+    private let allRates: [[Int]]
 
     /// The rates over a space.
     init(_ costs: SpaceCosts) {
@@ -13,17 +15,24 @@ struct RateTable: Sendable {
         kinds = space.kinds
         let stride = space.positionCount
         self.stride = stride
-        rates = space.members.map { members in
+        let allRates = space.members.map { members in
+            space.times[members[0]].map { SpaceCosts.rateUnit / $0 }
+        }
+        self.allRates = allRates
+        rates = space.members.indices.map { kind in
             var rates = [Int](repeating: 0, count: stride * stride)
             for from in 0..<space.end {
-                for to in (from + 1)..<stride where costs.fits(members[0], from, to) {
-                    rates[from * stride + to] =
-                        SpaceCosts.rateUnit / space.times[members[0]][from * stride + to]
+                for to in (from + 1)..<stride
+                where costs.fits(space.members[kind][0], from, to) {
+                    rates[from * stride + to] = allRates[kind][from * stride + to]
                 }
             }
             return rates
         }
     }
+
+    /// The rates of a node, whether stages fit on it or not.
+    func allRates(of node: Int) -> [Int] { allRates[kinds[node]] }
 
     /// Fills in the periods of a group's replicated stages that are at most `limit`, by from and to
     /// position; leaves the others as they are.

@@ -148,86 +148,132 @@ struct ReachabilitySolver: Sendable {
         let all = groups.vectors.count - 1
         if probe.lowest[all] > 0 { return nil }
         let groupCount = groups.nodes.count
-        probe.reached = Array(repeating: 0, count: (all + 1) * groupCount * words)
+        var reached = [UInt64](repeating: 0, count: (all + 1) * groupCount * words)
         var best: (set: Int, group: Int)?
         var bestSize = Int.max
         var arrive = [UInt64](repeating: 0, count: words)
         var covered = arrive
-        for set in 0..<all {
-            let size = groups.vectors.sizes[set]
-            if size + 1 >= bestSize { continue }
-            for next in groups.groups(in: all - set) {
-                let target = set + groups.numbers[Int(next)]
-                let targetSize = groups.vectors.sizes[target]
-                if targetSize >= bestSize { continue }
-                guard
-                    collect(probe, set: set, next: Int(next), into: &arrive),
-                    cover(
-                        probe, from: arrive, group: Int(next),
-                        lowest: probe.lowest[all - target], into: &covered)
-                else { continue }
-                let base = (target * groupCount + Int(next)) * words
-                for word in 0..<words { probe.reached[base + word] = covered[word] }
-                let isDone = covered[space.end / 64] >> UInt64(space.end % 64) & 1 == 1
-                if isDone, probe.canLeave[Int(next)] {
-                    best = (target, Int(next))
-                    bestSize = targetSize
-                    if stopsAtFirst { return best }
+        let (starts, sizes, numbers) = (groups.starts, groups.vectors.sizes, groups.numbers)
+        let stride = space.positionCount
+        // Pointers, since these loops are all that planning spends its time on.
+        reached.withUnsafeMutableBufferPointer { reached in
+            withTables(probe) { tables in
+                search: for set in 0..<all where sizes[set] + 1 < bestSize {
+                    for place in starts[all - set]..<starts[all - set + 1] {
+                        let next = Int(tables.parts[place])
+                        let target = set + numbers[next]
+                        guard sizes[target] < bestSize else { continue }
+                        if set == 0 {
+                            for word in 0..<words { arrive[word] = 0 }
+                            arrive[0] = probe.canEnter[next] ? 1 : 0
+                        } else {
+                            tables.collect(
+                                UnsafeBufferPointer(reached), last: starts[set]..<starts[set + 1],
+                                set: set, next: next, into: &arrive)
+                        }
+                        guard
+                            tables.cover(
+                                from: arrive, row: next * stride,
+                                lowest: probe.lowest[all - target], into: &covered)
+                        else { continue }
+                        let base = (target * groupCount + next) * words
+                        for word in 0..<words { reached[base + word] = covered[word] }
+                        let last = covered[(stride - 1) / 64] >> UInt64((stride - 1) % 64)
+                        if last & 1 == 1, probe.canLeave[next] {
+                            best = (target, next)
+                            bestSize = sizes[target]
+                            if stopsAtFirst { break search }
+                        }
+                    }
                 }
             }
         }
+        probe.reached = reached
         return best
     }
 
-    /// The positions from which `next` may go on behind `set`; whether there are any.
-    private func collect(
-        _ probe: Probe, set: Int, next: Int, into arrive: inout [UInt64]
-    ) -> Bool {
-        for word in 0..<words { arrive[word] = 0 }
-        if set == 0 {
-            arrive[0] = probe.canEnter[next] ? 1 : 0
-            return probe.canEnter[next]
-        }
-        let groupCount = groups.nodes.count
-        var any: UInt64 = 0
-        for last in groups.groups(in: set) {
-            let base = (set * groupCount + Int(last)) * words
-            let mask = Int(probe.cuts[Int(last) * groupCount + next])
-            for word in 0..<words {
-                let bits = probe.reached[base + word] & masks[mask + word]
-                arrive[word] |= bits
-                any |= bits
+    /// The tables of a probe, for the loops over all sets and groups.
+    private struct Tables {
+        var words: Int
+        var groupCount: Int
+        var parts: UnsafeBufferPointer<Int32>
+        var masks: UnsafeBufferPointer<UInt64>
+        var cuts: UnsafeBufferPointer<Int32>
+        var ends: UnsafeBufferPointer<UInt64>
+
+        /// The positions from which `next` may go on behind a set whose parts are `last`.
+        func collect(
+            _ reached: UnsafeBufferPointer<UInt64>, last: Range<Int>, set: Int, next: Int,
+            into arrive: inout [UInt64]
+        ) {
+            for word in 0..<words { arrive[word] = 0 }
+            for place in last {
+                let group = Int(parts[place])
+                let base = (set * groupCount + group) * words
+                let mask = Int(cuts[group * groupCount + next])
+                for word in 0..<words {
+                    arrive[word] |= reached[base + word] & masks[mask + word]
+                }
             }
         }
-        return any != 0
+
+        /// The positions that a group reaches from some; whether there are any from `lowest` on.
+        func cover(
+            from arrive: [UInt64], row: Int, lowest: Int, into covered: inout [UInt64]
+        ) -> Bool {
+            for word in 0..<words { covered[word] = 0 }
+            for word in 0..<words {
+                var rest = arrive[word]
+                while rest != 0 {
+                    let from = word * 64 + rest.trailingZeroBitCount
+                    rest &= rest - 1
+                    let base = (row + from) * words
+                    for target in 0..<words { covered[target] |= ends[base + target] }
+                }
+            }
+            var any: UInt64 = 0
+            for word in 0..<words {
+                let shift = lowest - word * 64
+                if shift >= 64 {
+                    covered[word] = 0
+                } else if shift > 0 {
+                    covered[word] &= ~0 << UInt64(shift)
+                }
+                any |= covered[word]
+            }
+            return any != 0
+        }
     }
 
-    /// The positions that a group reaches from some; whether there are any from `lowest` on.
-    private func cover(
-        _ probe: Probe, from arrive: [UInt64], group: Int, lowest: Int,
-        into covered: inout [UInt64]
-    ) -> Bool {
-        for word in 0..<words { covered[word] = 0 }
-        for word in 0..<words {
-            var rest = arrive[word]
-            while rest != 0 {
-                let from = word * 64 + rest.trailingZeroBitCount
-                rest &= rest - 1
-                let row = (group * space.positionCount + from) * words
-                for target in 0..<words { covered[target] |= probe.ends[row + target] }
+    private func withTables<Result>(_ probe: Probe, _ body: (Tables) -> Result) -> Result {
+        groups.parts.withUnsafeBufferPointer { parts in
+            masks.withUnsafeBufferPointer { masks in
+                probe.cuts.withUnsafeBufferPointer { cuts in
+                    probe.ends.withUnsafeBufferPointer { ends in
+                        body(
+                            Tables(
+                                words: words, groupCount: groups.nodes.count, parts: parts,
+                                masks: masks, cuts: cuts, ends: ends))
+                    }
+                }
             }
         }
-        var any: UInt64 = 0
-        for word in 0..<words {
-            let shift = lowest - word * 64
-            if shift >= 64 {
-                covered[word] = 0
-            } else if shift > 0 {
-                covered[word] &= ~0 << UInt64(shift)
-            }
-            any |= covered[word]
+    }
+
+    /// The positions from which `next` may go on behind `set`.
+    private func collect(_ probe: Probe, set: Int, next: Int, into arrive: inout [UInt64]) {
+        guard set > 0 else {
+            for word in 0..<words { arrive[word] = 0 }
+            arrive[0] = probe.canEnter[next] ? 1 : 0
+            return
         }
-        return any != 0
+        probe.reached.withUnsafeBufferPointer { reached in
+            withTables(probe) { tables in
+                tables.collect(
+                    reached, last: groups.starts[set]..<groups.starts[set + 1], set: set,
+                    next: next, into: &arrive)
+            }
+        }
     }
 
     /// Walks back from the end over what was reached; nodes of a kind are dealt out in their order
@@ -242,7 +288,7 @@ struct ReachabilitySolver: Sendable {
         var arrive = [UInt64](repeating: 0, count: words)
         while true {
             let before = set - groups.numbers[group]
-            _ = collect(probe, set: before, next: group, into: &arrive)
+            collect(probe, set: before, next: group, into: &arrive)
             let from = (0..<to).first { position in
                 arrive[position / 64] >> UInt64(position % 64) & 1 == 1
                     && table.time(group, position, to) <= period

@@ -89,7 +89,8 @@ struct RowSplit: Sendable {
         let excess = figures.excess[group[place]][slot] * borders[place]
         let bytes = hasHalo ? figures.haloBytes[slot] : 0
         let halo = bytes == 0 ? 0 : latencies[place] + rates[place].nanoseconds(bytes)
-        let row = (time + count - 1) / count
+        // Without a halo nothing waits for it.
+        let row = halo == 0 ? 0 : (time + count - 1) / count
         return Tile(
             time: time, excess: excess, overhead: figures.overheads[slot], halo: halo,
             waiting: figures.overheads[slot] + 2 * excess + borders[place] * row, count: count)
@@ -106,9 +107,13 @@ struct RowSplit: Sendable {
 
     /// Fills in the least times, up to `limit`, of the blocks between two positions, by from and to
     /// position.
-    func fillBlocks(_ first: Int, _ last: Int, limit: Int, into times: inout [Int]) {
+    func fillBlocks(
+        _ first: Int, _ last: Int, rates: RateTable, limit: Int, into times: inout [Int]
+    ) {
         guard let figures = costs.space.rows else { return }
         let stride = costs.space.positionCount
+        let inverses = group.map { rates.allRates(of: $0) }
+        let excesses = group.map { figures.excess[$0] }
         // No split is quicker than replicas are: below this rate a block is of no use.
         let leastRate = SpaceCosts.rateUnit / (limit + 1)
         var scratch: [Tile] = []
@@ -119,34 +124,55 @@ struct RowSplit: Sendable {
                 let slot = from * stride + to
                 let count = figures.counts[slot]
                 guard count >= group.count else { continue }
-                var rate = 0
-                for node in group {
-                    rate += SpaceCosts.rateUnit / costs.space.times[node][slot] + 1
+                var (rate, load) = (0, 0)
+                for place in group.indices {
+                    rate += inverses[place][slot] + 1
+                    load += Self.load(
+                        excesses[place][slot] * borders[place], rate: inverses[place][slot])
                 }
                 guard rate > leastRate else { continue }
+                let even = (SpaceCosts.rateUnit + load) / rate
                 scratch.removeAll(keepingCapacity: true)
                 for place in group.indices {
                     scratch.append(
                         tile(place, slot, count: count, hasHalo: hasHalo, figures: figures))
                 }
-                if let time = Self.least(scratch, rate: rate, limit: limit) { times[slot] = time }
+                if let time = Self.least(scratch, even: even, limit: limit) { times[slot] = time }
             }
         }
     }
 
-    /// The time in which the tiles can do all rows; nil if that is above `limit`.
-    private static func least(_ tiles: [Tile], rate: Int, limit: Int) -> Int? {
+    /// What an excess adds to a split's even time, times the rates of all tiles.
+    private static func load(_ excess: Int, rate: Int) -> Int {
+        let (product, overflow) = excess.multipliedReportingOverflow(by: rate)
+        return overflow ? SpaceCosts.rateUnit : min(product, SpaceCosts.rateUnit)
+    }
+
+    /// The time in which the tiles can do all rows, each at least one; nil if that is above `limit`.
+    ///
+    /// Without overhead no split is quicker than `even`, in which all end at once, unless a tile
+    /// computes everything.
+    private static func least(_ tiles: [Tile], even: Int, limit: Int) -> Int? {
         let count = tiles[0].count
-        var time = lowest(tiles, rate: rate)
+        var whole = SpaceCosts.infeasible
+        for tile in tiles { whole = min(whole, tile.time) }
+        var time = min(even, whole) + tiles[0].overhead
         while time <= limit {
             var sum = 0
-            for tile in tiles { sum += tile.rows(within: time) }
-            if sum >= count { return time }
-            // The tile that can take a row soonest takes it.
-            var next = SpaceCosts.infeasible
+            var next = 0
             for tile in tiles {
-                let held = tile.rows(within: time)
-                if held < count { next = min(next, tile.finish(held + 1)) }
+                let rows = tile.rows(within: time)
+                sum += rows
+                if rows == 0 { next = max(next, tile.finish(1)) }
+            }
+            if next == 0 {
+                if sum >= count { return time }
+                // The tile that can take a row soonest takes it.
+                next = SpaceCosts.infeasible
+                for tile in tiles {
+                    let held = tile.rows(within: time)
+                    if held < count { next = min(next, tile.finish(held + 1)) }
+                }
             }
             time = next
         }
@@ -161,8 +187,14 @@ struct RowSplit: Sendable {
         let count = figures.counts[from * costs.space.positionCount + to]
         guard count >= group.count else { return nil }
         let tiles = tiles(from, to, count: count, figures: figures)
-        let rate = tiles.reduce(0) { $0 + SpaceCosts.rateUnit / $1.time + 1 }
-        guard let time = Self.least(tiles, rate: rate, limit: SpaceCosts.infeasible - 1) else {
+        var (rate, load) = (0, 0)
+        for tile in tiles {
+            let inverse = SpaceCosts.rateUnit / tile.time
+            rate += inverse + 1
+            load += Self.load(tile.excess, rate: inverse)
+        }
+        let even = (SpaceCosts.rateUnit + load) / rate
+        guard let time = Self.least(tiles, even: even, limit: SpaceCosts.infeasible - 1) else {
             return nil
         }
         var rows = tiles.map { $0.rows(within: time) }
@@ -174,24 +206,5 @@ struct RowSplit: Sendable {
             sum -= given
         }
         return (time, rows)
-    }
-
-    /// A time that no split can beat: every tile has a row, and no tile is cheaper than its rows'
-    /// part of the whole with its excess, unless it computes everything.
-    ///
-    /// `rate` is the sum of the tiles' rates, rounded up.
-    private static func lowest(_ tiles: [Tile], rate: Int) -> Int {
-        var first = 0
-        var whole = SpaceCosts.infeasible
-        var load = 0
-        for tile in tiles {
-            first = max(first, tile.finish(1))
-            whole = min(whole, tile.time + tile.overhead)
-            let inverse = SpaceCosts.rateUnit / tile.time
-            let (product, overflow) = tile.excess.multipliedReportingOverflow(by: inverse)
-            load += overflow ? SpaceCosts.rateUnit : min(product, SpaceCosts.rateUnit)
-        }
-        let even = (SpaceCosts.rateUnit + load) / rate + tiles[0].overhead
-        return max(first, min(even, whole))
     }
 }

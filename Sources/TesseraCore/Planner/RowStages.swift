@@ -16,7 +16,9 @@ struct RowStages: Sendable {
 
     /// Fills the tables of the stages within `range`, or of all; what takes longer than `limit` does
     /// not count.
-    init(_ costs: SpaceCosts, group: [Int], limit: Int, range: Range<Int>? = nil) {
+    init(
+        _ costs: SpaceCosts, group: [Int], rates: RateTable, limit: Int, range: Range<Int>? = nil
+    ) {
         self.costs = costs
         self.group = group
         split = RowSplit(costs, group: group)
@@ -25,7 +27,7 @@ struct RowStages: Sendable {
         let (first, last) = (range?.lowerBound ?? 0, range?.upperBound ?? stride - 1)
         let size = stride * stride
         var blocks = [Int](repeating: SpaceCosts.infeasible, count: size)
-        split.fillBlocks(first, last, limit: limit, into: &blocks)
+        split.fillBlocks(first, last, rates: rates, limit: limit, into: &blocks)
         var times = [Int](repeating: SpaceCosts.infeasible, count: size)
         var lastStarts = [Int32](repeating: -1, count: size)
         for from in first..<(range == nil ? last : first + 1) {

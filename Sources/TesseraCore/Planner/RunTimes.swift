@@ -37,7 +37,7 @@ struct RunTimes {
         let rows =
             group.count > 1 && group.count <= rowsSizeMax && modes.contains(.rows)
                 && space.rows != nil
-            ? RowStages(costs, group: ordered, limit: limit) : nil
+            ? RowStages(costs, group: ordered, rates: rates, limit: limit) : nil
         if group.count > 1, modes.contains(.replicas) {
             rates.fillReplicas(group, limit: limit, into: &table, at: 0)
         }

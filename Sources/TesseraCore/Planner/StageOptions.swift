@@ -58,7 +58,7 @@ struct StageOptions: Sendable {
                     nodes, limit: limit, into: &times, at: times.count - stride * stride)
             }
             if modes.contains(.rows), costs.space.rows != nil {
-                let rows = RowStages(costs, group: nodes, limit: limit)
+                let rows = RowStages(costs, group: nodes, rates: rates, limit: limit)
                 rowStages[options.count] = rows
                 add(group, .rows, nodes) { rows.nanoseconds($0, $1) }
             }

@@ -11,7 +11,9 @@ struct Benchmarks: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tessera-benchmarks",
         abstract: "The processes that Tools/Benchmarks/run starts and compares.",
-        subcommands: [EngineCommand.self, ClientCommand.self, TransportCommand.self])
+        subcommands: [
+            EngineCommand.self, ClientCommand.self, TransportCommand.self, PlanningCommand.self,
+        ])
 
     static func main() {
         // First thing, before there are threads: it sets an environment variable.
