@@ -74,18 +74,7 @@ struct ModelAddCommand: AsyncParsableCommand {
     }
 
     private func parsedShapes() throws -> [ModelFile.Shape] {
-        try shapes.map { text in
-            guard let sign = text.lastIndex(of: "="), sign != text.startIndex else {
-                throw ValidationError("'\(text)' is not INPUT=1,3,224,224.")
-            }
-            let extents = text[text.index(after: sign)...]
-                .split(separator: ",", omittingEmptySubsequences: false)
-                .map { Int64($0) ?? 0 }
-            guard extents.allSatisfy({ $0 > 0 }) else {
-                throw ValidationError("'\(text)' has an extent that is no number above 0.")
-            }
-            return ModelFile.Shape(input: String(text[..<sign]), extents: extents)
-        }
+        try shapes.map(ModelFile.Shape.init(parsing:))
     }
 
     /// The last component of a path without its ending.

@@ -1,3 +1,4 @@
+import ArgumentParser
 import OpenVINOShim
 import TesseraModel
 
@@ -17,6 +18,20 @@ struct ModelFile: Sendable {
         var input: String
         /// The extents.
         var extents: [Int64]
+
+        /// Reads a shape as it is written on the command line: `input=1,3,224,224`.
+        init(parsing text: String) throws {
+            guard let sign = text.lastIndex(of: "="), sign != text.startIndex else {
+                throw ValidationError("'\(text)' is not INPUT=1,3,224,224.")
+            }
+            input = String(text[..<sign])
+            extents = text[text.index(after: sign)...]
+                .split(separator: ",", omittingEmptySubsequences: false)
+                .map { Int64($0) ?? 0 }
+            guard extents.allSatisfy({ $0 > 0 }) else {
+                throw ValidationError("'\(text)' has an extent that is no number above 0.")
+            }
+        }
     }
 
     /// The file.

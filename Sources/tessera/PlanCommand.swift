@@ -6,18 +6,32 @@ struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
         abstract: "Show how a model is cut over the nodes, and why.",
+        usage: """
+            tessera plan <model> [--json]
+                   tessera plan --profile <file> [<options>]
+                   tessera plan --model <file> --topology <file> [<options>]
+            """,
         discussion: """
-            A stage is a run of operators on one node. The bound is what no plan can beat on these \
-            nodes. An alternate is the plan that is used at once when its node is lost; armed means \
-            that all its nodes are ready.
+            A stage is a run of operators on one node, or on several in the modes replicas and \
+            rows. The bound is what no plan can beat on these nodes. An alternate is the plan that \
+            is used at once when its node is lost; armed means that all its nodes are ready.
+
+            With the name of a model, asks an agent for the plan that runs. With --profile or \
+            --model, plans from files, and no agent is needed. Docs/Topologies.md describes the \
+            files.
             """)
 
-    @Argument(help: "The name of the model.")
-    var model: String
+    @Argument(help: "The name of a model in the mesh.")
+    var model: String?
+
+    @OptionGroup(title: "Planning without an agent") var offline: PlanOfflineOptions
 
     @OptionGroup var reading: ReadingOptions
 
+    func validate() throws { try offline.checkSource(model: model) }
+
     func run() async throws {
+        guard let model else { return try await offline.run(isJSON: reading.isJSON) }
         let path = "/tessera/v1/models/\(APIClient.component(model))/plan"
         try await reading.show(PlanDocument.self, at: path) { plan in
             showHead(plan)

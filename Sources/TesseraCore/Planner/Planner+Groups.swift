@@ -46,7 +46,7 @@ extension Planner {
     }
 
     /// Whether the same stages fit on the same nodes.
-    private static func fitsAlike(_ one: PlanSpace, _ other: PlanSpace) -> Bool {
+    static func fitsAlike(_ one: PlanSpace, _ other: PlanSpace) -> Bool {
         one.nodes.allSatisfy { node in
             zip(one.stageBytes, other.stageBytes).allSatisfy {
                 ($0 <= node.memoryBytes) == ($1 <= node.memoryBytes)

@@ -1,0 +1,170 @@
+import ArgumentParser
+import TesseraCore
+import TesseraModel
+
+/// How `tessera plan` plans without an agent.
+struct PlanOfflineOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            """
+            Plan the chain of layers of a JSON file with measured times, over the nodes that it \
+            names; no agent is needed.
+            """, valueName: "file"))
+    var profile: String?
+
+    @Option(
+        name: .customLong("model"),
+        help: ArgumentHelp(
+            """
+            Plan this model file, imported as `tessera model add` does, over the nodes of \
+            --topology; no agent is needed.
+            """, valueName: "file"))
+    var modelFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The nodes and links for --model, such as Topologies/four-boards.yaml.",
+            valueName: "file"))
+    var topology: String?
+
+    @Option(
+        name: .customLong("shape"),
+        help: ArgumentHelp(
+            "For --model: the fixed shape of an input; repeat for each input that has none.",
+            valueName: "input=1,3,224,224"))
+    var shapes: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            What is to be best: throughput (the period of a stream), latency (of one item alone) \
+            or energy (per item; needs the watts of every node). Default: throughput.
+            """, valueName: "objective"), transform: PlanQuantities.objective)
+    var objective: PlanGoal.Objective?
+
+    @Option(
+        help: ArgumentHelp("The longest period that will do.", valueName: "time"),
+        transform: PlanQuantities.nanoseconds)
+    var maxPeriod: Int?
+
+    @Option(
+        help: ArgumentHelp("The longest latency that will do, such as 80ms.", valueName: "time"),
+        transform: PlanQuantities.nanoseconds)
+    var maxLatency: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "The most energy per item that will do, such as 2.5J.", valueName: "energy"),
+        transform: PlanQuantities.nanojoules)
+    var maxEnergy: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "The part of each node's memory that stays free, such as 20%.", valueName: "percent"),
+        transform: PlanQuantities.percent)
+    var memoryHeadroom: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            The modes that stages may have: single, replicas and rows, with commas between them. \
+            single always may. Default: all.
+            """, valueName: "modes"), transform: PlanQuantities.modes)
+    var allow: ModeSet?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Show the plan of a baseline instead of the best one: even, pipedream-like, \
+            pipeedge-like, modnn-like, deepthings-like or local.
+            """, valueName: "baseline"), transform: PlanQuantities.baseline)
+    var mode: PlanBaseline?
+
+    @Flag(
+        help: "Show also every plan that none beats in period and latency (and energy, if known).")
+    var pareto = false
+
+    @Flag(help: "Say for each node why it got what it got, or nothing.")
+    var explain = false
+
+    /// Whether an agent is asked for the plan of `model`; checks what goes together.
+    func checkSource(model: String?) throws {
+        let sources = [model, profile, modelFile].compactMap { $0 }
+        guard sources.count == 1 else {
+            throw ValidationError(
+                sources.isEmpty
+                    ? "Say what to plan: the name of a model in the mesh, --profile FILE, or "
+                        + "--model FILE with --topology FILE."
+                    : "A model in the mesh, --profile and --model are planned one at a time.")
+        }
+        guard (modelFile == nil) == (topology == nil) else {
+            throw ValidationError("--model and --topology need each other.")
+        }
+        guard modelFile != nil || shapes.isEmpty else {
+            throw ValidationError("--shape goes with --model.")
+        }
+        _ = try shapes.map(ModelFile.Shape.init(parsing:))
+        guard !pareto || mode == nil else {
+            throw ValidationError("--pareto compares the best plans; leave --mode out.")
+        }
+        guard model == nil || !hasWishes else {
+            throw ValidationError(
+                "The plan of a model in the mesh is shown as it runs; objectives, limits, modes and "
+                    + "--pareto go with --profile or --model.")
+        }
+    }
+
+    private var hasWishes: Bool {
+        objective != nil || maxPeriod != nil || maxLatency != nil || maxEnergy != nil
+            || memoryHeadroom != nil || allow != nil || mode != nil || pareto
+    }
+
+    /// What the plan is to be best at.
+    var goal: PlanGoal {
+        PlanGoal(
+            objective: objective ?? .throughput, periodNanosecondsMax: maxPeriod,
+            latencyNanosecondsMax: maxLatency, nanojoulesMax: maxEnergy,
+            memoryHeadroomPercent: memoryHeadroom ?? 0)
+    }
+
+    /// Plans and prints.
+    func run(isJSON: Bool) async throws {
+        let plan = try await Blocking.run { [planner = try await planner()] in try planner.plan() }
+        let view = PlanOfflineView(plan, explains: explain)
+        if isJSON {
+            Console.line(try JSONText.pretty(view.document))
+        } else {
+            view.show()
+        }
+    }
+
+    private func planner() async throws -> PlanOffline {
+        let modes = allow ?? .all
+        let source: PlanOffline.Source
+        if let profile {
+            source = .profile(try PlanProfile(path: profile).space)
+        } else if let modelFile, let topology {
+            let nodes = try Topology(path: topology)
+            let outline = try await Self.outline(
+                of: ModelFile(path: modelFile, shapes: shapes.map(ModelFile.Shape.init(parsing:))))
+            source = .model(
+                outline, nodes.spaces(of: outline, modes: modes, baseline: mode))
+        } else {
+            throw ValidationError("Say what to plan.")
+        }
+        return PlanOffline(
+            source: source, goal: goal, modes: modes, baseline: mode, wantsFront: pareto)
+    }
+
+    /// What the planner has to know of a model file.
+    static func outline(of file: ModelFile) async throws -> ModelOutline {
+        try await Files.withTemporaryFolder { folder in
+            let model = try await file.imported(into: folder)
+            do {
+                return try ModelCutter(model.manifest).outline
+            } catch {
+                throw CommandFailure("\(file.path) cannot be planned: \(error)")
+            }
+        }
+    }
+}
