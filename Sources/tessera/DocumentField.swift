@@ -100,23 +100,30 @@ struct DocumentField {
 
     /// The members of a mapping that knows no other keys.
     func members(_ keys: [String]) throws -> DocumentMembers {
-        let fields = try mapping()
-        for (key, field) in fields where !keys.contains(key) {
-            throw field.failure(
-                "the key '\(key)' is not known; known here are \(keys.joined(separator: ", "))")
+        for (name, key, _) in try nodes() where !keys.contains(name) {
+            throw failure(
+                "the key '\(name)' is not known; known here are \(keys.joined(separator: ", "))",
+                at: key, path: way(to: name))
         }
-        return DocumentMembers(self, fields)
+        return DocumentMembers(self, try mapping())
     }
 
     /// The members of a mapping with any keys, in the order of the file.
     func mapping() throws -> [(key: String, field: DocumentField)] {
+        try nodes().map { name, _, value in
+            (name, DocumentField(file: file, path: way(to: name), node: value))
+        }
+    }
+
+    private func way(to name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
+
+    private func nodes() throws -> [(name: String, key: Node, value: Node)] {
         guard case .mapping(let mapping) = node else { throw wrong("a mapping") }
         return try mapping.map { key, value in
             guard let name = key.scalar?.string else {
                 throw failure("a key has to be a text", at: key, path: path)
             }
-            let way = path.isEmpty ? name : "\(path).\(name)"
-            return (name, DocumentField(file: file, path: way, node: value))
+            return (name, key, value)
         }
     }
 

@@ -8,8 +8,8 @@ struct PlanCommand: AsyncParsableCommand {
         abstract: "Show how a model is cut over the nodes, and why.",
         usage: """
             tessera plan <model> [--json]
-                   tessera plan --profile <file> [<options>]
-                   tessera plan --model <file> --topology <file> [<options>]
+            tessera plan --profile <file> [<options>]
+            tessera plan --model <file> --topology <file> [<options>]
             """,
         discussion: """
             A stage is a run of operators on one node, or on several in the modes replicas and \

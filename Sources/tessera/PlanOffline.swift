@@ -44,9 +44,6 @@ struct PlanOffline: Sendable {
             case .failure(let failure): throw failure
             }
         case .model(let outline, let spaces):
-            guard !outline.operators.isEmpty else {
-                throw CommandFailure("no plan: the model has no operators.")
-            }
             return try plan(outline, spaces)
         }
     }
@@ -92,7 +89,9 @@ struct PlanOffline: Sendable {
             switch search.best() {
             case .found(let sketch, let isExact):
                 return .success(Plan(search: search, sketch: sketch, isExact: isExact))
-            case .impossible(let reason): return .failure(CommandFailure("no plan: \(reason)."))
+            case .impossible(let reason):
+                let text = reason.hasPrefix("no plan") ? reason : "no plan: \(reason)"
+                return .failure(CommandFailure("\(text)."))
             }
         }
         guard let sketch = search.baseline(baseline) else {

@@ -87,7 +87,7 @@ struct PlanOfflineOptions: ParsableArguments {
     @Flag(help: "Say for each node why it got what it got, or nothing.")
     var explain = false
 
-    /// Whether an agent is asked for the plan of `model`; checks what goes together.
+    /// Checks that one thing is to be planned, and that what is given goes with it.
     func checkSource(model: String?) throws {
         let sources = [model, profile, modelFile].compactMap { $0 }
         guard sources.count == 1 else {
@@ -160,11 +160,16 @@ struct PlanOfflineOptions: ParsableArguments {
     static func outline(of file: ModelFile) async throws -> ModelOutline {
         try await Files.withTemporaryFolder { folder in
             let model = try await file.imported(into: folder)
+            let outline: ModelOutline
             do {
-                return try ModelCutter(model.manifest).outline
+                outline = try ModelCutter(model.manifest).outline
             } catch {
                 throw CommandFailure("\(file.path) cannot be planned: \(error)")
             }
+            guard !outline.operators.isEmpty else {
+                throw CommandFailure("no plan: the model \(file.path) has no operators.")
+            }
+            return outline
         }
     }
 }

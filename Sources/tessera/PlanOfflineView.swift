@@ -81,6 +81,35 @@ struct PlanOfflineView {
 
     // MARK: Text
 
+    /// Names with commas between them; three or more that count on are a span, `x-1…x-3`.
+    static func names(_ all: [String]) -> String {
+        func parts(_ name: String) -> (base: Substring, number: Int)? {
+            guard let dash = name.lastIndex(of: "-"),
+                let number = Int(name[name.index(after: dash)...])
+            else { return nil }
+            return (name[..<dash], number)
+        }
+        var result: [String] = []
+        var index = 0
+        while index < all.count {
+            var end = index + 1
+            if let first = parts(all[index]) {
+                while end < all.count, let next = parts(all[end]), next.base == first.base,
+                    next.number == first.number + end - index
+                {
+                    end += 1
+                }
+            }
+            if end - index > 2 {
+                result.append("\(all[index])…\(all[end - 1])")
+            } else {
+                result += all[index..<end]
+            }
+            index = end
+        }
+        return result.joined(separator: ", ")
+    }
+
     /// Prints the plan.
     func show() {
         showHead()
@@ -131,7 +160,7 @@ struct PlanOfflineView {
             let sketched = plan.sketch.stages[index]
             let blocks = sketched.borders.isEmpty ? "" : " in \(sketched.borders.count + 1) blocks"
             table.add(
-                "\(index + 1)", stage.mode + blocks, stage.nodes.joined(separator: ", "),
+                "\(index + 1)", stage.mode + blocks, Self.names(stage.nodes),
                 "\(stage.first)-\(stage.last) of \(count)", stage.operators[0],
                 stage.operators[1], Self.time(sketched.nanoseconds),
                 Figures.milliseconds(stage.linkSeconds * 1_000) + " ms",
@@ -149,7 +178,7 @@ struct PlanOfflineView {
         if !explains {
             guard !leftOut.isEmpty else { return }
             Console.line()
-            let names = leftOut.map { Figures.printable($0.node) }.joined(separator: ", ")
+            let names = Figures.printable(Self.names(leftOut.map(\.node)))
             Console.line("left out: \(names) (--explain says why)")
             return
         }
@@ -167,8 +196,7 @@ struct PlanOfflineView {
         var table = Table(">PERIOD", ">LATENCY", ">ENERGY", "STAGES")
         for sketch in front.sketches {
             let stages = sketch.stages.prefix(Self.frontStagesMax).map { stage in
-                let names = stage.nodes.map { space.nodes[$0].name }.joined(separator: " ")
-                return "\(stage.mode)(\(names))"
+                "\(stage.mode)(\(Self.names(stage.nodes.map { space.nodes[$0].name })))"
             }
             let more = sketch.stages.count > Self.frontStagesMax ? " …" : ""
             table.add(

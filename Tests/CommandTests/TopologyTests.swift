@@ -100,7 +100,7 @@ private let mesh = """
             ("entry: hub", "entry: boards", "line 18", "entry", "no node is called 'boards'"),
             ("entry: hub", "entry: [hub]", "line 18", "entry", "here is a list"),
             ("entry: hub", "exit: hub", "line 18", "exit", "not known"),
-            ("entry: hub", "links: {}", "line 1", "", "given twice: 'links'"),
+            ("entry: hub", "links: {}", "line 14", "", "given twice: 'links'"),
             ("links:", "wires:", "line 14", "wires", "not known"),
             ("- name: hub", "- name: \"hub", "line", "", "mesh.yaml"),
         ] as [(String, String, String, String, String)])
