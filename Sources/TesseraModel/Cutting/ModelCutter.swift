@@ -232,6 +232,7 @@ public struct ModelCutter: Sendable {
             guard let needs else { continue }
             operators[index].rowNeeds = needs.needs
             operators[index].rowCount = needs.rowCount
+            operators[index].hasExactRows = needs.isExact
             for (tensor, need) in zip(reads, needs.needs) where need != .all {
                 tensors[tensor].rowAxis = rows.axes.axis(of: layout.tensors[tensor].source)
             }

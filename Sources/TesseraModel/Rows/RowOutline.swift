@@ -10,6 +10,8 @@ struct RowOutline {
         /// For each tensor that was asked for.
         var needs: [RowNeed]
         var rowCount: Int
+        /// Whether every layer gives rows the bits of the whole.
+        var isExact: Bool
     }
 
     /// What a group of layers needs of the tensors `reads` for rows of the tensors `makes`; nil if
@@ -37,7 +39,9 @@ struct RowOutline {
             }
         }
         // What nothing in the group reads would be no tensor of its own.
-        return Needs(needs: needs.map { $0 ?? .all }, rowCount: count)
+        return Needs(
+            needs: needs.map { $0 ?? .all }, rowCount: count,
+            isExact: group.allSatisfy { axes.rules[$0]?.isExact == true })
     }
 }
 

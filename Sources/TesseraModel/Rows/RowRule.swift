@@ -23,6 +23,8 @@ struct RowRule: Sendable {
 
     /// For each input of the layer.
     var inputs: [Input]
+    /// Whether the rows have the bits that the whole layer gives them.
+    var isExact = true
     /// What changes for the rows asked for, given the rows that each input then has (nil: all).
     var change: @Sendable (_ rows: Range<Int>, _ inputs: [Range<Int>?]) -> Change = { rows, _ in
         Change(rows: rows)

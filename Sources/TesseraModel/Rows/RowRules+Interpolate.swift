@@ -26,7 +26,12 @@ extension RowRules {
         guard made % count == 0 else { return nil }
         let factor = made / count
         let need = resizing.window(factor: factor)
-        return RowRule(inputs: RowRule.first(axis, need, of: layer)) { rows, inputs in
+        // The engine computes the weights of two rows from their place in the tile, which rounds
+        // otherwise than from their place in the whole unless the factor is a power of two.
+        let isExact = resizing.isNearest || factor.nonzeroBitCount == 1
+        return RowRule(
+            inputs: RowRule.first(axis, need, of: layer), isExact: isExact
+        ) { rows, inputs in
             let input = inputs[0] ?? 0..<count
             return change(
                 (input.lowerBound * factor)..<(input.upperBound * factor), input.count * factor)
@@ -38,7 +43,7 @@ extension RowRules {
         /// Whether output rows depend on the input rows around them alone.
         var isLocal: Bool
         var attributes: [ModelGraph.Attribute] = []
-        private var isNearest: Bool
+        let isNearest: Bool
         private var coordinates: String
         private var nearest: String
         /// The sizes as a constant, where sizes are given, and which of them the axis has.

@@ -55,15 +55,22 @@ extension RowRules {
         guard begin >= 0, end >= 0, begin < span, (output[axis] - 1) * stride - begin < count else {
             return nil
         }
-        let need = RowWindow(scale: stride, lower: -begin, upper: span - stride - begin)
+        // Rounding up may slide a kernel over the padding's end. A maximum, and an average that
+        // leaves padding out, do not notice more padding. One that counts the declared padding,
+        // and nothing behind it, starts a kernel earlier, because the engine wants at least one
+        // kernel that fits.
+        let overhang = (output[axis] - 1) * stride - begin + span - count - end
+        let countsPadding = overhang > 0 && layer.attribute("exclude-pad") == "false"
+        let extra = countsPadding ? 1 : 0
+        let need = RowWindow(
+            scale: stride, lower: -begin - extra * stride, upper: span - stride - begin)
         return RowRule(inputs: RowRule.first(axis, need, of: layer)) { rows, _ in
-            let first = rows.lowerBound * stride - begin
-            let last = (rows.upperBound - 1) * stride - begin + span
-            // Rounding up may slide a kernel over the padding's end: that stays so, because an
-            // average over padding counts the padding that is declared and nothing behind it.
+            let made = max(0, rows.lowerBound - extra)..<rows.upperBound
+            let first = made.lowerBound * stride - begin
+            let behind = max(0, (made.upperBound - 1) * stride - begin + span - count)
             let padding = window.attributes(
-                axis: place, begin: max(0, -first), end: min(end, max(0, last - count)))
-            return RowRule.Change(rows: rows, attributes: padding)
+                axis: place, begin: max(0, -first), end: countsPadding ? min(end, behind) : behind)
+            return RowRule.Change(rows: made, attributes: padding)
         }
     }
 
