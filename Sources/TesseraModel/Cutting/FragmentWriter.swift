@@ -154,7 +154,8 @@ struct FragmentWriter {
 
     /// Writes a layer that takes some rows of a tensor.
     private mutating func slice(_ place: Place, _ cut: Cut, first: Int, axis: Int) -> Place {
-        let name = "\(graph.layers[cut.source.layer].name):\(cut.source.port)/rows/"
+        let name =
+            "\(graph.layers[cut.source.layer].name):\(cut.source.port)/rows/"
             + "\(cut.rows.lowerBound)-\(cut.rows.upperBound)"
         let figures = [first, first + cut.rows.count, 1, axis]
         let port = ModelGraph.Port(precision: .int64, shape: [1])

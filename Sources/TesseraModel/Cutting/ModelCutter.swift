@@ -156,7 +156,8 @@ public struct ModelCutter: Sendable {
         var operators = operators(manifest, layout, isConstant, tensors)
         addRows(layout, RowOutline(graph: graph, axes: rows), &operators, &tensors)
         return ModelOutline(
-            manifest: manifest.id, operators: operators, tensors: tensors, inputs: tensors.indices.filter { tensors[$0].producer == nil },
+            manifest: manifest.id, operators: operators, tensors: tensors,
+            inputs: tensors.indices.filter { tensors[$0].producer == nil },
             outputs: outputs, blobs: manifest.blobs)
     }
 

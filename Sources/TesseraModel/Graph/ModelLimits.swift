@@ -42,6 +42,8 @@ public enum ModelLimits {
     static let rowFigureMax = 1 << 16
     /// The most that a figure of a joined row window may be; what needs more needs all rows.
     static let rowWindowMax = 1 << 40
+    /// Products in one row below which tiles of a convolution of one channel are not exact.
+    static let tinyConvolutionProducts = 1024
     /// Layers that are searched for one side branch: the patterns that the engine fuses are
     /// smaller.
     static let regionLayersMax = 24

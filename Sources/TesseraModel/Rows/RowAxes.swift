@@ -56,7 +56,8 @@ struct RowAxes: Sendable {
     }
 
     private mutating func assign(_ axis: Int, to layer: Int) {
-        guard axes[layer] == nil, !isConstant[layer], let output = graph.layers[layer].outputs.first,
+        guard axes[layer] == nil, !isConstant[layer],
+            let output = graph.layers[layer].outputs.first,
             output.shape.indices.contains(axis)
         else { return }
         axes[layer] = axis

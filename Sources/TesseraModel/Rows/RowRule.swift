@@ -66,8 +66,8 @@ struct RowRules: Sendable {
 
     /// The rule of a layer for rows along `axis` of its outputs; nil if there is none.
     ///
-    /// - Parameter known: for a tensor that the layer reads, the axis that its rows are known to be
-    ///   on; it decides where the shapes alone leave a choice.
+    /// For a tensor that the layer reads, `known` gives the axis that its rows are known to be on; it
+    /// decides where the shapes alone leave a choice.
     func rule(
         of index: Int, axis: Int, known: (ModelGraph.Source) -> Int? = { _ in nil }
     ) -> RowRule? {

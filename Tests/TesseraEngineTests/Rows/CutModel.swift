@@ -2,9 +2,6 @@ import Foundation
 import TesseraCore
 import TesseraEngine
 @testable import TesseraModel
-import Dispatch
-nonisolated(unsafe) var T: [String: Double] = [:]
-func timed<R>(_ n: String, _ b: () throws -> R) rethrows -> R { let a = DispatchTime.now().uptimeNanoseconds; defer { T[n, default: 0] += Double(DispatchTime.now().uptimeNanoseconds - a) / 1e9 }; return try b() }
 
 /// An imported model with an engine: runs it whole, or as stages that may be split by rows, handing
 /// slices on as nodes would.
@@ -23,13 +20,11 @@ struct CutModel {
     init(_ file: URL, engine: Engine) throws {
         self.engine = engine
         folder = try TemporaryFolder()
-        try FileManager.default.createDirectory(at: folder.url, withIntermediateDirectories: true)
         let xml = folder.url.appendingPathComponent("model.xml")
         let bin = folder.url.appendingPathComponent("model.bin")
-        try timed("import") { try importFiles(file, xml: xml, bin: bin) }
-        imported = try timed("make") { try ModelImport.make(xmlPath: xml.path, binPath: bin.path) }
-        let m = imported.manifest
-        cutter = try timed("cutter") { try ModelCutter(m) }
+        try importFiles(file, xml: xml, bin: bin)
+        imported = try ModelImport.make(xmlPath: xml.path, binPath: bin.path)
+        cutter = try ModelCutter(imported.manifest)
     }
 
     /// Takes an ONNX file from memory.
@@ -44,7 +39,7 @@ struct CutModel {
     var all: Range<Int> { 0..<outline.operators.count }
 
     func compile(_ operators: Range<Int>, rows: Range<Int>? = nil) throws -> CompiledFragment {
-        let fragment = try timed("fragment") { try cutter.fragment(operators: operators, rows: rows) }
+        let fragment = try cutter.fragment(operators: operators, rows: rows)
         let weights = try WeightBuffer(byteCount: fragment.weightByteCount) { buffer in
             for constant in fragment.constants {
                 let place = UnsafeMutableRawBufferPointer(
@@ -55,8 +50,8 @@ struct CutModel {
                 }
             }
         }
-        return try timed("compile") { try engine.compile(
-            FragmentSource(xml: fragment.xml, weights: weights), concurrency: 1) }
+        return try engine.compile(
+            FragmentSource(xml: fragment.xml, weights: weights), concurrency: 1)
     }
 
     /// Runs stages one after the other; gives every tensor between them, by its number.
@@ -92,7 +87,7 @@ struct CutModel {
             let whole = tensors[slice.tensor] ?? []
             return slice.rows.map { cut(slice.tensor, whole, $0) } ?? whole
         }
-        let results = try timed("run") { try fragment.run(inputs) }
+        let results = try fragment.run(inputs)
         for (slice, bytes) in zip(made, results) {
             guard let rows = slice.rows else { throw NoTile() }
             let byteCount = outline.tensors[slice.tensor].descriptor.byteCount
@@ -129,7 +124,8 @@ struct CutModel {
         let size = rows.count * rowBytes
         for index in 0..<outer {
             let start = (index * count + rows.lowerBound) * rowBytes
-            whole.replaceSubrange(start..<(start + size), with: bytes[(index * size)..<((index + 1) * size)])
+            whole.replaceSubrange(
+                start..<(start + size), with: bytes[(index * size)..<((index + 1) * size)])
         }
     }
 }

@@ -7,7 +7,8 @@ enum KnownNetwork: String, CaseIterable {
 
     /// The network's file; its one input is an image of three channels.
     func file() -> ONNXWriter {
-        var builder = Builder(net: NetworkWriter(seed: UInt64(rawValue.utf8.reduce(0) { $0 + Int($1) })))
+        var builder = Builder(
+            net: NetworkWriter(seed: UInt64(rawValue.utf8.reduce(0) { $0 + Int($1) })))
         let image = builder.net.onnx.input("image", [1, 3, Self.extent, Self.extent])
         let features =
             switch self {
@@ -43,7 +44,9 @@ private struct Builder {
         net.relu(convolution(x, channels, kernel, stride: stride))
     }
 
-    mutating func maximum(_ x: Tensor, _ kernel: Int, stride: Int, pad: Int, isRoundedUp: Bool = false)
+    mutating func maximum(
+        _ x: Tensor, _ kernel: Int, stride: Int, pad: Int, isRoundedUp: Bool = false
+    )
         -> Tensor
     {
         var window = Window(kernel, stride: stride)

@@ -47,9 +47,9 @@ struct NetworkWriter {
                 }
                 let room = count + pads[axis] + pads[axis + 2] - span
                 guard room >= 0, span > max(pads[axis], pads[axis + 2]) else { return nil }
-                var made = (room + (isRoundedUp ? stride - 1 : 0)) / stride + 1
-                // No kernel begins behind the image and its padding above.
-                if (made - 1) * stride >= count + pads[axis] { made -= 1 }
+                let made = (room + (isRoundedUp ? stride - 1 : 0)) / stride + 1
+                // Engines differ over a kernel that begins behind the image.
+                guard (made - 1) * stride < count + pads[axis] else { return nil }
                 result.append(made)
             }
             return result
@@ -81,7 +81,9 @@ struct NetworkWriter {
             ], shape: [1, channels] + extents)
     }
 
-    mutating func pool(_ x: Tensor, _ type: String, _ window: Window, countsPadding: Bool = false)
+    mutating func pool(
+        _ x: Tensor, _ type: String, _ window: Window, countsPadding: Bool = false
+    )
         -> Tensor?
     {
         guard let extents = window.extents(x.shape) else { return nil }

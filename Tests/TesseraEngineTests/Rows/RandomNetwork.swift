@@ -8,7 +8,7 @@ struct RandomNetwork {
     private var reads: [Int] = []
 
     private static let elementsMax = 40_000
-    private static let stepsAllowed = 4...10
+    private static let stepsAllowed = 2...6
 
     /// The ONNX file of a seed.
     static func file(seed: UInt64) -> (file: ONNXWriter, input: NetworkWriter.Tensor) {
@@ -84,6 +84,7 @@ struct RandomNetwork {
         if net.random.chance(1, outOf: 8) {
             window.automatic = net.random.chance(1, outOf: 2) ? "SAME_UPPER" : "SAME_LOWER"
             window.dilations = [1, 1]
+            window.strides = zip(window.strides, window.kernel).map { min($0, $1) }
         }
         return window
     }
