@@ -26,11 +26,15 @@ public struct ModelOutline: Hashable, Sendable {
         public var rowNeeds: [RowNeed]?
         /// How many rows its outputs have, all alike; 1 for a barrier.
         public var rowCount: Int
+        /// Whether tiles of rows have the bits of the whole on the same engine; else they are within
+        /// 1e-5 of the output's range.
+        public var hasExactRows: Bool
 
         /// Makes an operator.
         public init(
             name: String, kind: String, operationCount: UInt64, movedBytes: UInt64, blobs: [Int],
-            reads: [Int] = [], rowNeeds: [RowNeed]? = nil, rowCount: Int = 1
+            reads: [Int] = [], rowNeeds: [RowNeed]? = nil, rowCount: Int = 1,
+            hasExactRows: Bool = true
         ) {
             self.name = name
             self.kind = kind
@@ -40,6 +44,7 @@ public struct ModelOutline: Hashable, Sendable {
             self.reads = reads
             self.rowNeeds = rowNeeds
             self.rowCount = rowCount
+            self.hasExactRows = hasExactRows
         }
     }
 

@@ -14,6 +14,8 @@ public struct ModelCutter: Sendable {
     let sources: [ModelGraph.Source]
     /// For each layer, whether its value does not depend on the model's inputs.
     let isConstant: [Bool]
+    /// The row axis and the row rule of each layer.
+    let rows: RowAxes
 
     /// Derives the outline of a model.
     public init(_ manifest: Manifest) throws(ModelError) {
@@ -23,7 +25,8 @@ public struct ModelCutter: Sendable {
         let layout = Self.layout(graph, isConstant)
         groups = layout.groups
         sources = layout.tensors.map(\.source)
-        outline = try Self.outline(manifest, layout, isConstant)
+        rows = RowAxes(graph, isConstant: isConstant)
+        outline = try Self.outline(manifest, layout, isConstant, rows)
     }
 
     /// The groups in their order, and the tensors between them.
@@ -128,7 +131,7 @@ public struct ModelCutter: Sendable {
     // MARK: Outline
 
     private static func outline(
-        _ manifest: Manifest, _ layout: Layout, _ isConstant: [Bool]
+        _ manifest: Manifest, _ layout: Layout, _ isConstant: [Bool], _ rows: RowAxes
     ) throws(ModelError) -> ModelOutline {
         let graph = manifest.graph
         var tensors: [ModelOutline.Tensor] = []
@@ -150,9 +153,11 @@ public struct ModelCutter: Sendable {
             layout.tensors.indices
             .filter { layout.tensors[$0].result != nil }
             .sorted { (layout.tensors[$0].result ?? 0) < (layout.tensors[$1].result ?? 0) }
+        var operators = operators(manifest, layout, isConstant, tensors)
+        addRows(layout, RowOutline(graph: graph, axes: rows), &operators, &tensors)
         return ModelOutline(
-            manifest: manifest.id, operators: operators(manifest, layout, isConstant, tensors),
-            tensors: tensors, inputs: tensors.indices.filter { tensors[$0].producer == nil },
+            manifest: manifest.id, operators: operators, tensors: tensors,
+            inputs: tensors.indices.filter { tensors[$0].producer == nil },
             outputs: outputs, blobs: manifest.blobs)
     }
 
@@ -204,6 +209,37 @@ public struct ModelCutter: Sendable {
                 name: graph.layers[group[group.count - 1]].name, kind: graph.layers[main].type,
                 operationCount: costs.reduce(0, +), movedBytes: touched[index] + UInt64(weights),
                 blobs: blobs.sorted())
+        }
+    }
+
+    /// Says what each operator reads, which rows of it, and which tensors may be cut into rows:
+    /// what an operator that is split makes, and what one reads by rows.
+    private static func addRows(
+        _ layout: Layout, _ rows: RowOutline, _ operators: inout [ModelOutline.Operator],
+        _ tensors: inout [ModelOutline.Tensor]
+    ) {
+        for (index, tensor) in tensors.enumerated() {
+            for consumer in tensor.consumers { operators[consumer].reads.append(index) }
+        }
+        var makes = [[Int]](repeating: [], count: operators.count)
+        for (index, tensor) in tensors.enumerated() {
+            if let producer = tensor.producer { makes[producer].append(index) }
+        }
+        for (index, group) in layout.groups.enumerated() {
+            let (reads, made) = (operators[index].reads, makes[index])
+            let needs = rows.needs(
+                of: group, reads: reads.map { layout.tensors[$0].source },
+                makes: made.map { layout.tensors[$0].source })
+            guard let needs else { continue }
+            operators[index].rowNeeds = needs.needs
+            operators[index].rowCount = needs.rowCount
+            operators[index].hasExactRows = needs.isExact
+            for (tensor, need) in zip(reads, needs.needs) where need != .all {
+                tensors[tensor].rowAxis = rows.axes.axis(of: layout.tensors[tensor].source)
+            }
+            for tensor in made {
+                tensors[tensor].rowAxis = rows.axes.axis(of: layout.tensors[tensor].source)
+            }
         }
     }
 

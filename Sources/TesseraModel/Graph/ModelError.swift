@@ -22,6 +22,9 @@ public enum ModelError: Error, Hashable, Sendable {
     case invalidManifest(reason: String, offset: Int)
     /// A range of operators that the model does not have.
     case invalidRange(lower: Int, upper: Int, count: Int)
+    /// Rows that a range of operators cannot make: outside its output, or it is not split by rows
+    /// at all and `count` is nil.
+    case invalidRows(lower: Int, upper: Int, count: Int?)
     /// A file could not be read.
     case unreadable(path: String, reason: String)
 }
@@ -62,6 +65,11 @@ extension ModelError: CustomStringConvertible {
         case .invalidRange(let lower, let upper, let count):
             "There is no fragment of operators \(lower)..<\(upper): the model has \(count) "
                 + "operators and a fragment at least one. The plan does not belong to this model."
+        case .invalidRows(let lower, let upper, let count):
+            "There is no fragment of rows \(lower)..<\(upper): "
+                + (count.map { "the operators make \($0) rows and a fragment at least one. " }
+                    ?? "the operators cannot be split by rows. ")
+                + "The plan does not belong to this model."
         case .unreadable(let path, let reason):
             "'\(path)' cannot be read: \(reason). Check the path and who may read it."
         }

@@ -37,6 +37,13 @@ public enum ModelLimits {
     static let groupLayersMax = 64
     /// The widest dense layer that the engine (OpenVINO 2026.4) joins with its neighbours.
     static let denseExtentMax = 256
+    /// The most that a kernel, a stride or a padding may be for its layer to be split by rows: sums
+    /// of products of them stay far from overflow.
+    static let rowFigureMax = 1 << 16
+    /// The most that a figure of a joined row window may be; what needs more needs all rows.
+    static let rowWindowMax = 1 << 40
+    /// Products in one row below which tiles of a convolution of one channel are not exact.
+    static let tinyConvolutionProducts = 1024
     /// Layers that are searched for one side branch: the patterns that the engine fuses are
     /// smaller.
     static let regionLayersMax = 24

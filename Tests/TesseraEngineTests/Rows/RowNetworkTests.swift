@@ -1,0 +1,59 @@
+import Foundation
+import TesseraCore
+import TesseraEngine
+import TesseraModel
+import Testing
+
+/// Well-known networks by rows: every bit of the whole.
+@Suite("Row tiles of known networks")
+struct RowNetworkTests {
+    @Test("Every tile is exact", arguments: KnownNetwork.allCases)
+    func networks(network: KnownNetwork) throws {
+        let model = try CutModel(network.file(), engine: Engine(threads: 1))
+        var random = SeededGenerator(seed: 7)
+        let image = bytes(
+            of: (0..<KnownNetwork.inputCount).map { _ in
+                Float(random.next(below: 1 << 20)) / Float(1 << 19) - 1
+            })
+        try check(model, [image], &random)
+    }
+
+    @Test("Every tile of the digit models is exact", arguments: ["cnn", "vit"])
+    func digits(kind: String) throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Tools/models/digits")
+        let model = try CutModel(
+            root.appendingPathComponent("digits-\(kind).onnx"), engine: Engine(threads: 1))
+        let pixels = try Npy.floats(root.appendingPathComponent("images.npy"))
+        var random = SeededGenerator(seed: 9)
+        try check(model, [bytes(of: Array(pixels[..<4_096]))], &random)
+    }
+
+    private func check(
+        _ model: CutModel, _ inputs: [[UInt8]], _ random: inout SeededGenerator
+    ) throws {
+        let outline = model.outline
+        let expected = try model.run([.init(operators: model.all)], inputs: inputs)
+        var tileCount = 0
+        for (round, tiles) in [2, 3, 5, 7].enumerated() {
+            let cuts = (0..<3).map { _ in random.next(below: model.all.count) }
+            // Stages have equal and unequal shares in turn.
+            var stages = RowStages.tiled(outline, cuts: cuts, tiles: tiles, isEqual: true, &random)
+            let others = RowStages.tiled(outline, cuts: cuts, tiles: tiles, isEqual: false, &random)
+            for index in stages.indices where (index + round) % 2 == 0 {
+                stages[index] = others[index]
+            }
+            #expect(RowStages.areExact(stages, outline))
+            let found = try model.run(stages, inputs: inputs)
+            for output in outline.outputs {
+                let difference = Difference(found[output] ?? [], expected[output] ?? [])
+                #expect(difference.isNone, "\(stages): \(difference.relative)")
+            }
+            tileCount += stages.reduce(0) { $0 + $1.tiles.count }
+        }
+        // All but the tail behind the last image is split.
+        let barriers = outline.operators.count { $0.rowNeeds == nil }
+        #expect(barriers <= 3 && tileCount > 25, "\(barriers) barriers, \(tileCount) tiles")
+    }
+}
