@@ -47,7 +47,7 @@ public final class ModelLibrary: Sendable {
     /// A fragment as the engine takes it: its own XML, and weights read and checked from the disk.
     func source(of key: FragmentKey) throws -> FragmentSource {
         let cutter = try cutter(key.manifest)
-        let fragment = try cutter.fragment(operators: key.operators)
+        let fragment = try cutter.fragment(operators: key.operators, rows: key.rows)
         let weights = try WeightBuffer(byteCount: fragment.weightByteCount) { buffer in
             try store.loadWeights(fragment, blobs: cutter.outline.blobs, into: buffer)
         }

@@ -33,6 +33,25 @@ class Modes(support.Case):
                 "c" not in agent.plan_nodes(support.CNN) for agent in agents.running))
             self.assert_all_right(work.stop())
 
+    def test_rows(self):
+        """Row tiles over three agents: fused from the input as far as they go, and layer by layer."""
+        with mesh.Mesh("abc") as agents:
+            agents["a"].add(support.CNN, support.file(support.CNN), "--mode", "deepthings-like")
+            agents.await_ready(support.CNN)
+            for mode in ("deepthings-like", "modnn-like"):
+                mesh.check("model", "set", support.CNN, "--mode", mode, "--api", agents["a"].api,
+                           "--token-file", agents["a"].token_file)
+                mesh.wait(30, f"row tiles on three agents, {mode}", lambda: all(
+                    "rows" in modes(agent, support.CNN)
+                    and len(agent.plan_nodes(support.CNN)) == 3 for agent in agents.running))
+                stages = agents["a"].plan(support.CNN)["stages"]
+                print(f"  {mode}: " + ", ".join(
+                    f"{stage['mode']} {'+'.join(stage['nodes'])} {stage['first']}-{stage['last']}"
+                    for stage in stages), flush=True)
+                for name in "abc":
+                    logits = support.infer(agents[name], support.CNN, agents.folder)
+                    self.assertEqual(support.expected(), [item.data for item in logits.items()])
+
     def test_set(self):
         """The operator changes the mode of a model under load; nothing is lost meanwhile."""
         with mesh.Mesh("abc") as agents:
