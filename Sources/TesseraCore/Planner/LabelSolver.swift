@@ -4,10 +4,15 @@
 /// For each set of nodes, last option and position it keeps every *label*, the sums of a way there,
 /// that no other label beats in all sums that count.
 struct LabelSolver {
-    /// More labels than this, and the search is given up.
+    /// More labels than this for one period, and the search is given up.
     static let labelsMax = 3_000_000
+    /// After so many tries to place a label, over all periods, likewise: about a second.
+    static let triesMax = 60_000_000
     /// More table entries than this are not made: 160 MB.
     static let entriesMax = 20_000_000
+
+    /// More pairs of a set and a last group than this are not walked through.
+    static let statesMax = 100_000
 
     /// What adds up.
     ///
@@ -58,17 +63,29 @@ struct LabelSolver {
     private var passages: [Int: StageOptions.Passage] = [:]
     private var steps: [Step] = []
     private var labelCount = 0
+    private var tries = 0
+    private let triesMax: Int
+    /// By position: the most that a label's sums may be there.
+    private var most: [Sums] = []
 
     private var space: PlanSpace { costs.space }
 
     /// Whether a space is small enough.
     static func canSolve(_ space: PlanSpace, modes: ModeSet) -> Bool {
-        StageOptions.entryCount(space, modes: modes, limit: entriesMax) < entriesMax
-            && NodeVectors.pairCount(space, limit: 100_000) < 100_000
+        if modes.isDisjoint(with: [.replicas, .rows]) {
+            let vectors = NodeVectors.count(space, limit: statesMax)
+            return vectors * space.members.count < statesMax
+        }
+        return StageOptions.entryCount(space, modes: modes, limit: entriesMax) < entriesMax
+            && NodeVectors.pairCount(space, limit: statesMax) < statesMax
     }
 
     /// A solver over all groups of a space.
-    init(_ costs: SpaceCosts, modes: ModeSet, criteria: Criteria, limit: Int) {
+    init(
+        _ costs: SpaceCosts, modes: ModeSet, criteria: Criteria, limit: Int,
+        triesMax: Int = Self.triesMax
+    ) {
+        self.triesMax = triesMax
         self.costs = costs
         self.criteria = criteria
         groups = NodeGroups(
@@ -81,6 +98,7 @@ struct LabelSolver {
     mutating func front(period: Int, limits: Sums) -> [(sums: Sums, stages: [PlanSketch.Stage])]? {
         steps = []
         labelCount = 0
+        most = mostSums(period: period, limits: limits)
         let all = groups.vectors.count - 1
         var finished: [Label] = []
         // By set: for each of its options the labels by position.
@@ -102,11 +120,49 @@ struct LabelSolver {
                         labels[space.end], option: option, period: period, limits: limits,
                         into: &finished)
                     rows[target].append((option, labels))
-                    if labelCount > Self.labelsMax { return nil }
+                    if labelCount > Self.labelsMax || tries > triesMax { return nil }
                 }
             }
         }
         return finished.map { ($0.sums, stages(endingWith: $0.step)) }
+    }
+
+    /// The limits less what, at the very least, the way from each position to the end adds: each
+    /// sum by itself, by whatever options, without cuts.
+    private func mostSums(period: Int, limits: Sums) -> [Sums] {
+        let none = Sums(latency: -1, energy: -1, air: -1)
+        var least = [Sums?](repeating: nil, count: space.positionCount)
+        least[space.end] = Sums()
+        for from in (0..<space.end).reversed() {
+            for to in (from + 1)...space.end {
+                guard let rest = least[to] else { continue }
+                for option in table.options.indices where table.time(option, from, to) <= period {
+                    let one = sums(option, from, to) + rest
+                    guard let held = least[from] else {
+                        least[from] = one
+                        continue
+                    }
+                    least[from] = Sums(
+                        latency: min(held.latency, one.latency),
+                        energy: min(held.energy, one.energy), air: min(held.air, one.air))
+                }
+            }
+        }
+        return least.map { least in
+            guard let least else { return none }
+            return Sums(
+                latency: limits.latency - least.latency, energy: limits.energy - least.energy,
+                air: limits.air - least.air)
+        }
+    }
+
+    /// What a stage adds.
+    private func sums(_ option: Int, _ from: Int, _ to: Int) -> Sums {
+        var sums = Sums()
+        if criteria.contains(.latency) { sums.latency = table.latency(option, from, to) }
+        if criteria.contains(.energy) { sums.energy = table.nanojoules(option, from, to) }
+        if criteria.contains(.air) { sums.air = table.airTime(option, from, to) }
+        return sums
     }
 
     /// The labels with which an option may begin, by position.
@@ -123,7 +179,7 @@ struct LabelSolver {
                 return starts
             }
             let sums = cutSums(entry: true, option: option, bytes: bytes)
-            if sums.isCovering(limits) { starts[0] = [Label(sums: sums, step: -1)] }
+            if sums.isCovering(most[0]) { starts[0] = [Label(sums: sums, step: -1)] }
             return starts
         }
         for row in rows {
@@ -139,7 +195,7 @@ struct LabelSolver {
                 if criteria.contains(.air) { sums.air = space.medium?.nanoseconds(bytes) ?? 0 }
                 for label in row.labels[position] {
                     insert(
-                        Label(sums: label.sums + sums, step: label.step), limits: limits,
+                        Label(sums: label.sums + sums, step: label.step), limits: most[position],
                         into: &starts[position])
                 }
             }
@@ -189,16 +245,10 @@ struct LabelSolver {
         var any = false
         for from in 0..<space.end where !starts[from].isEmpty {
             for to in (from + 1)...space.end where table.time(option, from, to) <= period {
-                var sums = Sums()
-                if criteria.contains(.latency) { sums.latency = table.latency(option, from, to) }
-                if criteria.contains(.energy) { sums.energy = table.nanojoules(option, from, to) }
-                if criteria.contains(.air), table.options[option].mode == .rows {
-                    let nodes = table.options[option].nodes
-                    sums.air = costs.airTime(within: table.stage(option, nodes: nodes, from, to))
-                }
+                let sums = sums(option, from, to)
                 for start in starts[from] {
                     let label = Label(sums: start.sums + sums, step: Int32(steps.count))
-                    if insert(label, limits: limits, into: &labels[to]) {
+                    if insert(label, limits: most[to], into: &labels[to]) {
                         steps.append(
                             Step(
                                 before: start.step, option: Int32(option), from: Int32(from),
@@ -233,6 +283,7 @@ struct LabelSolver {
     private mutating func insert(
         _ label: Label, limits: Sums, into list: inout [Label]
     ) -> Bool {
+        tries += 1 + list.count
         guard label.sums.isCovering(limits) else { return false }
         for held in list where held.sums.isCovering(label.sums) { return false }
         labelCount += 1

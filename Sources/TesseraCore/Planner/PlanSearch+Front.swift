@@ -2,6 +2,9 @@ extension PlanSearch {
     /// More sweeps than this are not made for one front: bounds planning time.
     static let sweepsMax = 400
 
+    /// How often a front may try to place a label: some seconds.
+    static let frontTriesMax = 600_000_000
+
     /// The plans of which none is better in period and latency (and energy, where every node's power
     /// is known), by rising period; each node serves at most one stage.
     ///
@@ -15,6 +18,10 @@ extension PlanSearch {
         }
         if !isExact {
             pool += candidates(searches: true)
+            if let simpler = simplerModes {
+                let search = PlanSearch(space, goal: goal.withoutHeadroom, modes: simpler)
+                pool += search.front().sketches
+            }
             for objective in PlanGoal.Objective.allCases {
                 var other = goal
                 other.objective = objective
@@ -30,7 +37,8 @@ extension PlanSearch {
         if space.nodes.allSatisfy({ $0.milliwatts != nil }) { criteria.insert(.energy) }
         if space.medium != nil { criteria.insert(.air) }
         var period = goal.periodNanosecondsMax ?? CostArithmetic.nanosecondsMax
-        var solver = LabelSolver(costs, modes: modes, criteria: criteria, limit: period)
+        var solver = LabelSolver(
+            costs, modes: modes, criteria: criteria, limit: period, triesMax: Self.frontTriesMax)
         for _ in 0..<Self.sweepsMax {
             guard let front = solver.front(period: period, limits: limits(period: period)) else {
                 return false

@@ -131,7 +131,7 @@ public struct PlanSearch: Sendable {
         let isPlain =
             space.medium == nil && goal.latencyNanosecondsMax == nil && goal.nanojoulesMax == nil
         let isExact = isPlain ? canReach : LabelSolver.canSolve(space, modes: modes)
-        let simpler = isPlain && isExact ? simplerModes : nil
+        let simpler = isExact ? simplerModes : nil
         let known =
             simpler.map { modes in
                 // Quickly found, and often as good: fewer entries of the tables then matter.
@@ -139,7 +139,9 @@ public struct PlanSearch: Sendable {
                     space, goal: goal.withoutHeadroom, modes: modes, usesBaselines: usesBaselines
                 ).throughput().map { [$0.sketch] } ?? []
             } ?? []
-        let start = best(of: known + candidates(searches: !isExact))
+        let relaxed = isPlain || !isExact ? nil : self.relaxed()
+        let start = best(
+            of: known + [relaxed?.sketch].compactMap { $0 } + candidates(searches: !isExact))
         guard isExact else {
             let more = isPlain ? nil : additiveCandidate()
             return best(of: [start, more].compactMap { $0 }).map {
@@ -149,12 +151,28 @@ public struct PlanSearch: Sendable {
         let highest = min(
             goal.periodNanosecondsMax ?? .max, CostArithmetic.nanosecondsMax)
         var solver = Solver(self, isPlain: isPlain, limit: start?.periodNanoseconds ?? highest)
-        let found = descend(from: start, highest: highest, &solver)
-        return found.sketch.map { Found(sketch: $0, isExact: found.isExact) }
+        let lowest = max(bound.nanoseconds, relaxed?.floor ?? 0)
+        let found = descend(from: start, lowest: lowest, highest: highest, &solver)
+        if !found.isExact {
+            let others = candidates(searches: true) + [found.sketch].compactMap { $0 }
+            return best(of: others).map { Found(sketch: $0, isExact: false) }
+        }
+        return found.sketch.map { Found(sketch: $0, isExact: true) }
+    }
+
+    /// The plan of the least period without limits and medium, at its real cost, and its period: no
+    /// plan within the limits has a shorter one.
+    private func relaxed() -> (sketch: PlanSketch?, floor: Int)? {
+        let search = PlanSearch(
+            space.withoutMedium, goal: PlanGoal(), modes: modes, usesBaselines: usesBaselines)
+        guard let found = search.throughput() else { return nil }
+        return (
+            costs.sketch(found.sketch.stages), found.isExact ? found.sketch.periodNanoseconds : 0
+        )
     }
 
     /// The modes without the costliest one; nil if only `single` is allowed.
-    private var simplerModes: ModeSet? {
+    var simplerModes: ModeSet? {
         if singlesOnly { return nil }
         return modes.isSuperset(of: [.rows, .replicas]) ? modes.subtracting(.rows) : .single
     }
@@ -217,7 +235,7 @@ public struct PlanSearch: Sendable {
     /// The first try is just below the best plan known, which is often the best there is; then the
     /// interval is halved.
     private func descend(
-        from start: PlanSketch?, highest: Int, _ solver: inout Solver
+        from start: PlanSketch?, lowest: Int, highest: Int, _ solver: inout Solver
     ) -> (sketch: PlanSketch?, isExact: Bool) {
         var best = start
         if best == nil {
@@ -226,7 +244,7 @@ public struct PlanSearch: Sendable {
             best = found
         }
         guard var held = best else { return (nil, true) }
-        var low = min(bound.nanoseconds, held.periodNanoseconds)
+        var low = min(lowest, held.periodNanoseconds)
         var isFirst = true
         while low < held.periodNanoseconds {
             let middle =
@@ -277,7 +295,14 @@ public struct PlanSearch: Sendable {
         if let period = goal.periodNanosecondsMax {
             if LabelSolver.canSolve(space, modes: modes) {
                 var solver = LabelSolver(costs, modes: modes, criteria: criteria, limit: period)
-                if let front = solver.front(period: period, limits: limits(period: period)) {
+                var limits = limits(period: period)
+                // What is no better than a plan that is known is of no use.
+                if let start, goal.objective == .latency {
+                    limits.latency = min(limits.latency, start.latencyNanoseconds)
+                } else if let start, let energy = start.nanojoules {
+                    limits.energy = min(limits.energy, energy)
+                }
+                if let front = solver.front(period: period, limits: limits) {
                     isExact = true
                     found = best(of: front.compactMap { costs.sketch($0.stages) })
                 }

@@ -236,14 +236,18 @@ extension SpaceCosts {
 
     /// How long a stage's halos keep the shared medium busy; 0 without one.
     func airTime(within stage: PlanSketch.Stage) -> Int {
-        guard let medium = space.medium, let rows = space.rows, stage.mode == .rows else {
-            return 0
-        }
+        guard space.medium != nil, stage.mode == .rows else { return 0 }
         return blocks(of: stage).reduce(0) { sum, block in
-            guard block.0 > 0 || space.entry != nil else { return sum }
-            let halo = rows.haloBytes[block.0 * space.positionCount + block.1]
-            return sum + medium.nanoseconds(2 * (stage.nodes.count - 1) * halo)
+            sum + airTime(ofBlock: block.0, block.1, tiles: stage.nodes.count)
         }
+    }
+
+    /// How long a block's halos keep the shared medium busy; 0 without one.
+    func airTime(ofBlock from: Int, _ to: Int, tiles: Int) -> Int {
+        guard let medium = space.medium, let rows = space.rows, from > 0 || space.entry != nil
+        else { return 0 }
+        let halo = rows.haloBytes[from * space.positionCount + to]
+        return medium.nanoseconds(2 * (tiles - 1) * halo)
     }
 }
 

@@ -199,10 +199,13 @@ public struct PlanSpace: Hashable, Sendable {
             let bytes = CostArithmetic.bytes(reduced[index].memoryBytes)
             reduced[index].memoryBytes = bytes / 100 * part + bytes % 100 * part / 100
         }
-        return PlanSpace(copying: self, nodes: reduced)
+        return PlanSpace(copying: self, nodes: reduced, medium: medium)
     }
 
-    private init(copying other: PlanSpace, nodes: [Node]) {
+    /// The same space with links that do not disturb each other.
+    var withoutMedium: PlanSpace { PlanSpace(copying: self, nodes: nodes, medium: nil) }
+
+    private init(copying other: PlanSpace, nodes: [Node], medium: LinkRate?) {
         self.nodes = nodes
         kinds = other.kinds
         members = other.members
@@ -212,7 +215,7 @@ public struct PlanSpace: Hashable, Sendable {
         crossingBytes = other.crossingBytes
         stageBytes = other.stageBytes
         rows = other.rows
-        medium = other.medium
+        self.medium = medium
         times = other.times
         rates = other.rates
         latencies = other.latencies

@@ -62,4 +62,18 @@ struct RowStages: Sendable {
         }
         return result.reversed()
     }
+
+    /// How long the halos of each stage keep the shared medium busy, by from and to position.
+    func airTimes() -> [Int] {
+        var result = [Int](repeating: 0, count: stride * stride)
+        for from in 0..<(stride - 1) {
+            for to in (from + 1)..<stride where times[from * stride + to] < SpaceCosts.infeasible {
+                let start = Int(lastStarts[from * stride + to])
+                let before = start == from ? 0 : result[from * stride + start]
+                result[from * stride + to] =
+                    before + costs.airTime(ofBlock: start, to, tiles: group.count)
+            }
+        }
+        return result
+    }
 }

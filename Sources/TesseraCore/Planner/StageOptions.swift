@@ -33,6 +33,8 @@ struct StageOptions: Sendable {
     private let stride: Int
     private var times: [Int] = []
     private var rowStages: [Int: RowStages] = [:]
+    /// By option in mode `rows`, where a medium is shared: air times by from and to position.
+    private var airs: [Int: [Int]] = [:]
 
     /// How many entries the tables of a space have; `limit` if there are at least so many.
     static func entryCount(_ space: PlanSpace, modes: ModeSet, limit: Int) -> Int {
@@ -60,6 +62,7 @@ struct StageOptions: Sendable {
             if modes.contains(.rows), costs.space.rows != nil {
                 let rows = RowStages(costs, group: nodes, rates: rates, limit: limit)
                 rowStages[options.count] = rows
+                if costs.space.medium != nil { airs[options.count] = rows.airTimes() }
                 add(group, .rows, nodes) { rows.nanoseconds($0, $1) }
             }
         }
@@ -97,6 +100,11 @@ struct StageOptions: Sendable {
         let one = options[option]
         guard one.mode == .replicas else { return time(option, from, to) }
         return one.nodes.reduce(0) { max($0, costs.space.times[$1][from * stride + to]) }
+    }
+
+    /// How long the halos of a stage keep the shared medium busy.
+    func airTime(_ option: Int, _ from: Int, _ to: Int) -> Int {
+        airs[option]?[from * stride + to] ?? 0
     }
 
     /// What the nodes draw for one item; 0 if that is not known.
