@@ -21,6 +21,13 @@ bool is_spatial(const std::shared_ptr<ov::op::v1::ReduceMean> &mean) {
     return mean->get_reduction_axes() == ov::AxisSet{2, 3};
 }
 
+/// Averages windows of `rows` by `columns` that lie side by side.
+ov::Output<ov::Node> averages(const ov::Output<ov::Node> &image, size_t rows, size_t columns) {
+    return std::make_shared<ov::op::v1::AvgPool>(
+        image, ov::Strides{1, 1}, ov::Shape{0, 0}, ov::Shape{0, 0}, ov::Shape{rows, columns}, true,
+        ov::op::RoundingType::FLOOR, ov::op::PadType::EXPLICIT);
+}
+
 }  // namespace
 
 void replace_spatial_means(const std::shared_ptr<ov::Model> &model) {
@@ -30,10 +37,15 @@ void replace_spatial_means(const std::shared_ptr<ov::Model> &model) {
             continue;
         }
         const auto image = mean->get_input_shape(0);
-        std::shared_ptr<ov::Node> result = std::make_shared<ov::op::v1::AvgPool>(
-            mean->input_value(0), ov::Strides{1, 1}, ov::Shape{0, 0}, ov::Shape{0, 0},
-            ov::Shape{image[2], image[3]}, true, ov::op::RoundingType::FLOOR,
-            ov::op::PadType::EXPLICIT);
+        auto value = mean->input_value(0);
+        const bool has_two_axes = image[2] > 1 && image[3] > 1;
+        if (has_two_axes) {
+            value = averages(value, 1, image[3]);
+            value.get_node()->set_friendly_name(mean->get_friendly_name() + "/rows");
+            ov::copy_runtime_info(mean, value.get_node_shared_ptr());
+        }
+        auto result =
+            averages(value, image[2], has_two_axes ? 1 : image[3]).get_node_shared_ptr();
         ov::copy_runtime_info(mean, result);
         if (!mean->get_keep_dims()) {
             result->set_friendly_name(mean->get_friendly_name() + "/pool");

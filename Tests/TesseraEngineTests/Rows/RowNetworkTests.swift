@@ -30,6 +30,45 @@ struct RowNetworkTests {
         try check(model, [bytes(of: Array(pixels[..<4_096]))], &random)
     }
 
+    /// A gate needs the mean of the whole image: its rows' means, which are small, travel in place
+    /// of the image.
+    @Test("Squeeze and excitation is split by rows, and the gates cost only the rows' means")
+    func gates() throws {
+        let model = try CutModel(
+            KnownNetwork.efficientNetB0.file(), engine: Engine(threads: 1))
+        let outline = model.outline
+        var random = SeededGenerator(seed: 11)
+        let image = bytes(
+            of: (0..<KnownNetwork.inputCount).map { _ in
+                Float(random.next(below: 1 << 20)) / Float(1 << 19) - 1
+            })
+        let expected = try model.run([.init(operators: model.all)], inputs: [image])
+        // A stage ends before each mean of rows' means.
+        let cuts = model.all.filter { index in
+            let made = outline.operators[index]
+            return made.kind == "AvgPool" && made.rowCount == 1 && made.rowNeeds != nil
+        }
+        #expect(cuts.count == 16)
+        let stages = RowStages.tiled(outline, cuts: cuts, tiles: 2, isEqual: true, &random)
+        // Of the last images, with three rows, wide kernels see everything anyway.
+        for stage in stages where stage.tiles.count > 1 && (stage.tiles.last?.upperBound ?? 0) > 6 {
+            let whole = outline.inputTensors(of: stage.operators)
+                .reduce(0) { $0 + outline.tensors[$1].descriptor.byteCount }
+            for rows in stage.tiles {
+                let tile = try #require(outline.rowTile(of: stage.operators, rows: rows))
+                let read = tile.inputs.reduce(0) { sum, slice in
+                    let descriptor = outline.tensors[slice.tensor].descriptor
+                    let count = outline.rowCount(ofTensor: slice.tensor) ?? 1
+                    return sum + descriptor.byteCount / count * (slice.rows?.count ?? count)
+                }
+                #expect(read * 10 < whole * 9, "\(stage): \(read) of \(whole) bytes")
+            }
+        }
+        let found = try model.run(stages, inputs: [image])
+        #expect(RowStages.areExact(stages, outline))
+        #expect(found[outline.outputs[0]] == expected[outline.outputs[0]])
+    }
+
     private func check(
         _ model: CutModel, _ inputs: [[UInt8]], _ random: inout SeededGenerator
     ) throws {
