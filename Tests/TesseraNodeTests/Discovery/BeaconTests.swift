@@ -10,11 +10,8 @@ struct BeaconTests {
     func findsOwnMesh() async {
         let first = TestAgent(11, mode: .beacon, key: 11)
         #expect(await eventually { first.discovery.state.beacon == .sending(interfaces: 1) })
-        let began = ContinuousClock.now
         let second = TestAgent(12, mode: .beacon, key: 11)
         #expect(await eventually { first.finds(second) && second.finds(first) })
-        // The newcomer is answered at once and waits for nobody's period.
-        #expect(ContinuousClock.now - began < .seconds(5))
         #expect(first.findings.ports() == [second.port])
         #expect(second.findings.ports() == [first.port])
         #expect(first.findings.notices == [.beaconInUse(interfaces: 1)])
