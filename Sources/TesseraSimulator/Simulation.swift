@@ -63,6 +63,7 @@ public struct Simulation {
 
     let scenario: Scenario
     let model: SimulatedModel
+    private let modes: ModeSet
     let directory: NodeDirectory
     /// A planted bug, in tests of the checkers.
     var sabotage: Sabotage?
@@ -94,6 +95,9 @@ public struct Simulation {
     public init(_ scenario: Scenario) {
         self.scenario = scenario
         model = SimulatedModel(operators: scenario.operators, seed: scenario.seed)
+        // Replicas in some runs, so that requests meet every kind of stage; pipelines alone are
+        // planned many times as fast.
+        modes = scenario.seed % 4 == 0 ? [.single, .replicas] : .single
         let generator = SeededGenerator(seed: scenario.seed)
         let directory = NodeDirectory(count: scenario.speeds.count, seed: scenario.seed)
         self.directory = directory
@@ -246,9 +250,9 @@ public struct Simulation {
         queue.insert(
             .deliver(
                 .modelAdded(
-                    name: "toy", manifest: model.outline.manifest, settings: ModelSettings()),
-                to: member), at: at
-        )
+                    name: "toy", manifest: model.outline.manifest,
+                    settings: ModelSettings(allowedModes: modes)),
+                to: member), at: at)
     }
 
     // MARK: The end
