@@ -373,7 +373,8 @@ struct Agreement: Sendable {
             return covered(bundle).subtracting(covered(current)).isEmpty == false
         }
         // What the operator wants is taken, better or not; a baseline is wanted for all nodes.
-        let isBaseline = view.settings.baseline != nil && view.pool != model.consideredPool
+        // The plan that runs may have been made before the last one of them was known.
+        let isBaseline = view.settings.baseline != nil && new.hosts != old.hosts
         if isSetAnew(view, since: model) || isBaseline { return true }
         guard let outline = view.outline else { return false }
         let problem = view.problem(outline, ballot, current)
