@@ -94,6 +94,65 @@ struct RowOutlineTests {
         }
     }
 
+    @Test(
+        "A graph whose figures do not fit each other is cut without a trap",
+        arguments: Fixture.names)
+    func strangeGraphs(name: String) throws {
+        let manifest = try Fixture(name).manifest
+        var random = SeededGenerator(seed: 4)
+        var tileCount = 0
+        for _ in 0..<400 {
+            var graph = manifest.graph
+            for _ in 0...random.next(below: 3) { Self.edit(&graph, &random) }
+            // Most edits leave a manifest that is accepted: shapes are the engine's business.
+            guard let other = try? Manifest(graph: graph, blobs: manifest.blobs) else { continue }
+            let cutter = try ModelCutter(other)
+            for index in cutter.outline.operators.indices {
+                for range in [index..<(index + 1), 0..<(index + 1)] {
+                    guard let rows = cutter.outline.referenceRowCount(of: range) else { continue }
+                    let first = random.next(below: rows)
+                    let last = first + 1 + random.next(below: rows - first)
+                    _ = try cutter.fragment(operators: range, rows: first..<last)
+                    tileCount += 1
+                }
+            }
+        }
+        #expect(name == "several" || tileCount > 1_000)
+    }
+
+    /// Changes an extent, a figure of an attribute, a small constant or a connection.
+    private static func edit(_ graph: inout ModelGraph, _ random: inout SeededGenerator) {
+        let figures = [0, 1, 2, 3, 5, 7, 8, 16, 31, 1 << 20, (1 << 39) + 1]
+        let index = random.next(below: graph.layers.count)
+        switch random.next(below: 4) {
+        case 0:
+            let port = random.next(below: max(1, graph.layers[index].outputs.count))
+            guard port < graph.layers[index].outputs.count,
+                let axis = random.pick(Array(graph.layers[index].outputs[port].shape.indices)),
+                let extent = random.pick(figures)
+            else { return }
+            graph.layers[index].outputs[port].shape[axis] = extent
+        case 1:
+            guard let place = random.pick(Array(graph.layers[index].attributes.indices)) else {
+                return
+            }
+            let count = 1 + random.next(below: 3)
+            let values = (0..<count).map { _ in "\((random.pick(figures) ?? 0) - 1)" }
+            graph.layers[index].attributes[place].value = values.joined(separator: ",")
+        case 2:
+            guard case .inline(var bytes) = graph.layers[index].constant,
+                let place = random.pick(Array(bytes.indices))
+            else { return }
+            bytes[place] = UInt8(random.next(below: 256))
+            graph.layers[index].constant = .inline(bytes)
+        default:
+            guard let place = random.pick(Array(graph.layers[index].inputs.indices)) else { return }
+            let source = random.next(below: index)
+            guard !graph.layers[source].outputs.isEmpty else { return }
+            graph.layers[index].inputs[place] = .init(layer: source, port: 0)
+        }
+    }
+
     @Test("Rows that a range does not make are refused")
     func refuses() throws {
         let cutter = try ModelCutter(Fixture("residual-cnn").manifest)

@@ -46,6 +46,8 @@ struct RowSplit: Sendable {
         /// What waits for the halo, if the tile has that much to do at all.
         var waiting: Int
         var count: Int
+        /// The rows that it can do in the time that is tried.
+        var held = 0
 
         /// Time of computing so many rows.
         func computing(_ rows: Int) -> Int {
@@ -124,20 +126,23 @@ struct RowSplit: Sendable {
                 let slot = from * stride + to
                 let count = figures.counts[slot]
                 guard count >= group.count else { continue }
-                var (rate, load) = (0, 0)
+                var (rate, load, quickest) = (0, 0, 0)
                 for place in group.indices {
+                    quickest = max(quickest, inverses[place][slot])
                     rate += inverses[place][slot] + 1
                     load += Self.load(
                         excesses[place][slot] * borders[place], rate: inverses[place][slot])
                 }
                 guard rate > leastRate else { continue }
                 let even = (SpaceCosts.rateUnit + load) / rate
+                // Above it only a tile that computes everything can be in time.
+                guard even <= limit || quickest >= leastRate else { continue }
                 scratch.removeAll(keepingCapacity: true)
                 for place in group.indices {
                     scratch.append(
                         tile(place, slot, count: count, hasHalo: hasHalo, figures: figures))
                 }
-                if let time = Self.least(scratch, even: even, limit: limit) { times[slot] = time }
+                if let time = Self.least(&scratch, even: even, limit: limit) { times[slot] = time }
             }
         }
     }
@@ -152,7 +157,7 @@ struct RowSplit: Sendable {
     ///
     /// Without overhead no split is quicker than `even`, in which all end at once, unless a tile
     /// computes everything.
-    private static func least(_ tiles: [Tile], even: Int, limit: Int) -> Int? {
+    private static func least(_ tiles: inout [Tile], even: Int, limit: Int) -> Int? {
         let count = tiles[0].count
         var whole = SpaceCosts.infeasible
         for tile in tiles { whole = min(whole, tile.time) }
@@ -160,18 +165,18 @@ struct RowSplit: Sendable {
         while time <= limit {
             var sum = 0
             var next = 0
-            for tile in tiles {
-                let rows = tile.rows(within: time)
+            for place in tiles.indices {
+                let rows = tiles[place].rows(within: time)
+                tiles[place].held = rows
                 sum += rows
-                if rows == 0 { next = max(next, tile.finish(1)) }
+                if rows == 0 { next = max(next, tiles[place].finish(1)) }
             }
             if next == 0 {
                 if sum >= count { return time }
                 // The tile that can take a row soonest takes it.
                 next = SpaceCosts.infeasible
-                for tile in tiles {
-                    let held = tile.rows(within: time)
-                    if held < count { next = min(next, tile.finish(held + 1)) }
+                for tile in tiles where tile.held < count {
+                    next = min(next, tile.finish(tile.held + 1))
                 }
             }
             time = next
@@ -186,7 +191,7 @@ struct RowSplit: Sendable {
         guard let figures = costs.space.rows else { return nil }
         let count = figures.counts[from * costs.space.positionCount + to]
         guard count >= group.count else { return nil }
-        let tiles = tiles(from, to, count: count, figures: figures)
+        var tiles = tiles(from, to, count: count, figures: figures)
         var (rate, load) = (0, 0)
         for tile in tiles {
             let inverse = SpaceCosts.rateUnit / tile.time
@@ -194,10 +199,10 @@ struct RowSplit: Sendable {
             load += Self.load(tile.excess, rate: inverse)
         }
         let even = (SpaceCosts.rateUnit + load) / rate
-        guard let time = Self.least(tiles, even: even, limit: SpaceCosts.infeasible - 1) else {
+        guard let time = Self.least(&tiles, even: even, limit: SpaceCosts.infeasible - 1) else {
             return nil
         }
-        var rows = tiles.map { $0.rows(within: time) }
+        var rows = tiles.map(\.held)
         // Where more rows fit than there are, the last tiles give back, each keeping at least one.
         var sum = rows.reduce(0, +)
         for place in rows.indices.reversed() where sum > count {

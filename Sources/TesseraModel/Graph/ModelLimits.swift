@@ -40,8 +40,14 @@ public enum ModelLimits {
     /// The most that a kernel, a stride or a padding may be for its layer to be split by rows: sums
     /// of products of them stay far from overflow.
     static let rowFigureMax = 1 << 16
-    /// The most that a figure of a joined row window may be; what needs more needs all rows.
-    static let rowWindowMax = 1 << 40
+    /// The most that scale and divisor of a row window may be: times a number of rows, they stay far
+    /// from overflow.
+    static let rowFactorMax = 1 << 20
+    /// The most that the other figures of a row window may be, as many rows as a tensor may have.
+    static let rowOffsetMax = elementsMax
+    /// Rows of an operator's outputs beyond which it is not split: no image has more, and products of
+    /// two numbers of rows stay far from overflow.
+    static let rowsMax = 1 << 20
     /// Products in one row below which tiles of a convolution of one channel are not exact.
     static let tinyConvolutionProducts = 1024
     /// Layers that are searched for one side branch: the patterns that the engine fuses are

@@ -27,25 +27,16 @@ extension RowWindow {
     /// end by less than `s` steps, which the lower figure allows for.
     func joined(_ second: RowWindow) -> RowWindow? {
         let slack = second.scale == 1 ? 0 : (divisor - 1) * second.scale
-        return Self.reduced(
-            scale: (scale, second.scale), lower: (lower, second.scale, second.lower, -slack),
-            upper: (upper, second.scale, second.upper), divisor: (divisor, second.divisor))
-    }
-
-    private static func reduced(
-        scale: (Int, Int), lower: (Int, Int, Int, Int), upper: (Int, Int, Int),
-        divisor: (Int, Int)
-    ) -> RowWindow? {
-        let figures = [
-            product(scale.0, scale.1),
-            sum(product(lower.0, lower.1), sum(product(lower.2, divisor.0), lower.3)),
-            sum(product(upper.0, upper.1), product(upper.2, divisor.0)),
-            product(divisor.0, divisor.1),
-        ].compactMap { $0 }
-        guard figures.count == 4 else { return nil }
+        let lowers = Self.sum(
+            Self.product(lower, second.scale), Self.product(second.lower, divisor))
+        let uppers = Self.sum(
+            Self.product(upper, second.scale), Self.product(second.upper, divisor))
+        guard let scale = Self.product(scale, second.scale), let lowers, let uppers,
+            let divisor = Self.product(divisor, second.divisor)
+        else { return nil }
         return RowWindow(
-            scale: figures[0], lower: figures[1], upper: figures[2], divisor: figures[3]
-        ).simplified
+            scale: scale, lower: lowers - slack, upper: uppers, divisor: divisor
+        ).modest
     }
 
     /// The window that contains both; nil if they do not move alike.
@@ -62,7 +53,20 @@ extension RowWindow {
         return RowWindow(
             scale: crossed, lower: min(figures[0], figures[1]), upper: max(figures[2], figures[3]),
             divisor: figures[4]
-        ).simplified
+        ).modest
+    }
+
+    /// Whether the rows of any tensor can be counted with it without overflow.
+    var isModest: Bool {
+        let (factors, offsets) = (ModelLimits.rowFactorMax, ModelLimits.rowOffsetMax)
+        return scale <= factors && divisor <= factors && abs(lower) <= offsets
+            && abs(upper) <= offsets
+    }
+
+    /// With the least figures; nil if they are too large.
+    private var modest: RowWindow? {
+        let result = simplified
+        return result.isModest ? result : nil
     }
 
     /// The same window with the least figures.
@@ -86,11 +90,11 @@ extension RowWindow {
     private static func product(_ one: Int?, _ other: Int?) -> Int? {
         guard let one, let other else { return nil }
         let (value, overflow) = one.multipliedReportingOverflow(by: other)
-        return overflow || abs(value) > ModelLimits.rowWindowMax ? nil : value
+        return overflow || abs(value) > ModelLimits.rowOffsetMax ? nil : value
     }
 
     private static func sum(_ one: Int?, _ other: Int?) -> Int? {
         guard let one, let other else { return nil }
-        return abs(one + other) > ModelLimits.rowWindowMax ? nil : one + other
+        return abs(one + other) > ModelLimits.rowOffsetMax ? nil : one + other
     }
 }

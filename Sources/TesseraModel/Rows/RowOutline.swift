@@ -20,6 +20,7 @@ struct RowOutline {
         of group: [Int], reads: [ModelGraph.Source], makes: [ModelGraph.Source]
     ) -> Needs? {
         guard let first = makes.first, let count = axes.rowCount(of: first.layer),
+            count <= ModelLimits.rowsMax,
             makes.allSatisfy({ axes.rowCount(of: $0.layer) == count }),
             group.allSatisfy({ axes.rules[$0] != nil })
         else { return nil }

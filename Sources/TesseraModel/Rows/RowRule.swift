@@ -72,9 +72,39 @@ struct RowRules: Sendable {
         of index: Int, axis: Int, known: (ModelGraph.Source) -> Int? = { _ in nil }
     ) -> RowRule? {
         let layer = graph.layers[index]
-        guard !layer.inputs.isEmpty, let output = layer.outputs.first,
-            output.shape.indices.contains(axis)
+        guard !layer.inputs.isEmpty, !layer.outputs.isEmpty,
+            layer.outputs.allSatisfy({
+                $0.shape.indices.contains(axis) && $0.shape[axis] == layer.outputs[0].shape[axis]
+            }), let rule = uncheckedRule(of: index, axis: axis, known: known),
+            fits(rule, layer, count: layer.outputs[0].shape[axis])
         else { return nil }
+        return rule
+    }
+
+    /// Whether a rule holds for the layer's shapes, which a graph from a peer may have at will: the
+    /// whole inputs make at least the whole outputs.
+    private func fits(_ rule: RowRule, _ layer: ModelGraph.Layer, count: Int) -> Bool {
+        guard rule.inputs.count == layer.inputs.count else { return false }
+        var inputs: [Range<Int>?] = []
+        for (source, input) in zip(layer.inputs, rule.inputs) {
+            guard case .rows(let axis, let window) = input else {
+                inputs.append(nil)
+                continue
+            }
+            let shape = graph.port(source).shape
+            guard shape.indices.contains(axis), shape[axis] > 0, window.isModest,
+                window != .same || shape[axis] == count
+            else { return false }
+            inputs.append(0..<shape[axis])
+        }
+        let made = rule.change(0..<count, inputs).rows
+        return made.lowerBound <= 0 && made.upperBound >= count
+    }
+
+    private func uncheckedRule(
+        of index: Int, axis: Int, known: (ModelGraph.Source) -> Int?
+    ) -> RowRule? {
+        let layer = graph.layers[index]
         switch layer.type {
         case "Convolution", "GroupConvolution": return convolution(layer, axis)
         case "ConvolutionBackpropData", "GroupConvolutionBackpropData":

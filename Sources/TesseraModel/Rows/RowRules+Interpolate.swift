@@ -4,8 +4,12 @@ import TesseraCore
 extension RowRules {
     /// Integer factors only: with others, the coordinates of a row depend on the whole's size.
     func interpolate(_ layer: ModelGraph.Layer, _ axis: Int) -> RowRule? {
-        let (count, made) = (shape(layer, 0)[axis], layer.outputs[0].shape[axis])
-        guard layer.opset >= 4, let resizing = Resizing(layer, axis, self) else { return nil }
+        let (input, output) = (shape(layer, 0), layer.outputs[0].shape)
+        guard input.count == output.count else { return nil }
+        let (count, made) = (input[axis], output[axis])
+        guard layer.opset >= 4, count > 0, let resizing = Resizing(layer, axis, self) else {
+            return nil
+        }
         let change = { @Sendable (rows: Range<Int>, count: Int) in
             RowRule.Change(
                 rows: rows, attributes: resizing.attributes,
@@ -17,17 +21,23 @@ extension RowRules {
             }
         }
         guard resizing.isLocal else { return nil }
+        // The engine computes from a row's place in the tile where it lies in the input. Unless the
+        // factor is a power of two that rounds otherwise than from the place in the whole.
         if count % made == 0 {
-            let need = RowWindow(scale: count / made, lower: 0, upper: 0)
-            return RowRule(inputs: RowRule.first(axis, need, of: layer)) { rows, _ in
+            let factor = count / made
+            let isExact = factor.nonzeroBitCount == 1
+            // The nearest of two rows at the same distance would be a matter of the rounding.
+            guard isExact || !resizing.isNearest else { return nil }
+            let need = RowWindow(scale: factor, lower: 0, upper: 0)
+            return RowRule(
+                inputs: RowRule.first(axis, need, of: layer), isExact: isExact
+            ) { rows, _ in
                 change(rows, rows.count)
             }
         }
         guard made % count == 0 else { return nil }
         let factor = made / count
         let need = resizing.window(factor: factor)
-        // The engine computes the weights of two rows from their place in the tile, which rounds
-        // otherwise than from their place in the whole unless the factor is a power of two.
         let isExact = resizing.isNearest || factor.nonzeroBitCount == 1
         return RowRule(
             inputs: RowRule.first(axis, need, of: layer), isExact: isExact

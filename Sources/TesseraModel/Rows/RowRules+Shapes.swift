@@ -4,7 +4,8 @@ import TesseraCore
 extension RowRules {
     func concat(_ layer: ModelGraph.Layer, _ axis: Int) -> RowRule? {
         let rank = layer.outputs[0].shape.count
-        guard let joined = Self.list(layer, "axis").first.flatMap({ Self.axis($0, of: rank) })
+        guard let joined = Self.list(layer, "axis").first.flatMap({ Self.axis($0, of: rank) }),
+            layer.inputs.indices.allSatisfy({ shape(layer, $0).count == rank })
         else { return nil }
         guard joined == axis else {
             return .unchanged(layer.inputs.map { _ in .rows(axis: axis, .same) })
@@ -28,8 +29,9 @@ extension RowRules {
 
     /// Inputs are data, begins, ends, steps and, if not for all axes, the axes.
     func slice(_ layer: ModelGraph.Layer, _ axis: Int) -> RowRule? {
-        let count = shape(layer, 0)[axis]
-        guard layer.inputs.count >= 4, let begins = integers(layer, 1),
+        let input = shape(layer, 0)
+        guard input.indices.contains(axis), layer.inputs.count >= 4,
+            let begins = integers(layer, 1),
             let ends = integers(layer, 2), let steps = integers(layer, 3),
             begins.count == ends.count, begins.count == steps.count
         else { return nil }
@@ -46,7 +48,7 @@ extension RowRules {
             return .unchanged(RowRule.first(axis, .same, of: layer))
         }
         return cut(
-            layer, axis, begin: Self.clamped(begins[place], count), step: steps[place]
+            layer, axis, begin: Self.clamped(begins[place], input[axis]), step: steps[place]
         ) { inputCount in
             var (begins, ends) = (begins, ends)
             begins[place] = 0
@@ -107,7 +109,8 @@ extension RowRules {
     /// Inputs are data, padding before, padding behind and perhaps the value.
     func pad(_ layer: ModelGraph.Layer, _ axis: Int) -> RowRule? {
         guard let begins = integers(layer, 1), let ends = integers(layer, 2),
-            begins.indices.contains(axis), ends.indices.contains(axis)
+            begins.indices.contains(axis), ends.indices.contains(axis),
+            shape(layer, 0).indices.contains(axis)
         else { return nil }
         let (begin, end) = (begins[axis], ends[axis])
         if begin == 0, end == 0 { return .unchanged(RowRule.first(axis, .same, of: layer)) }
@@ -115,6 +118,7 @@ extension RowRules {
             (0...ModelLimits.rowFigureMax) ~= begin, (0...ModelLimits.rowFigureMax) ~= end
         else { return nil }
         let count = shape(layer, 0)[axis]
+        guard layer.outputs[0].shape[axis] == begin + count + end else { return nil }
         // Wider than needed, so that a tile of padding alone has a row to begin from.
         let need = RowWindow(scale: 1, lower: -begin - end, upper: 0)
         return RowRule(inputs: RowRule.first(axis, need, of: layer)) { _, inputs in
@@ -130,13 +134,16 @@ extension RowRules {
 
     /// Blocks of `r` by `r` pixels become channels, or the other way round.
     func blocks(_ layer: ModelGraph.Layer, _ axis: Int) -> RowRule? {
-        guard let size = Self.list(layer, "block_size").first, axis >= 2,
+        let (input, made) = (shape(layer, 0), layer.outputs[0].shape[axis])
+        guard let size = Self.list(layer, "block_size").first, axis >= 2, axis < input.count,
             (1...ModelLimits.rowFigureMax) ~= size
         else { return nil }
         if layer.type == "SpaceToDepth" {
+            guard made * size == input[axis] else { return nil }
             let need = RowWindow(scale: size, lower: 0, upper: 0)
             return .unchanged(RowRule.first(axis, need, of: layer))
         }
+        guard input[axis] * size == made else { return nil }
         let need = RowWindow(scale: 1, lower: 0, upper: size - 1, divisor: size)
         return RowRule(inputs: RowRule.first(axis, need, of: layer)) { rows, inputs in
             let input = inputs[0] ?? rows
@@ -166,9 +173,9 @@ extension RowRules {
         guard let choice else { return nil }
         let inputElements = Self.product(input[(choice + 1)...])
         let outputElements = Self.product(output[(axis + 1)...])
-        guard inputElements % outputElements == 0 || outputElements % inputElements == 0 else {
-            return nil
-        }
+        guard inputElements > 0, input[choice] * inputElements == output[axis] * outputElements,
+            inputElements % outputElements == 0 || outputElements % inputElements == 0
+        else { return nil }
         let divisor = max(1, inputElements / outputElements)
         let scale = max(1, outputElements / inputElements)
         let need = RowWindow(scale: scale, lower: 0, upper: divisor - 1, divisor: divisor)

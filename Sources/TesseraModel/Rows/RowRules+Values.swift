@@ -22,6 +22,7 @@ extension RowRules {
     }
 
     func slope(_ layer: ModelGraph.Layer, _ axis: Int) -> RowRule? {
+        guard layer.inputs.count == 2 else { return nil }
         let slopes = shape(layer, 1)
         // One slope for each channel, whatever the rank.
         if slopes.count == 1, axis != 1 {
@@ -67,6 +68,7 @@ extension RowRules {
 
     /// A matrix product keeps the rows of its left side.
     func product(_ layer: ModelGraph.Layer, _ axis: Int) -> RowRule? {
+        guard layer.inputs.count == 2 else { return nil }
         let (left, right) = (shape(layer, 0), shape(layer, 1))
         let rank = layer.outputs[0].shape.count
         guard left.count == rank, right.count >= 2, axis == rank - 2 else { return nil }

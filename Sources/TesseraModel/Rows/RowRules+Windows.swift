@@ -43,9 +43,10 @@ extension RowRules {
     ///
     /// Measured: it does below 421 products; with more channels than one both kernels add alike.
     private func isTiny(_ layer: ModelGraph.Layer, _ axis: Int) -> Bool {
-        let output = layer.outputs[0].shape
-        let products = graph.port(layer.inputs[1]).elementCount * output[(axis + 1)...].reduce(1, *)
-        return shape(layer, 0)[1] == 1 && products < ModelLimits.tinyConvolutionProducts
+        let most = ModelLimits.tinyConvolutionProducts
+        let weights = graph.port(layer.inputs[1]).elementCount
+        let columns = layer.outputs[0].shape[(axis + 1)...].reduce(1, *)
+        return shape(layer, 0)[1] == 1 && weights < most && weights * columns < most
     }
 
     func pool(_ layer: ModelGraph.Layer, _ axis: Int) -> RowRule? {
@@ -133,10 +134,10 @@ extension RowRules {
     /// Input row `i` is spread over the `span` rows from `i * stride - begin`.
     func transposedConvolution(_ layer: ModelGraph.Layer, _ axis: Int) -> RowRule? {
         // With a third input the output's size decides about the padding.
-        guard layer.inputs.count == 2, isConstant[layer.inputs[1].layer], axis >= 2 else {
-            return nil
-        }
         let input = shape(layer, 0)
+        guard layer.inputs.count == 2, isConstant[layer.inputs[1].layer], axis >= 2,
+            input.count == layer.outputs[0].shape.count
+        else { return nil }
         let rank = input.count - 2
         let weightAxes = layer.type == "GroupConvolutionBackpropData" ? 3 : 2
         let kernel = Array(shape(layer, 1).dropFirst(weightAxes))

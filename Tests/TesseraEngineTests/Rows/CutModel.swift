@@ -108,7 +108,7 @@ struct CutModel {
         return (descriptor.shape[..<axis].reduce(1, *), descriptor.shape[axis], inner)
     }
 
-    private func cut(_ tensor: Int, _ bytes: [UInt8], _ rows: Range<Int>) -> [UInt8] {
+    func cut(_ tensor: Int, _ bytes: [UInt8], _ rows: Range<Int>) -> [UInt8] {
         let (outer, count, rowBytes) = layout(tensor)
         return (0..<outer).flatMap { index in
             let start = index * count

@@ -199,6 +199,7 @@ struct RandomNetwork {
     }
 
     private mutating func resize(_ x: NetworkWriter.Tensor) -> NetworkWriter.Tensor? {
+        if x.shape[2] % 2 == 0, x.shape[2] > 4, net.random.chance(1, outOf: 4) { return shrunk(x) }
         let factors = [pick(1...3), pick(1...2)]
         let isNearest = net.random.chance(1, outOf: 2)
         let coordinates = ["half_pixel", "asymmetric", "pytorch_half_pixel"][pick(0...2)]
@@ -219,6 +220,14 @@ struct RandomNetwork {
         }
         let scales = net.onnx.constant([4], [1, 1, Float(factors[0]), Float(factors[1])])
         return net.onnx.node("Resize", [x, nil, scales], attributes, shape: shape)
+    }
+
+    private mutating func shrunk(_ x: NetworkWriter.Tensor) -> NetworkWriter.Tensor {
+        var shape = x.shape
+        shape[2] /= 2
+        let sizes = net.onnx.integers(shape)
+        let mode: (String, ONNXWriter.Value) = ("mode", .text("linear"))
+        return net.onnx.node("Resize", [x, nil, nil, sizes], [mode], shape: shape)
     }
 
     private mutating func pad(_ x: NetworkWriter.Tensor) -> NetworkWriter.Tensor {

@@ -44,9 +44,11 @@ enum RowStages {
         _ outline: ModelOutline, tiles: Int, isEqual: Bool, _ random: inout SeededGenerator
     ) -> [CutModel.Stage] {
         let count = outline.operators.count
-        if random.chance(1, outOf: 2) {
+        if random.chance(3, outOf: 4) {
             return tiled(outline, cuts: [], tiles: tiles, isEqual: isEqual, &random)
         }
+        // What is compiled around the range costs as much as a tile each.
+        let tiles = min(tiles, 3)
         let lower = random.next(below: count)
         let upper = lower + 1 + random.next(below: count - lower)
         var stages = tiled(outline, cuts: [lower, upper], tiles: tiles, isEqual: isEqual, &random)

@@ -19,15 +19,16 @@ class Failover(support.Case):
             agents["a"].add(support.CNN, support.file(support.CNN))
             agents.await_ready(support.CNN)
             rate = support.capacity(agents.running) * support.SHARE_OF_CAPACITY
+            work = load.Load(list(agents.agents.values()), support.CNN, support.images(),
+                             support.CLIENTS, per_second=rate).start()
+            mesh.wait(30, "load", lambda: work.count >= 100)
+            # Chosen now: the plan that the load is served by may be a later one than the first.
             plan = agents["b"].plan(support.CNN)
             nodes = agents["b"].plan_nodes(support.CNN)
             victim = choose(plan, nodes)
             role = (f"stage {nodes.index(victim) + 1} of {len(nodes)}" if victim in nodes
                     else "not in the plan")
             role += ", proposer" if plan["proposer"] == victim else ""
-            work = load.Load(list(agents.agents.values()), support.CNN, support.images(),
-                             support.CLIENTS, per_second=rate).start()
-            mesh.wait(30, "load", lambda: work.count >= 100)
             killed = time.monotonic()
             agents[victim].kill()
             count = work.count
@@ -57,12 +58,19 @@ class Failover(support.Case):
             print(mesh.check("status", "--api", agent.api).out, flush=True)
 
     def assert_timeline(self, agents, victim):
-        """`events --failover` tells what followed, in its order."""
-        for agent in agents.running:
-            document = mesh.check("events", "--failover", "--json", "--api", agent.api).json()
+        """`events --failover` tells what followed, in its order.
+
+        An agent may hear of the new plan before it notices the loss itself, and then has no time
+        from the loss to the decision; the one that proposed the plan noticed first."""
+        documents = [mesh.check("events", "--failover", "--json", "--api", agent.api).json()
+                     for agent in agents.running]
+        decided = []
+        for document in documents:
             losses = [loss for loss in document["losses"] if loss["node"] == victim]
             self.assertEqual(1, len(losses), document)
-            self.assertGreaterEqual(losses[0].get("decided", -1), 0, document)
+            decided += [losses[0]["decided"]] if "decided" in losses[0] else []
+        self.assertTrue(decided, documents)
+        self.assertGreaterEqual(min(decided), 0, documents)
 
     def test_where_the_model_was_added(self):
         """The agent at which the model was added."""
