@@ -20,7 +20,8 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
     private static let modeSets: [ModeSet] = [.single, .replicas, .rows]
     /// A day, in microseconds; limits of plans are shorter.
     private static let microsecondsMax: Int64 = 86_400_000_000
-    private static let headroomMax = 95
+    /// The most percent of memory that may stay free.
+    public static let headroomMax = 95
 
     /// Writes settings.
     public init(_ settings: ModelSettings) {
@@ -28,9 +29,13 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
         maxPeriodMicroseconds = settings.goal.periodNanosecondsMax.map { Int64($0 / 1_000) }
         maxLatencyMicroseconds = settings.goal.latencyNanosecondsMax.map { Int64($0 / 1_000) }
         memoryHeadroomPercent = settings.goal.memoryHeadroomPercent
-        modes = zip(Self.modeNames, Self.modeSets)
-            .filter { settings.allowedModes.contains($1) }.map(\.0)
+        modes = Self.names(of: settings.allowedModes)
         baseline = settings.baseline?.rawValue
+    }
+
+    /// The names of the modes of a set.
+    public static func names(of modes: ModeSet) -> [String] {
+        zip(modeNames, modeSets).filter { modes.contains($1) }.map(\.0)
     }
 
     /// The settings.

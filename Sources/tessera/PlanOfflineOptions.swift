@@ -34,51 +34,13 @@ struct PlanOfflineOptions: ParsableArguments {
             valueName: "input=1,3,224,224"))
     var shapes: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            """
-            What is to be best: throughput (the period of a stream), latency (of one item alone) \
-            or energy (per item; needs the watts of every node). Default: throughput.
-            """, valueName: "objective"), transform: PlanQuantities.objective)
-    var objective: PlanGoal.Objective?
-
-    @Option(
-        help: ArgumentHelp("The longest period that will do.", valueName: "time"),
-        transform: PlanQuantities.nanoseconds)
-    var maxPeriod: Int?
-
-    @Option(
-        help: ArgumentHelp("The longest latency that will do, such as 80ms.", valueName: "time"),
-        transform: PlanQuantities.nanoseconds)
-    var maxLatency: Int?
+    @OptionGroup var planning: PlanningOptions
 
     @Option(
         help: ArgumentHelp(
             "The most energy per item that will do, such as 2.5J.", valueName: "energy"),
         transform: PlanQuantities.nanojoules)
     var maxEnergy: Int?
-
-    @Option(
-        help: ArgumentHelp(
-            "The part of each node's memory that stays free, such as 20%.", valueName: "percent"),
-        transform: PlanQuantities.percent)
-    var memoryHeadroom: Int?
-
-    @Option(
-        help: ArgumentHelp(
-            """
-            The modes that stages may have: single, replicas and rows, with commas between them. \
-            single always may. Default: all.
-            """, valueName: "modes"), transform: PlanQuantities.modes)
-    var allow: ModeSet?
-
-    @Option(
-        help: ArgumentHelp(
-            """
-            Show the plan of a baseline instead of the best one: even, pipedream-like, \
-            pipeedge-like, modnn-like, deepthings-like or local.
-            """, valueName: "baseline"), transform: PlanQuantities.baseline)
-    var mode: PlanBaseline?
 
     @Flag(
         help: "Show also every plan that none beats in period and latency (and energy, if known).")
@@ -104,7 +66,7 @@ struct PlanOfflineOptions: ParsableArguments {
             throw ValidationError("--shape goes with --model.")
         }
         _ = try shapes.map(ModelFile.Shape.init(parsing:))
-        guard !pareto || mode == nil else {
+        guard !pareto || planning.mode?.baseline == nil else {
             throw ValidationError("--pareto compares the best plans; leave --mode out.")
         }
         guard model == nil || !hasWishes else {
@@ -114,17 +76,13 @@ struct PlanOfflineOptions: ParsableArguments {
         }
     }
 
-    private var hasWishes: Bool {
-        objective != nil || maxPeriod != nil || maxLatency != nil || maxEnergy != nil
-            || memoryHeadroom != nil || allow != nil || mode != nil || pareto
-    }
+    private var hasWishes: Bool { !planning.isEmpty || maxEnergy != nil || pareto }
 
     /// What the plan is to be best at.
     var goal: PlanGoal {
-        PlanGoal(
-            objective: objective ?? .throughput, periodNanosecondsMax: maxPeriod,
-            latencyNanosecondsMax: maxLatency, nanojoulesMax: maxEnergy,
-            memoryHeadroomPercent: memoryHeadroom ?? 0)
+        var goal = planning.goal
+        goal.nanojoulesMax = maxEnergy
+        return goal
     }
 
     /// Plans and prints.
@@ -139,7 +97,8 @@ struct PlanOfflineOptions: ParsableArguments {
     }
 
     private func planner() async throws -> PlanOffline {
-        let modes = allow ?? .all
+        let modes = planning.allow ?? .all
+        let mode = planning.mode?.baseline
         let source: PlanOffline.Source
         if let profile {
             source = .profile(try PlanProfile(path: profile).space)

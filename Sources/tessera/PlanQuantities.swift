@@ -1,4 +1,5 @@
 import ArgumentParser
+import TesseraAPI
 import TesseraCore
 
 /// Limits and wishes as people write them on the command line.
@@ -22,11 +23,12 @@ enum PlanQuantities {
         return try quantity(text, units: units, most: joulesMax * 1e9, example)
     }
 
-    /// A percentage such as `20%`.
+    /// A percentage such as `20%` or `20`.
     static func percent(_ text: String) throws -> Int {
         let digits = text.hasSuffix("%") ? text.dropLast() : text[...]
-        guard let value = Int(digits), (0...99).contains(value) else {
-            throw ValidationError("'\(text)' is not a percentage from 0% to 99%.")
+        let most = ModelSettingsDocument.headroomMax
+        guard let value = Int(digits), (0...most).contains(value) else {
+            throw ValidationError("'\(text)' is not a percentage from 0% to \(most)%.")
         }
         return value
     }
@@ -40,13 +42,14 @@ enum PlanQuantities {
         return value
     }
 
-    /// A baseline.
-    static func baseline(_ text: String) throws -> PlanBaseline {
+    /// A baseline, or `best` for none.
+    static func choice(_ text: String) throws -> PlanChoice {
+        if text == "best" { return .best }
         guard let value = PlanBaseline(rawValue: text) else {
             let known = PlanBaseline.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("'\(text)' is no baseline; known are \(known).")
+            throw ValidationError("'\(text)' is no baseline; known are \(known), and best.")
         }
-        return value
+        return .baseline(value)
     }
 
     /// Stage modes, with commas between them.

@@ -5,44 +5,43 @@ import TesseraCore
 /// How a model is to be planned, as options of several commands.
 struct PlanningOptions: ParsableArguments {
     @Option(
-        help: "What plans are to be best at: throughput, latency or energy.",
-        transform: PlanningOptions.objective)
+        help: ArgumentHelp(
+            """
+            What is to be best: throughput (the period of a stream), latency (of one item alone) \
+            or energy (per item; needs the watts of every node). Default: throughput.
+            """, valueName: "objective"), transform: PlanQuantities.objective)
     var objective: PlanGoal.Objective?
 
     @Option(
-        help: ArgumentHelp("The longest time per item in a stream.", valueName: "80ms"),
-        transform: PlanningOptions.microseconds)
-    var maxPeriod: Int64?
+        help: ArgumentHelp("The longest period that will do, such as 40ms.", valueName: "time"),
+        transform: PlanQuantities.nanoseconds)
+    var maxPeriod: Int?
 
     @Option(
-        help: ArgumentHelp("The longest time of one item alone.", valueName: "80ms"),
-        transform: PlanningOptions.microseconds)
-    var maxLatency: Int64?
+        help: ArgumentHelp("The longest latency that will do, such as 80ms.", valueName: "time"),
+        transform: PlanQuantities.nanoseconds)
+    var maxLatency: Int?
 
     @Option(
-        help: ArgumentHelp("How much of each node's memory stays free.", valueName: "20%"),
-        transform: PlanningOptions.percent)
+        help: ArgumentHelp(
+            "The part of each node's memory that stays free, such as 20%.", valueName: "percent"),
+        transform: PlanQuantities.percent)
     var memoryHeadroom: Int?
 
     @Option(
         help: ArgumentHelp(
-            "The modes that stages may have.", valueName: "single,replicas,rows"),
-        transform: PlanningOptions.modes)
-    var allow: [String]?
+            """
+            The modes that stages may have: single, replicas and rows, with commas between them. \
+            single always may. Default: all.
+            """, valueName: "modes"), transform: PlanQuantities.modes)
+    var allow: ModeSet?
 
     @Option(
         help: ArgumentHelp(
-            "Run a baseline's plan instead of the best one: "
-                + PlanBaseline.allCases.map(\.rawValue).joined(separator: ", ")
-                + "; or `best`."))
-    var mode: String?
-
-    func validate() throws {
-        if let mode, mode != Self.best, PlanBaseline(rawValue: mode) == nil {
-            let names = PlanBaseline.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("'\(mode)' is no baseline; there are \(names), and best.")
-        }
-    }
+            "The plan of a baseline instead of the best one: "
+                + PlanBaseline.allCases.map(\.rawValue).joined(separator: ", ") + "; or best.",
+            valueName: "baseline"), transform: PlanQuantities.choice)
+    var mode: PlanChoice?
 
     /// Whether nothing is said.
     var isEmpty: Bool {
@@ -50,59 +49,40 @@ struct PlanningOptions: ParsableArguments {
             && allow == nil && mode == nil
     }
 
+    /// What a plan is to be best at.
+    var goal: PlanGoal {
+        PlanGoal(
+            objective: objective ?? .throughput, periodNanosecondsMax: maxPeriod,
+            latencyNanosecondsMax: maxLatency, memoryHeadroomPercent: memoryHeadroom ?? 0)
+    }
+
     /// What the options say; the rest as in `old`.
     func settings(changing old: ModelSettingsDocument? = nil) -> ModelSettingsDocument {
         var result = old ?? ModelSettingsDocument(ModelSettings())
         if let objective { result.objective = objective.rawValue }
-        if let maxPeriod { result.maxPeriodMicroseconds = maxPeriod }
-        if let maxLatency { result.maxLatencyMicroseconds = maxLatency }
+        if let maxPeriod { result.maxPeriodMicroseconds = Self.microseconds(maxPeriod) }
+        if let maxLatency { result.maxLatencyMicroseconds = Self.microseconds(maxLatency) }
         if let memoryHeadroom { result.memoryHeadroomPercent = memoryHeadroom }
-        if let allow { result.modes = allow }
-        if let mode { result.baseline = mode == Self.best ? nil : mode }
+        if let allow { result.modes = ModelSettingsDocument.names(of: allow) }
+        if let mode { result.baseline = mode.baseline?.rawValue }
         return result
     }
 
-    /// The word for no baseline.
-    private static let best = "best"
-
-    /// Reads the name of an objective.
-    static func objective(_ text: String) throws -> PlanGoal.Objective {
-        guard let objective = PlanGoal.Objective(rawValue: text) else {
-            let names = PlanGoal.Objective.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("'\(text)' is no objective; there are \(names).")
-        }
-        return objective
+    /// A limit, as settings have it: at least 1.
+    private static func microseconds(_ nanoseconds: Int) -> Int64 {
+        Int64(max(1, nanoseconds / 1_000))
     }
+}
 
-    /// Reads `80ms`, `1.5s` or `250us`.
-    static func microseconds(_ text: String) throws -> Int64 {
-        for (unit, factor) in [("us", 1.0), ("ms", 1_000.0), ("s", 1_000_000.0)]
-        where text.hasSuffix(unit) {
-            let number = Double(text.dropLast(unit.count)) ?? -1
-            let value = number * factor
-            guard value >= 1, value <= 86_400e6 else { break }
-            return Int64(value)
-        }
-        throw ValidationError("'\(text)' is no time; write 80ms, 1.5s or 250us.")
-    }
+/// Whose plan is wanted.
+enum PlanChoice: Equatable {
+    /// The planner's own.
+    case best
+    /// A baseline's.
+    case baseline(PlanBaseline)
 
-    /// Reads `20%` or `20`.
-    static func percent(_ text: String) throws -> Int {
-        let digits = text.hasSuffix("%") ? String(text.dropLast()) : text
-        guard let number = Int(digits), (0...95).contains(number) else {
-            throw ValidationError("'\(text)' is no share of memory; write 0% to 95%.")
-        }
-        return number
-    }
-
-    /// Reads `single,rows`.
-    static func modes(_ text: String) throws -> [String] {
-        let names = text.split(separator: ",").map(String.init)
-        guard !names.isEmpty, names.allSatisfy(ModelSettingsDocument.modeNames.contains) else {
-            throw ValidationError(
-                "'\(text)' is no list of modes; there are "
-                    + ModelSettingsDocument.modeNames.joined(separator: ", ") + ".")
-        }
-        return names
+    /// The baseline, if it is one's.
+    var baseline: PlanBaseline? {
+        if case .baseline(let baseline) = self { baseline } else { nil }
     }
 }

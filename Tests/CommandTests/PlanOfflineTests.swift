@@ -225,7 +225,7 @@ import Foundation
             ["--profile", "p", "--topology", "t"], ["m", "--objective", "latency"],
             ["m", "--pareto"], ["--profile", "p", "--objective", "speed"],
             ["--profile", "p", "--max-latency", "80"], ["--profile", "p", "--max-latency", "-1ms"],
-            ["--profile", "p", "--memory-headroom", "100%"], ["--profile", "p", "--mode", "best"],
+            ["--profile", "p", "--memory-headroom", "96%"], ["--profile", "p", "--mode", "worst"],
             ["--profile", "p", "--allow", "single,columns"], ["--profile", "p", "--allow", ""],
             ["--profile", "p", "--pareto", "--mode", "even"], ["--profile", "p", "--shape", "x=1"],
         ])
@@ -245,7 +245,7 @@ import Foundation
                     objective: .latency, periodNanosecondsMax: 1_500_000_000,
                     latencyNanosecondsMax: 80_000_000, nanojoulesMax: 300_000_000,
                     memoryHeadroomPercent: 20))
-        #expect(command.offline.allow == [.single, .replicas])
+        #expect(command.offline.planning.allow == [.single, .replicas])
         #expect(try PlanCommand.parse(["digits", "--json"]).model == "digits")
     }
 }

@@ -78,10 +78,10 @@ class Modes(support.Case):
             agents["a"].add(support.CNN, support.file(support.CNN))
             common = ("--api", agents["a"].api, "--token-file", agents["a"].token_file)
             for flags, word in ((("--mode", "fastest"), "no baseline"),
-                                (("--allow", "single,columns"), "no list of modes"),
+                                (("--allow", "single,columns"), "no stage mode"),
                                 (("--objective", "beauty"), "no objective"),
-                                (("--max-latency", "soon"), "no time"),
-                                (("--memory-headroom", "120%"), "no share"),
+                                (("--max-latency", "soon"), "not a time"),
+                                (("--memory-headroom", "120%"), "not a percentage"),
                                 ((), "what to change")):
                 result = mesh.run("model", "set", support.CNN, *flags, *common)
                 self.assert_fails(result, result.code or 1, word)
