@@ -11,6 +11,7 @@ import time
 from processes import (
     PROGRAM, ROOT, Idle, Part, bare_engine, client, folder, kserve, machine, median, mesh, note,
     quantile, rate, request, spread, table)
+from rows import MODELS as ROW_MODELS, rows
 
 # Where Tools/models/make leaves the models that are too large to be committed.
 DIGITS = os.path.join(ROOT, "Tools", "models", "digits", "digits-cnn.onnx")
@@ -351,6 +352,12 @@ def main():
     one.add_argument("--clients", type=int, default=12)
     one.add_argument("--stable", type=int, default=20, help="seconds that the plan has to stand")
     one.add_argument("--model", choices=["resnet50", "vit-base", "digits-cnn"])
+    one = commands.add_parser("rows", help=rows.__doc__)
+    one.add_argument("--blocks", type=int, default=8)
+    one.add_argument("--requests", type=int, default=12, help="in a block")
+    one.add_argument("--stable", type=int, default=15, help="seconds that the plan has to stand")
+    one.add_argument("--model", choices=ROW_MODELS)
+    one.add_argument("--mode", default="best", help="a baseline instead of the best plan")
     one = commands.add_parser("suspicion", help=suspicion.__doc__)
     one.add_argument("--minutes", type=float, default=5)
     one.add_argument("--model", choices=["resnet50", "vit-base", "digits-cnn"])
@@ -358,10 +365,11 @@ def main():
     one.add_argument("--problems", type=int, default=5, help="different problems of each case")
     options = parser.parse_args()
     options.models = dict(entry.split("=", 1) for entry in options.model_file)
+    options.model_path = lambda name: model_path(name, options.models)
     if not os.path.exists(PROGRAM):
         parser.error(f"{PROGRAM} is not built; start this by Tools/Benchmarks/run")
     benchmark = {"overhead": overhead, "transport": transport, "pipeline": pipeline,
-                 "suspicion": suspicion, "planning": planning}[options.benchmark]
+                 "rows": rows, "suspicion": suspicion, "planning": planning}[options.benchmark]
     try:
         figures = benchmark(options)
     except mesh.Failed as error:
