@@ -97,6 +97,12 @@ def client(agents, model, body):
                 f"/v2/models/{model}/infer", "--body", body[0], "--header-length", body[1])
 
 
+def pin(process, core):
+    """Keeps a process, with all its threads, on one core: as a device that has but one."""
+    for thread in os.listdir(f"/proc/{process.pid}/task"):
+        os.sched_setaffinity(int(thread), {core})
+
+
 def median(values):
     """The middle value."""
     return statistics.median(values)

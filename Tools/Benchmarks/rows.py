@@ -2,7 +2,7 @@
 
 import time
 
-from processes import Idle, bare_engine, client, folder, median, mesh, note, request, spread, table
+from processes import Idle, bare_engine, client, folder, median, mesh, note, pin, request, spread, table
 
 MODELS = ["vgg16", "resnet50"]
 # Requests before the first block: the planner learns what the tiles take.
@@ -42,6 +42,12 @@ def rows_of(name, path, options):
     with folder() as place, bare_engine(path, place) as left, bare_engine(path, place) as right, \
             mesh.Mesh("ab", name="two", **flags) as two, \
             mesh.Mesh("c", name="one", **flags) as one:
+        # Each is a device of one core. Left alone, the scheduler puts both engines on one core for
+        # milliseconds whenever it wakes them at once.
+        for core, pair in enumerate(((left, two["a"]), (right, two["b"]))):
+            for part in pair:
+                pin(part.process, core)
+        pin(one["c"].process, 1)
         two["a"].add(name, path, *wishes)
         one["c"].add(name, path, "--copies", "1")
         body = request(left.first, place)
