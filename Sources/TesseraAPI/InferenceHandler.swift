@@ -58,12 +58,21 @@ struct InferenceHandler: Sendable {
     }
 
     private func ready() async throws -> Response {
-        if let reason = await backend.readiness().reason {
-            throw APIError(
+        if let error = await notReady() { throw error }
+        return .json(["ready": .boolean(true)])
+    }
+
+    private func notReady() async -> APIError? {
+        await backend.readiness().reason.map { reason in
+            APIError(
                 status: .serviceUnavailable, message: "this agent is not ready: \(reason)",
                 retryAfterSeconds: 1)
         }
-        return .json(["ready": .boolean(true)])
+    }
+
+    /// An agent that has just started cannot tell which models there are.
+    private func unknown(_ name: String) async -> APIError {
+        await notReady() ?? .notFound("the mesh has no model \"\(name.prefix(200))\"")
     }
 
     private func modelReady(_ name: String) async throws -> Response {
@@ -91,7 +100,7 @@ struct InferenceHandler: Sendable {
 
     private func model(_ name: String) async throws -> ModelInformation {
         guard let model = await backend.model(named: name) else {
-            throw APIError.notFound("the mesh has no model \"\(name.prefix(200))\"")
+            throw await unknown(name)
         }
         return model
     }
@@ -138,7 +147,14 @@ struct InferenceHandler: Sendable {
         _ name: String, request: Request, context: APIContext
     ) async throws -> Response {
         guard let model = await backend.interface(of: name) else {
-            throw APIError.notFound("the mesh has no model \"\(name.prefix(200))\"")
+            throw await unknown(name)
+        }
+        guard !model.outputs.isEmpty else {
+            throw APIError(
+                status: .serviceUnavailable,
+                message: "this agent does not know model \(model.name) yet: "
+                    + (model.readiness.reason ?? "its manifest has not arrived"),
+                retryAfterSeconds: 1)
         }
         let coding = request.headers[.contentEncoding] ?? "identity"
         guard coding.lowercased() == "identity" else {

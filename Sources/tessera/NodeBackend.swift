@@ -24,6 +24,9 @@ struct NodeBackend: AgentBackend {
     func readiness() async -> Readiness {
         let snapshot = await node.snapshot()
         if snapshot.isLeaving { return .notReady(reason: "the agent is leaving the mesh") }
+        guard snapshot.isRestored else {
+            return .notReady(reason: "the agent is reading what its disk holds")
+        }
         guard snapshot.own.capability != nil else {
             return .notReady(reason: "the agent is measuring its engine")
         }

@@ -11,6 +11,7 @@ import time
 from processes import (
     PROGRAM, ROOT, Idle, Part, bare_engine, client, folder, kserve, machine, median, mesh, note,
     quantile, rate, request, spread, table)
+from recovery import MODELS as RECOVERY_MODELS, recovery
 from rows import MODELS as ROW_MODELS, rows
 
 # Where Tools/models/make leaves the models that are too large to be committed.
@@ -358,6 +359,11 @@ def main():
     one.add_argument("--stable", type=int, default=15, help="seconds that the plan has to stand")
     one.add_argument("--model", choices=ROW_MODELS)
     one.add_argument("--mode", default="best", help="a baseline instead of the best plan")
+    one = commands.add_parser("recovery", help=recovery.__doc__)
+    one.add_argument("--losses", type=int, default=50, help="of each place in the plan")
+    one.add_argument("--stop", action="store_true", help="stop the process: nothing is reset")
+    one.add_argument("--cold", action="store_true", help="do not wait until alternates are armed")
+    one.add_argument("--model", choices=RECOVERY_MODELS)
     one = commands.add_parser("suspicion", help=suspicion.__doc__)
     one.add_argument("--minutes", type=float, default=5)
     one.add_argument("--model", choices=["resnet50", "vit-base", "digits-cnn"])
@@ -369,7 +375,7 @@ def main():
     if not os.path.exists(PROGRAM):
         parser.error(f"{PROGRAM} is not built; start this by Tools/Benchmarks/run")
     benchmark = {"overhead": overhead, "transport": transport, "pipeline": pipeline,
-                 "rows": rows, "suspicion": suspicion, "planning": planning}[options.benchmark]
+                 "recovery": recovery, "rows": rows, "suspicion": suspicion, "planning": planning}[options.benchmark]
     try:
         figures = benchmark(options)
     except mesh.Failed as error:

@@ -10,11 +10,12 @@ import kserve
 class Record:
     """One request as its client saw it."""
 
-    __slots__ = ("entry", "item", "sent", "ended", "logits", "error", "cut_off", "plan")
+    __slots__ = ("entry", "item", "sent", "ended", "logits", "error", "cut_off", "plan",
+                 "status")
 
     def __init__(self, entry, item, sent):
         self.entry, self.item, self.sent = entry, item, sent
-        self.ended = self.logits = self.error = self.plan = None
+        self.ended = self.logits = self.error = self.plan = self.status = None
         # At how many entries that went away the request had been before.
         self.cut_off = 0
 
@@ -23,8 +24,9 @@ class Load:
     """Threads that send items in turn to entries in turn.
 
     A request whose entry is gone (its connection is refused or breaks) is sent again to the next
-    entry, as any client of several servers does; it stays one request. Whatever a living entry
-    answers is final: an error from it is a lost request.
+    entry, as any client of several servers does; it stays one request. So does one whose entry says
+    that it is leaving. Whatever else a living entry answers is final: an error from it is a lost
+    request. Entries that a test has taken away are left out until it says that they are back.
     """
 
     def __init__(self, entries, model, items, threads=16, per_second=None, input_name="image",
@@ -79,7 +81,9 @@ class Load:
         record = Record(None, item, time.monotonic())
         for attempt in range(len(self.entries)):
             agent = self.entries[(turn + attempt) % len(self.entries)]
-            record.entry = agent.name
+            if agent.is_away:
+                continue
+            record.entry, process = agent.name, agent.process
             client = clients.get(agent.name)
             if client is None or client.port != agent.port:
                 client = clients[agent.name] = agent.client()
@@ -87,26 +91,34 @@ class Load:
                 answer = client.infer(self.model, {self.input_name: self.items[item]})
                 record.logits = answer.outputs[self.output_name].data
                 record.plan = answer.parameters.get("tessera_plan")
-                record.error = None
+                record.error = record.status = None
                 break
             except kserve.Refused as error:
-                record.error = f"{agent.name}: {error}"
+                record.error, record.status = f"{agent.name}: {error}", error.status
+                if error.status == 503 and "is leaving" in error.reason:
+                    record.cut_off += 1
+                    continue
                 break
             except (OSError, http.client.HTTPException) as error:
                 record.error = f"{agent.name}: {type(error).__name__}: {error}"
-                if self._still_there(agent):
+                if self._still_there(agent, process):
                     break
                 record.cut_off += 1
         record.ended = time.monotonic()
         return record
 
     @staticmethod
-    def _still_there(agent):
+    def _still_there(agent, process):
         # A killed process is gone a moment after its connections are.
         deadline = time.monotonic() + 1
-        while agent.runs and time.monotonic() < deadline:
+        while serves(agent, process) and time.monotonic() < deadline:
             time.sleep(0.01)
-        return agent.runs
+        return serves(agent, process)
+
+
+def serves(agent, process):
+    """Whether an entry is still the process that was asked, and nobody told it to go."""
+    return agent.process is process and agent.runs and not (agent.is_away or agent.is_leaving)
 
 
 def pause(records, after):

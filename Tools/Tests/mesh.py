@@ -85,6 +85,9 @@ class Agent:
         self.folder = os.path.join(mesh.folder, name)
         self.log = os.path.join(mesh.folder, name + ".log")
         self.process = None
+        # Set by a test while it is stopped or starts again: clients then use others.
+        self.is_away = False
+        self.is_leaving = False
         self.host = self.port = self.peers = self.id = None
 
     # Running.
@@ -138,6 +141,7 @@ class Agent:
     def leave(self):
         """Ends it in order; gives the exit code and the seconds that it took."""
         begin = time.monotonic()
+        self.is_leaving = True
         self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(LEAVE_SECONDS)
@@ -150,6 +154,7 @@ class Agent:
         self.process.wait()
         self._reader.join()
         self.process = None
+        self.is_leaving = False
 
     def tail(self, lines=25):
         """The last words of its log."""

@@ -59,6 +59,7 @@ extension Agent {
     ) {
         switch event {
         case .catalogueRestored(let entries):
+            isRestored = true
             mesh.onCatalogueRestored(entries, now: now, into: &directives)
         case .manifestStored(let outline, let blobs):
             placement.onManifestStored(outline, blobs: blobs, now: now, into: &directives)

@@ -66,6 +66,8 @@ public struct Agent: Sendable {
     var leaving: Leaving?
     /// Grows whenever a name may stand for another model, or a model becomes known.
     public internal(set) var modelsVersion: UInt64 = 0
+    /// Whether the disk has told what it holds; before, a model that is not known may well be there.
+    var isRestored = false
     private var lastWake = Timestamp.never
 
     /// How far a leaving agent is.

@@ -56,6 +56,8 @@ public struct MeshSnapshot: Sendable {
     public var reservedBytes: Int
     /// Whether this node takes no new requests.
     public var isLeaving: Bool
+    /// Whether it has read what its disk holds.
+    public var isRestored: Bool
 }
 
 extension Agent {
@@ -78,7 +80,8 @@ extension Agent {
             me: me, own: mesh.own, members: members,
             models: mesh.catalogue.models.compactMap { model($0, isDetailed: true) },
             openRequests: requests.openCount, refusals: requests.refusals,
-            reservedBytes: host.reservedBytes, isLeaving: leaving != nil)
+            reservedBytes: host.reservedBytes, isLeaving: leaving != nil,
+            isRestored: isRestored)
     }
 
     /// What a request needs to know of one model now; nil if the catalogue has no such name.
