@@ -24,8 +24,8 @@ public struct MemberDocument: Codable, Sendable, Equatable {
     public var isLeaving: Bool
     /// Round trip in microseconds, if measured.
     public var roundTripMicroseconds: Int64?
-    /// Bytes per microsecond towards it, if measured.
-    public var bytesPerMicrosecond: UInt64?
+    /// Bytes per second towards it, if measured.
+    public var bytesPerSecond: UInt64?
     /// Threads of its engine, if known.
     public var threads: Int?
     /// Its memory budget, if known.
@@ -39,7 +39,7 @@ public struct MemberDocument: Codable, Sendable, Equatable {
     public init(
         name: String, id: String, boot: UInt64, address: String, status: String, isSelf: Bool,
         isConnected: Bool, isLeaving: Bool, roundTripMicroseconds: Int64? = nil,
-        bytesPerMicrosecond: UInt64? = nil, threads: Int? = nil, memoryBytes: Int? = nil,
+        bytesPerSecond: UInt64? = nil, threads: Int? = nil, memoryBytes: Int? = nil,
         operationsPerMicrosecond: UInt64? = nil, fingerprint: String? = nil
     ) {
         self.name = name
@@ -51,7 +51,7 @@ public struct MemberDocument: Codable, Sendable, Equatable {
         self.isConnected = isConnected
         self.isLeaving = isLeaving
         self.roundTripMicroseconds = roundTripMicroseconds
-        self.bytesPerMicrosecond = bytesPerMicrosecond
+        self.bytesPerSecond = bytesPerSecond
         self.threads = threads
         self.memoryBytes = memoryBytes
         self.operationsPerMicrosecond = operationsPerMicrosecond

@@ -92,6 +92,8 @@ public enum WireLimits {
     public static let remainingMicrosecondsMax: Int64 = 86_400_000_000
     /// Operations or bytes per microsecond: 10^18 a second.
     public static let rateMax: UInt64 = 1 << 40
+    /// Bytes per second of a link: a petabyte.
+    public static let linkRateMax: UInt64 = 1 << 50
     /// Threads of a node.
     public static let threadsMax = 1 << 16
     /// Operators and tensors of a model, and its blobs.

@@ -87,6 +87,11 @@ package struct WireReader {
         try readBounded(what, max: WireLimits.rateMax)
     }
 
+    /// Bytes per second of a link, 8 bytes.
+    package mutating func readLinkRate() throws(WireError) -> UInt64 {
+        try readBounded("link rate", max: WireLimits.linkRateMax)
+    }
+
     /// Measured or predicted microseconds, 8 bytes.
     package mutating func readMicroseconds(_ what: String) throws(WireError) -> Int64 {
         Int64(try readByteCount(what, max: Int(WireLimits.microsecondsMax)))

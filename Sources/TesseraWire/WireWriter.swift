@@ -100,6 +100,14 @@ package struct WireWriter {
         buffer.writeInteger(rate)
     }
 
+    /// Bytes per second of a link, as 8 bytes.
+    package mutating func write(linkRate rate: UInt64) {
+        if rate > WireLimits.linkRateMax {
+            note(.limitExceeded(what: "link rate", max: Int(WireLimits.linkRateMax)))
+        }
+        buffer.writeInteger(rate)
+    }
+
     /// Measured or predicted microseconds, as 8 bytes.
     package mutating func write(microseconds: Int64, _ what: String) {
         check(Int(microseconds), what, in: 0...Int(WireLimits.microsecondsMax))

@@ -41,6 +41,12 @@ struct MembersCommand: AsyncParsableCommand {
         }
     }
 
+    /// Bytes per second as megabytes per second.
+    private static func rate(_ bytesPerSecond: UInt64) -> String {
+        Figures.decimal(
+            Double(bytesPerSecond) / 1e6, places: bytesPerSecond < 10_000_000 ? 2 : 0) + " MB/s"
+    }
+
     private func show(_ members: [MemberDocument]) {
         var table = Table(
             "NAME", "ID", "STATUS", "ADDRESS", ">ROUND TRIP", ">LINK", ">THREADS", ">MEMORY",
@@ -50,7 +56,7 @@ struct MembersCommand: AsyncParsableCommand {
                 Figures.milliseconds(microseconds: $0) + " ms"
             }
             // No rate was measured yet if it is 0.
-            let link = member.bytesPerMicrosecond.flatMap { $0 > 0 ? "\($0) MB/s" : nil }
+            let link = member.bytesPerSecond.flatMap { $0 > 0 ? Self.rate($0) : nil }
             // Operations per microsecond are millions per second.
             let speed = member.operationsPerMicrosecond.map {
                 Figures.decimal(Double($0) / 1_000, places: 1) + " GOP/s"

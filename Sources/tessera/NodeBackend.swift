@@ -153,8 +153,8 @@ struct NodeBackend: AgentBackend {
                     isSelf: member.member == snapshot.me, isConnected: member.isConnected,
                     isLeaving: member.record?.isLeaving ?? false,
                     roundTripMicroseconds: member.roundTrip?.microseconds,
-                    bytesPerMicrosecond: links.first { $0.peer == member.member.node }?
-                        .bytesPerMicrosecond,
+                    bytesPerSecond: links.first { $0.peer == member.member.node }?
+                        .bytesPerSecond,
                     threads: capability?.threads, memoryBytes: capability?.memoryBytes,
                     operationsPerMicrosecond: capability?.operationsPerMicrosecond,
                     fingerprint: capability?.fingerprint.text)

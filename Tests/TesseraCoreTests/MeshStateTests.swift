@@ -140,7 +140,7 @@ private func digestCount(_ directives: [Directive]) -> Int {
             bench.state.updateOwn(now: bench.now, into: &bench.out) {
                 $0.links = [
                     LinkMeasurement(
-                        peer: member(1).node, bytesPerMicrosecond: UInt64(round),
+                        peer: member(1).node, bytesPerSecond: UInt64(round),
                         roundTripMicroseconds: 1)
                 ]
             }

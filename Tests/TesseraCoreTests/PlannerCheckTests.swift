@@ -80,7 +80,7 @@ import Testing
                 PlanningProblem.Link(
                     source: PlannerInstances.member(source).node,
                     destination: PlannerInstances.member(destination).node,
-                    bytesPerMicrosecond: 40, latencyMicroseconds: 300)
+                    bytesPerSecond: 40_000_000, latencyMicroseconds: 300)
             }
         }
         let problem = PlannerInstances.problem(
@@ -97,7 +97,7 @@ import Testing
         var narrow = try plan()
         let slow = PlanningProblem.Link(
             source: narrow.fragments[0].host.node, destination: narrow.fragments[1].host.node,
-            bytesPerMicrosecond: 1, latencyMicroseconds: 0)
+            bytesPerSecond: 1_000_000, latencyMicroseconds: 0)
         let problem = PlannerInstances.problem(
             outline, nodes: (0..<3).map { PlannerInstances.node($0) }, links: [slow])
         let linked = try #require(PlanEvaluation.evaluate(narrow, problem))

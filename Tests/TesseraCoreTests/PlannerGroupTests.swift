@@ -59,7 +59,7 @@ import Testing
             nodes.map { target in
                 PlanningProblem.Link(
                     source: source.member.node, destination: target.member.node,
-                    bytesPerMicrosecond: 1_000, latencyMicroseconds: 50)
+                    bytesPerSecond: 1_000_000_000, latencyMicroseconds: 50)
             }
         }
         var problem = PlannerInstances.problem(outline, nodes: nodes, links: links)
@@ -94,7 +94,17 @@ import Testing
                         == !usesOthers)
                 for stage in plan.stages { modes[stage.mode, default: 0] += 1 }
             }
-            #expect(found.bundle.alternates.count <= found.bundle.primary.plan.hosts.count)
+            let primary = found.bundle.primary.plan
+            #expect(found.bundle.alternates.count <= primary.hosts.count)
+            let bound = try #require(PlanBound.of(problem))
+            #expect(
+                bound.periodMicroseconds <= primary.predictedPeriodMicroseconds, "seed \(seed)")
+            let notes = try #require(PlanDiagnosis.of(primary, problem))
+            #expect(notes.map(\.node) == problem.nodes.map(\.member.node))
+            for note in notes {
+                let isHost = primary.hosts.contains { $0.node == note.node }
+                #expect(note.isUsed == isHost && !note.text.isEmpty)
+            }
         }
         #expect(modes[.rows] ?? 0 > 300)
         #expect(modes[.replicas] ?? 0 > 100)

@@ -115,7 +115,7 @@ enum PlannerInstances {
                 links.append(
                     PlanningProblem.Link(
                         source: member(source).node, destination: member(destination).node,
-                        bytesPerMicrosecond: UInt64(numbers.next(0...600)),
+                        bytesPerSecond: UInt64(numbers.next(0...600)) * 1_000_000,
                         latencyMicroseconds: Int64(numbers.next(0...2_000))))
             }
         }

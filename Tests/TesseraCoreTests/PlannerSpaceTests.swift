@@ -177,6 +177,27 @@ import Testing
             #expect(count > 200, "\(baseline)")
         }
     }
+
+    @Test("for latency and energy no baseline is better either, on 1000 random spaces")
+    func baselinesOfSums() {
+        for seed in 0..<1_000 {
+            let figures = SpaceFigures.random(
+                seed: UInt64(60_000 + seed),
+                SpaceKnobs(nodes: 1...4, pieces: 1...6, tightMemory: seed % 4 == 0))
+            let modes = Self.variants[seed % Self.variants.count]
+            let goal = PlanGoal(objective: seed % 2 == 0 ? .latency : .energy)
+            let search = PlanSearch(figures.space, goal: goal, modes: modes)
+            let found = search.best().sketch.map(goal.value) ?? .max
+            if goal.objective == .latency {
+                let bound = SpaceBound.latencyNanoseconds(search.space, modes: search.modes)
+                #expect(bound <= found, "seed \(seed)")
+            }
+            for baseline in PlanBaseline.allCases where modes.isSuperset(of: baseline.modes) {
+                guard let other = search.baseline(baseline) else { continue }
+                #expect(found <= goal.value(other), "seed \(seed) \(baseline)")
+            }
+        }
+    }
 }
 
 extension [PlannerBruteForce.Result] {

@@ -50,12 +50,19 @@ import Testing
             let problem = PlannerInstances.random(
                 seed: UInt64(300_000 + seed), tightMemory: seed % 2 == 0, skips: true)
             guard let found = PlannerInstances.bundle(problem) else { continue }
+            let bound = try #require(PlanBound.of(problem))
+            #expect(
+                bound.periodMicroseconds
+                    <= found.bundle.primary.plan.predictedPeriodMicroseconds, "seed \(seed)")
             for named in found.bundle.all {
                 let evaluation = try #require(PlanEvaluation.evaluate(named.plan, problem))
                 #expect(
                     evaluation.periodMicroseconds == named.plan.predictedPeriodMicroseconds)
                 #expect(
                     evaluation.latencyMicroseconds == named.plan.predictedLatencyMicroseconds)
+                #expect(evaluation.cutMicroseconds.count == named.plan.stages.count)
+                #expect(
+                    evaluation.cutMicroseconds.allSatisfy { $0 <= evaluation.periodMicroseconds })
             }
         }
     }
@@ -207,10 +214,10 @@ import Testing
         let links = [
             PlanningProblem.Link(
                 source: nodes[0].member.node, destination: nodes[2].member.node,
-                bytesPerMicrosecond: .max, latencyMicroseconds: .min),
+                bytesPerSecond: .max, latencyMicroseconds: .min),
             PlanningProblem.Link(
                 source: nodes[2].member.node, destination: nodes[0].member.node,
-                bytesPerMicrosecond: 1, latencyMicroseconds: .max),
+                bytesPerSecond: 1_000_000, latencyMicroseconds: .max),
         ]
         let problem = PlannerInstances.problem(outline, nodes: nodes, links: links)
         let found = try #require(PlannerInstances.bundle(problem))

@@ -114,7 +114,7 @@ import Testing
         var record = generator.record(of: member.node)
         record.links = [5, 3].map {
             LinkMeasurement(
-                peer: NodeID(0, 0, 0, $0), bytesPerMicrosecond: 1, roundTripMicroseconds: 1)
+                peer: NodeID(0, 0, 0, $0), bytesPerSecond: 1, roundTripMicroseconds: 1)
         }
         expectRefused(record, .notAscending(what: "links"))
         record.links = []
@@ -132,8 +132,8 @@ import Testing
             RecordVersion(member: member, version: .max),
             .limitExceeded(what: "record version", max: max))
         expectRefused(
-            LinkMeasurement(peer: member.node, bytesPerMicrosecond: .max, roundTripMicroseconds: 0),
-            .limitExceeded(what: "link rate", max: Int(WireLimits.rateMax)))
+            LinkMeasurement(peer: member.node, bytesPerSecond: .max, roundTripMicroseconds: 0),
+            .limitExceeded(what: "link rate", max: Int(WireLimits.linkRateMax)))
         expectRefused(
             HostRefusal.memory(neededBytes: .max, freeBytes: 0),
             .limitExceeded(what: "needed memory", max: WireLimits.byteCountMax))

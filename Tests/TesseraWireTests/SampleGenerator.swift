@@ -159,7 +159,7 @@ struct SampleGenerator {
             },
             links: list(3) { $0.identity(NodeID.self) }.sorted().map { peer in
                 LinkMeasurement(
-                    peer: peer, bytesPerMicrosecond: UInt64(number(max: Int(WireLimits.rateMax))),
+                    peer: peer, bytesPerSecond: UInt64(number(max: Int(WireLimits.linkRateMax))),
                     roundTripMicroseconds: microseconds())
             },
             times: Set(

@@ -329,6 +329,78 @@ def planning(options):
     return {"cases": cases, "noise": idle.figures()}
 
 
+# Plan quality.
+
+BASELINES = ["local", "even", "pipedream-like", "pipeedge-like", "modnn-like", "deepthings-like"]
+OBJECTIVES = {"throughput": ("period_seconds", 1e3), "latency": ("latency_seconds", 1e3),
+              "energy": ("energy_joules", 1)}
+
+
+def quality(options):
+    """Plans against the baselines on every topology, for every objective."""
+    folder_of = os.path.join(ROOT, "Topologies")
+    names = [options.model] if options.model else ["digits-cnn", "resnet50"]
+    cases = [(f"{os.path.splitext(file)[0]}, {name}", "single,replicas,rows",
+              ["--model", model_path(name, options.models), "--topology",
+               os.path.join(folder_of, file)])
+             for name in names for file in sorted(os.listdir(folder_of)) if file.endswith(".yaml")]
+    profiles = os.path.join(folder_of, "profiles")
+    cases += [(os.path.splitext(file)[0], "single,replicas",
+               ["--profile", os.path.join(profiles, file)])
+              for file in sorted(os.listdir(profiles)) if file.endswith(".json")]
+    rows = [["what", "goal", "plan", "stages", "best", "bound / plan"] + BASELINES]
+    results = []
+    for name, modes, source in cases:
+        note(f"quality of plans for {name}")
+        for goal in OBJECTIVES:
+            one = quality_of(source, goal, modes)
+            if one:
+                results.append({"name": name, "goal": goal, **one})
+                rows.append(quality_row(name, goal, one))
+    table(rows)
+    worse = [f"{one['name']}, {one['goal']}: {baseline}" for one in results
+             for baseline, value in one["baselines"].items()
+             if value is not None and value < one["value"]]
+    if worse:
+        raise mesh.Failed("baselines are better than the plan: " + "; ".join(worse))
+    return results
+
+
+def quality_of(source, goal, modes):
+    """The best plan and the baselines' by what the goal counts; nothing if that is not known."""
+    field = OBJECTIVES[goal][0]
+    begin = time.monotonic()
+    best = planned(*source, "--objective", goal, "--allow", modes)
+    seconds = time.monotonic() - begin
+    if best is None or best.get(field) is None:
+        return None
+    baselines = {baseline: (planned(*source, "--objective", goal, "--mode", baseline)
+                            or {}).get(field) for baseline in BASELINES}
+    return {"value": best[field], "seconds": seconds, "plan": best, "baselines": baselines}
+
+
+def planned(*arguments):
+    """What `tessera plan` prints; nothing if there is no such plan."""
+    done = subprocess.run([mesh.TESSERA, "plan", *arguments, "--json"], capture_output=True,
+                          text=True)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def quality_row(name, goal, one):
+    """The plan's figure, and how many times as much each baseline takes."""
+    scale = OBJECTIVES[goal][1]
+    plan, bound = one["plan"], one["plan"]["bound"]
+    limit = {"throughput": bound["period_seconds"], "latency": bound["latency_seconds"]}.get(goal)
+    stages = ", ".join(
+        f"{stage['mode']}×{len(stage['nodes'])}" if len(stage["nodes"]) > 1 else "single"
+        for stage in plan["stages"][:4]) + (", …" if len(plan["stages"]) > 4 else "")
+    return [name, goal, f"{one['value'] * scale:.3g} {'J' if goal == 'energy' else 'ms'}",
+            stages, "yes" if plan["exact"] else "not known",
+            f"{limit / one['value']:.2f}" if limit is not None else ""] + [
+                "-" if value is None else f"{value / one['value']:.2f}"
+                for value in one["baselines"].values()]
+
+
 # The command.
 
 def main():
@@ -369,13 +441,16 @@ def main():
     one.add_argument("--model", choices=["resnet50", "vit-base", "digits-cnn"])
     one = commands.add_parser("planning", help=planning.__doc__)
     one.add_argument("--problems", type=int, default=5, help="different problems of each case")
+    one = commands.add_parser("quality", help=quality.__doc__)
+    one.add_argument("--model", choices=["resnet50", "vit-base", "digits-cnn"])
     options = parser.parse_args()
     options.models = dict(entry.split("=", 1) for entry in options.model_file)
     options.model_path = lambda name: model_path(name, options.models)
     if not os.path.exists(PROGRAM):
         parser.error(f"{PROGRAM} is not built; start this by Tools/Benchmarks/run")
     benchmark = {"overhead": overhead, "transport": transport, "pipeline": pipeline,
-                 "recovery": recovery, "rows": rows, "suspicion": suspicion, "planning": planning}[options.benchmark]
+                 "recovery": recovery, "rows": rows, "suspicion": suspicion,
+                 "planning": planning, "quality": quality}[options.benchmark]
     try:
         figures = benchmark(options)
     except mesh.Failed as error:

@@ -47,7 +47,7 @@ extension Agent {
         return pool.reduce(0) { sum, member in
             sum
                 + (record(of: member)?.links ?? [])
-                .count { $0.bytesPerMicrosecond > 0 && nodes.contains($0.peer) }
+                .count { $0.bytesPerSecond > 0 && nodes.contains($0.peer) }
         }
     }
 
@@ -73,7 +73,7 @@ extension Agent {
             record.links.map { link in
                 PlanningProblem.Link(
                     source: record.member.node, destination: link.peer,
-                    bytesPerMicrosecond: link.bytesPerMicrosecond,
+                    bytesPerSecond: link.bytesPerSecond,
                     latencyMicroseconds: link.roundTripMicroseconds / 2)
             }
         }

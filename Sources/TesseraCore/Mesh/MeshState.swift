@@ -125,8 +125,8 @@ struct MeshState {
     /// than twice or less than half of what it was.
     private static func isNews(_ links: [LinkMeasurement], after old: [LinkMeasurement]) -> Bool {
         links.contains { link in
-            let rate = link.bytesPerMicrosecond
-            let before = old.first { $0.peer == link.peer }?.bytesPerMicrosecond ?? 0
+            let rate = link.bytesPerSecond
+            let before = old.first { $0.peer == link.peer }?.bytesPerSecond ?? 0
             return rate > 0 && (before == 0 || rate / 2 > before || before / 2 > rate)
         }
     }

@@ -66,15 +66,15 @@ public struct Holding: Hashable, Sendable {
 public struct LinkMeasurement: Hashable, Sendable {
     /// The other end.
     public var peer: NodeID
-    /// Bytes per microsecond from this node to the peer; 0 if not known yet.
-    public var bytesPerMicrosecond: UInt64
+    /// Bytes per second from this node to the peer; 0 if not known yet.
+    public var bytesPerSecond: UInt64
     /// Round trip.
     public var roundTripMicroseconds: Int64
 
     /// Makes a measurement.
-    public init(peer: NodeID, bytesPerMicrosecond: UInt64, roundTripMicroseconds: Int64) {
+    public init(peer: NodeID, bytesPerSecond: UInt64, roundTripMicroseconds: Int64) {
         self.peer = peer
-        self.bytesPerMicrosecond = bytesPerMicrosecond
+        self.bytesPerSecond = bytesPerSecond
         self.roundTripMicroseconds = roundTripMicroseconds
     }
 }

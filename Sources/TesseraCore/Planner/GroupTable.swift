@@ -16,7 +16,11 @@ struct GroupTable: Sendable {
     let cuts: [LinkRate]
 
     /// Fills the tables; what takes longer than `limit` may count as infeasible.
-    init(_ costs: SpaceCosts, groups: NodeGroups, modes: ModeSet, limit: Int) {
+    ///
+    /// With `decides` a time says only whether it is within the limit, which is quicker to find out.
+    init(
+        _ costs: SpaceCosts, groups: NodeGroups, modes: ModeSet, limit: Int, decides: Bool = false
+    ) {
         self.costs = costs
         self.groups = groups
         self.modes = modes
@@ -40,14 +44,17 @@ struct GroupTable: Sendable {
         self.cuts = cuts
         let rates = RateTable(costs)
         lasts = Array(repeating: -1, count: groups.nodes.count * stride)
-        for group in groups.nodes.indices { fill(group, rates, limit: limit) }
+        var decision = decides ? RowDecision(costs, rates: rates, within: limit) : nil
+        for group in groups.nodes.indices { fill(group, rates, limit: limit, &decision) }
         for row in lasts.indices {
             let base = row * stride
             lasts[row] = (0..<stride).last { times[base + $0] <= limit } ?? -1
         }
     }
 
-    private mutating func fill(_ group: Int, _ rates: RateTable, limit: Int) {
+    private mutating func fill(
+        _ group: Int, _ rates: RateTable, limit: Int, _ decision: inout RowDecision?
+    ) {
         let nodes = groups.nodes[group]
         let base = group * stride * stride
         if nodes.count == 1 {
@@ -63,6 +70,10 @@ struct GroupTable: Sendable {
             rates.fillReplicas(nodes, limit: limit, into: &times, at: base)
         }
         if modes.contains(.rows), costs.space.rows != nil {
+            if decision != nil {
+                decision?.mark(nodes, into: &times, at: base)
+                return
+            }
             let rows = RowStages(costs, group: nodes, rates: rates, limit: limit)
             for from in 0..<(stride - 1) {
                 for to in (from + 1)..<stride {

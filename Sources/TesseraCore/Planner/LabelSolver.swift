@@ -89,7 +89,7 @@ struct LabelSolver {
         self.costs = costs
         self.criteria = criteria
         groups = NodeGroups(
-            costs.space, singlesOnly: modes.isDisjoint(with: [.replicas, .rows]))
+            costs.space, sizeMax: modes.isDisjoint(with: [.replicas, .rows]) ? 1 : .max)
         table = StageOptions(costs, groups: groups.nodes, modes: modes, limit: limit)
     }
 

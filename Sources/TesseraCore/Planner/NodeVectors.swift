@@ -62,6 +62,29 @@ struct NodeVectors: Sendable {
         return count
     }
 
+    /// How many triples of a vector and two groups a space has, all disjoint, if groups have at most
+    /// `sizeMax` nodes; `limit` if at least so many.
+    static func tripleCount(_ space: PlanSpace, sizeMax: Int, limit: Int) -> Int {
+        // By the sizes of the two groups: over each kind, a share of it for each of the three.
+        var counts = [1]
+        let side = sizeMax + 1
+        counts += Array(repeating: 0, count: side * side - 1)
+        for members in space.members {
+            var next = [Int](repeating: 0, count: counts.count)
+            for (slot, count) in counts.enumerated() where count > 0 {
+                for one in 0...min(members.count, sizeMax - slot / side) {
+                    for other in 0...min(members.count - one, sizeMax - slot % side) {
+                        let rest = members.count - one - other + 1
+                        let target = slot + one * side + other
+                        next[target] = min(next[target] + count * rest, limit)
+                    }
+                }
+            }
+            counts = next
+        }
+        return min(counts.reduce(0, +), limit)
+    }
+
     /// How many nodes of each kind a vector has.
     func counts(_ number: Int) -> [Int] {
         zip(strides, limits).map { number / $0 % ($1 + 1) }
@@ -95,23 +118,27 @@ struct NodeGroups: Sendable {
     /// For each vector the groups that it contains, ascending.
     let parts: [Int32]
 
-    /// All groups, or those of one node.
-    init(_ space: PlanSpace, singlesOnly: Bool) {
+    /// All groups, or those of at most so many nodes.
+    init(_ space: PlanSpace, sizeMax: Int = .max) {
         let vectors = NodeVectors(space)
         self.vectors = vectors
-        let numbers = singlesOnly ? vectors.strides : Array(1..<vectors.count)
+        let takesAll = sizeMax >= space.nodes.count
+        let numbers =
+            sizeMax == 1
+            ? vectors.strides
+            : (1..<vectors.count).filter { takesAll || vectors.sizes[$0] <= sizeMax }
         self.numbers = numbers
         nodes = numbers.map { vectors.nodes($0, of: space) }
         var starts = [0]
         var parts: [Int32] = []
         for vector in 0..<vectors.count {
-            if singlesOnly {
+            if takesAll {
+                Self.appendParts(of: vectors.counts(vector), vectors: vectors, to: &parts)
+            } else {
                 for (group, number) in numbers.enumerated() where vectors.isPart(number, of: vector)
                 {
                     parts.append(Int32(group))
                 }
-            } else {
-                Self.appendParts(of: vectors.counts(vector), vectors: vectors, to: &parts)
             }
             starts.append(parts.count)
         }

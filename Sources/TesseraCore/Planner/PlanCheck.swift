@@ -106,11 +106,10 @@ public enum PlanCheck {
                     return "has tiles that do not follow each other at row \(next)"
                 }
                 next = rows.upperBound
-                let tile = outline.rowTile(of: stage.operators, rows: rows)
-                let slices = (tile?.inputs ?? []) + (tile?.outputs ?? [])
-                if slices.contains(where: { $0.rows?.isEmpty ?? false }) {
-                    return "has a tile, rows \(rows), that reads or makes no rows of a tensor"
-                }
+                // A tile may read or make no rows of a tensor, which is then left out; one that
+                // reads nothing at all would never begin.
+                guard let slices = Plan.slices(of: fragment, in: outline), !slices.inputs.isEmpty
+                else { return "has a tile, rows \(rows), that reads nothing" }
             }
             return next == count ? nil : "has tiles for \(next) of \(count) rows"
         }

@@ -50,6 +50,9 @@ public struct PlanEvaluation: Hashable, Sendable {
     public var bottleneck: Bottleneck
     /// The fragments, in the order of the plan: one for each stage where all modes are `single`.
     public var stages: [StageTime]
+    /// By stage: how long, for each item, the busiest side of a node is busy with what passes from
+    /// the stages before to the fragments of the stage.
+    public var cutMicroseconds: [Int64]
     /// The memory on each node used, ascending by node.
     public var memory: [NodeMemory]
 
@@ -154,7 +157,7 @@ struct PlanEvaluator {
         return PlanEvaluation(
             periodMicroseconds: CostArithmetic.microseconds(period),
             latencyMicroseconds: CostArithmetic.microseconds(latency), bottleneck: bottleneck,
-            stages: stages, memory: memory)
+            stages: stages, cutMicroseconds: cuts(load, plan, hosts: hosts), memory: memory)
     }
 
     /// A number in `1 / 2^16`, rounded up.
@@ -254,17 +257,10 @@ struct PlanEvaluator {
     private func busiest(
         _ load: Load, endpoint: [Int], hosts: [Int]
     ) -> (period: Int, bottleneck: PlanEvaluation.Bottleneck) {
-        let count = hosts.count
         var nodeTime = [Int](repeating: 0, count: nodes.count)
-        var linkBytes = [Int](repeating: 0, count: nodes.count * nodes.count)
-        for index in 0..<count {
+        for index in hosts.indices {
             nodeTime[hosts[index]] += Self.part(
                 load.compute[index] + endpoint[index], load.parts[index])
-            for target in 0..<count where load.transfers[index * count + target] > 0 {
-                linkBytes[hosts[index] * nodes.count + hosts[target]] += Self.part(
-                    Self.part(load.transfers[index * count + target], load.parts[index]),
-                    load.parts[target])
-            }
         }
         var period = -1
         var bottleneck = PlanEvaluation.Bottleneck.window(0)
@@ -272,16 +268,59 @@ struct PlanEvaluator {
             period = nodeTime[node]
             bottleneck = .node(nodes[node].member)
         }
-        for source in nodes.indices {
-            for target in nodes.indices where linkBytes[source * nodes.count + target] > 0 {
-                let busy = links.occupancy(
-                    from: source, to: target, bytes: linkBytes[source * nodes.count + target])
-                if busy > period {
-                    period = busy
-                    bottleneck = .link(from: nodes[source].member, to: nodes[target].member)
-                }
-            }
+        let busy = linkTimes(load, hosts: hosts) { _, _ in true }
+        for side in sides where busySum(busy, side) > period {
+            period = busySum(busy, side)
+            // What keeps the side busiest stands for it.
+            let link = side.reduce(side[0]) { busy[$1] > busy[$0] ? $1 : $0 }
+            bottleneck = .link(
+                from: nodes[link / nodes.count].member, to: nodes[link % nodes.count].member)
         }
         return (period, bottleneck)
+    }
+
+    /// The links that a node sends over, and those that it receives over, for each node.
+    private var sides: [[Int]] {
+        let count = nodes.count
+        return nodes.indices.flatMap { node in
+            [
+                nodes.indices.map { node * count + $0 }, nodes.indices.map { $0 * count + node },
+            ]
+        }
+    }
+
+    private func busySum(_ busy: [Int], _ side: [Int]) -> Int {
+        side.reduce(0) { $0 + busy[$1] }
+    }
+
+    /// How long each link is busy for an item with what passes between some fragments, row by row of
+    /// the source.
+    private func linkTimes(
+        _ load: Load, hosts: [Int], between isCounted: (Int, Int) -> Bool
+    ) -> [Int] {
+        let count = hosts.count
+        var bytes = [Int](repeating: 0, count: nodes.count * nodes.count)
+        for source in 0..<count {
+            for target in 0..<count
+            where load.transfers[source * count + target] > 0 && isCounted(source, target) {
+                bytes[hosts[source] * nodes.count + hosts[target]] += Self.part(
+                    Self.part(load.transfers[source * count + target], load.parts[source]),
+                    load.parts[target])
+            }
+        }
+        return bytes.indices.map { link in
+            links.occupancy(
+                from: link / nodes.count, to: link % nodes.count, bytes: bytes[link])
+        }
+    }
+
+    private func cuts(_ load: Load, _ plan: Plan, hosts: [Int]) -> [Int64] {
+        plan.stages.map { stage in
+            let busy = linkTimes(load, hosts: hosts) { source, target in
+                stage.fragments.contains(target) && !stage.fragments.contains(source)
+            }
+            return CostArithmetic.microseconds(
+                sides.reduce(0) { max($0, busySum(busy, $1)) })
+        }
     }
 }

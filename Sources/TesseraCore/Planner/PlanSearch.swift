@@ -131,7 +131,7 @@ public struct PlanSearch: Sendable {
         let isPlain =
             space.medium == nil && goal.latencyNanosecondsMax == nil && goal.nanojoulesMax == nil
         let isExact = isPlain ? canReach : LabelSolver.canSolve(space, modes: modes)
-        let simpler = isExact ? simplerModes : nil
+        let simpler = isExact || singlesOnly ? simplerModes : .single
         let known =
             simpler.map { modes in
                 // Quickly found, and often as good: fewer entries of the tables then matter.
@@ -140,25 +140,76 @@ public struct PlanSearch: Sendable {
                 ).throughput().map { [$0.sketch] } ?? []
             } ?? []
         let relaxed = isPlain || !isExact ? nil : self.relaxed()
-        let start = best(
+        var start = best(
             of: known + [relaxed?.sketch].compactMap { $0 } + candidates(searches: !isExact))
+        let lowest = max(bound.nanoseconds, relaxed?.floor ?? 0)
         guard isExact else {
-            let more = isPlain ? nil : additiveCandidate()
+            let more = isPlain ? overSmallGroups(from: start, lowest) : additiveCandidate()
             return best(of: [start, more].compactMap { $0 }).map {
-                Found(sketch: $0, isExact: $0.periodNanoseconds <= bound.nanoseconds)
+                Found(sketch: $0, isExact: $0.periodNanoseconds <= lowest)
             }
         }
-        let highest = min(
-            goal.periodNanosecondsMax ?? .max, CostArithmetic.nanosecondsMax)
-        var solver = Solver(self, isPlain: isPlain, limit: start?.periodNanoseconds ?? highest)
-        let lowest = max(bound.nanoseconds, relaxed?.floor ?? 0)
-        let found = descend(from: start, lowest: lowest, highest: highest, &solver)
+        if isPlain, modes.contains(.rows), space.rows != nil, let held = start {
+            guard let better = withRows(below: held, lowest) else {
+                return Found(sketch: held, isExact: true)
+            }
+            start = better
+        }
+        var solver = Solver(
+            self, isPlain: isPlain, limit: start?.periodNanoseconds ?? highestPeriod)
+        let found = descend(from: start, lowest: lowest, highest: highestPeriod, &solver)
         if !found.isExact {
             let others = candidates(searches: true) + [found.sketch].compactMap { $0 }
             return best(of: others).map { Found(sketch: $0, isExact: false) }
         }
         return found.sketch.map { Found(sketch: $0, isExact: true) }
     }
+
+    /// The longest period that may be looked for.
+    private var highestPeriod: Int {
+        min(goal.periodNanosecondsMax ?? .max, CostArithmetic.nanosecondsMax)
+    }
+
+    /// A plan with a shorter period than the best one without rows; nil if there is none, as is most
+    /// often so, and sooner found out than what the shortest period with rows would be.
+    private func withRows(below held: PlanSketch, _ lowest: Int) -> PlanSketch? {
+        let period = held.periodNanoseconds - 1
+        guard period >= lowest else { return nil }
+        let solver = Solver(self, isPlain: true, limit: period, decides: true)
+        return solver.reachablePlan(within: period)
+    }
+
+    /// The best plan whose groups have few nodes, where all groups are too many to try.
+    private func overSmallGroups(from start: PlanSketch?, _ lowest: Int) -> PlanSketch? {
+        guard !singlesOnly, let size = groupSizeMax else { return nil }
+        let limit = start?.periodNanoseconds ?? highestPeriod
+        var solver = Solver(self, isPlain: true, limit: limit, sizeMax: size)
+        return descend(from: start, lowest: lowest, highest: highestPeriod, &solver).sketch
+    }
+
+    /// The most nodes that groups may have so that all sets of nodes can be tried; nil if even pairs
+    /// are too many.
+    private var groupSizeMax: Int? {
+        guard
+            NodeVectors.count(space, limit: ReachabilitySolver.statesMax)
+                < ReachabilitySolver.statesMax
+        else { return nil }
+        let sizes = NodeVectors(space).sizes
+        let squares = space.positionCount * space.positionCount
+        let words = (space.positionCount + 63) / 64
+        return (2...Self.smallGroupMax).last { size in
+            let groups = sizes.count { $0 <= size } - 1
+            return groups <= ReachabilitySolver.vectorsMax
+                && groups * squares <= GroupTable.entriesMax
+                && groups * sizes.count * words <= GroupTable.entriesMax
+                && NodeVectors.tripleCount(
+                    space, sizeMax: size, limit: ReachabilitySolver.stepsMax)
+                    < ReachabilitySolver.stepsMax
+        }
+    }
+
+    /// Where not all groups are tried, they have at most so many nodes.
+    private static let smallGroupMax = 4
 
     /// The plan of the least period without limits and medium, at its real cost, and its period: no
     /// plan within the limits has a shorter one.
@@ -199,12 +250,17 @@ public struct PlanSearch: Sendable {
         private var reach: ReachabilitySolver?
         private var labels: LabelSolver?
 
-        init(_ search: PlanSearch, isPlain: Bool, limit: Int) {
+        init(
+            _ search: PlanSearch, isPlain: Bool, limit: Int, sizeMax: Int = .max,
+            decides: Bool = false
+        ) {
             self.search = search
             if isPlain {
-                let groups = NodeGroups(search.space, singlesOnly: search.singlesOnly)
+                let groups = NodeGroups(
+                    search.space, sizeMax: search.singlesOnly ? 1 : sizeMax)
                 let table = GroupTable(
-                    search.costs, groups: groups, modes: search.modes, limit: limit)
+                    search.costs, groups: groups, modes: search.modes, limit: limit,
+                    decides: decides)
                 reach = ReachabilitySolver(search.costs, table: table)
             } else {
                 labels = LabelSolver(
@@ -215,13 +271,16 @@ public struct PlanSearch: Sendable {
         /// A plan of at most this period within the limits; nil within for none, nil if that could
         /// not be settled.
         mutating func plan(within period: Int) -> PlanSketch?? {
-            if let reach {
-                return .some(reach.any(within: period).flatMap(search.sketch))
-            }
+            if reach != nil { return .some(reachablePlan(within: period)) }
             guard
                 let front = labels?.front(period: period, limits: search.limits(period: period))
             else { return nil }
             return .some(front.first.flatMap { search.costs.sketch($0.stages) })
+        }
+
+        /// A plan of at most this period where nothing else is limited.
+        func reachablePlan(within period: Int) -> PlanSketch? {
+            reach?.any(within: period).flatMap(search.sketch)
         }
 
         /// Of the plans within a period one with the fewest nodes.
@@ -308,7 +367,10 @@ public struct PlanSearch: Sendable {
                 }
             }
         } else {
-            var solver = RepeatSolver(costs, modes: modes, goal: goal)
+            // Of what is no better than a plan that is known nothing is of use.
+            let limit = goal.objective == .latency ? start?.latencyNanoseconds : nil
+            var solver = RepeatSolver(
+                costs, modes: modes, goal: goal, limit: limit ?? CostArithmetic.nanosecondsMax)
             let result = solver.best()
             isExact = result.isExact
             found = result.stages.flatMap { costs.sketch($0) }

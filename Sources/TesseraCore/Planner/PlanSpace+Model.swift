@@ -5,6 +5,53 @@ extension PlanSpace {
 
     /// The plan space of a problem: what its cost tables say, with so many attempts in flight.
     init(_ model: CostModel, window: Int) {
+        var crossing = model.crossingBytes
+        crossing[0] = Self.bytes(model.problem.outline.inputs, model)
+        crossing[model.end] = Self.bytes(model.problem.outline.outputs, model)
+        self.init(
+            model, window: window, crossing: crossing,
+            nanoseconds: model.nodes.indices.map { node in
+                zip(model.compute[node], model.endpoint).map(+)
+            })
+    }
+
+    /// A space whose bound holds for every plan of a problem, also where tensors skip stages or a
+    /// node holds two neighbouring ones: handing over takes no node's time, and at a cut only what
+    /// the pieces on both sides make and read there counts.
+    init(bounding model: CostModel) {
+        let outline = model.problem.outline
+        let piece = model.positions.indices.dropLast().flatMap { index in
+            Array(
+                repeating: index, count: model.positions[index + 1] - model.positions[index])
+        }
+        var made = [Int](repeating: 0, count: model.positionCount)
+        var read = made
+        for (index, tensor) in outline.tensors.enumerated() {
+            guard let producer = tensor.producer else { continue }
+            let bytes = Self.bytes([index], model)
+            let from = piece[producer]
+            if let last = tensor.consumers.last, piece[last] > from { made[from + 1] += bytes }
+            var before = from
+            for consumer in tensor.consumers where piece[consumer] > before {
+                before = piece[consumer]
+                read[before] += bytes
+            }
+        }
+        var crossing = zip(made, read).map { min($0, $1) }
+        crossing[0] = Self.bytes(outline.inputs, model)
+        crossing[model.end] = Self.bytes(outline.outputs, model)
+        self.init(model, window: 1, crossing: crossing, nanoseconds: model.compute)
+    }
+
+    private static func bytes(_ tensors: [Int], _ model: CostModel) -> Int {
+        tensors.reduce(0) { sum, index in
+            sum
+                + CostArithmetic.bytes(
+                    model.problem.outline.tensors[index].descriptor.byteCount)
+        }
+    }
+
+    private init(_ model: CostModel, window: Int, crossing: [Int], nanoseconds: [[Int]]) {
         let problem = model.problem
         let count = model.positionCount
         let size = count * count
@@ -17,17 +64,6 @@ extension PlanSpace {
                 bytes[from * count + to] = model.stageBytes(from: from, to: to, window: window)
             }
         }
-        let nanoseconds = model.nodes.indices.map { node in
-            zip(model.compute[node], model.endpoint).map(+)
-        }
-        func sum(_ tensors: [Int]) -> Int {
-            tensors.reduce(0) { sum, index in
-                sum + CostArithmetic.bytes(problem.outline.tensors[index].descriptor.byteCount)
-            }
-        }
-        var crossing = model.crossingBytes
-        crossing[0] = sum(problem.outline.inputs)
-        crossing[model.end] = sum(problem.outline.outputs)
         let names = (0..<model.end).map { index in
             let last = model.positions[index + 1] - 1
             return "operator \(problem.outline.operators[last].name)"

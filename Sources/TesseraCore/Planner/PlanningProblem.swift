@@ -32,19 +32,19 @@ public struct PlanningProblem: Hashable, Sendable {
         public var source: NodeID
         /// To.
         public var destination: NodeID
-        /// Bytes per microsecond; 0 is unknown and counts as a fast local network.
-        public var bytesPerMicrosecond: UInt64
+        /// Bytes per second; 0 is unknown and counts as a fast local network.
+        public var bytesPerSecond: UInt64
         /// Time that the first byte takes.
         public var latencyMicroseconds: Int64
 
         /// Makes a link.
         public init(
-            source: NodeID, destination: NodeID, bytesPerMicrosecond: UInt64,
+            source: NodeID, destination: NodeID, bytesPerSecond: UInt64,
             latencyMicroseconds: Int64
         ) {
             self.source = source
             self.destination = destination
-            self.bytesPerMicrosecond = bytesPerMicrosecond
+            self.bytesPerSecond = bytesPerSecond
             self.latencyMicroseconds = latencyMicroseconds
         }
     }

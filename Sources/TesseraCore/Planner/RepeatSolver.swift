@@ -45,8 +45,12 @@ struct RepeatSolver {
     /// Whether every group is tried.
     let isComplete: Bool
 
-    /// A solver for a goal without a limit to the period.
-    init(_ costs: SpaceCosts, modes: ModeSet, goal: PlanGoal) {
+    /// A solver for a goal without a limit to the period; stages that take longer than `limit` are of
+    /// no use.
+    init(
+        _ costs: SpaceCosts, modes: ModeSet, goal: PlanGoal,
+        limit: Int = CostArithmetic.nanosecondsMax
+    ) {
         self.costs = costs
         self.goal = goal
         countsEnergy = goal.objective == .energy || goal.nanojoulesMax != nil
@@ -56,7 +60,7 @@ struct RepeatSolver {
         let groups = Self.groups(costs.space, canSplit: canSplit)
         table = StageOptions(
             costs, groups: groups, modes: modes.subtracting(.replicas),
-            limit: CostArithmetic.nanosecondsMax)
+            limit: limit)
     }
 
     /// Single nodes, and sets of several: all, or the first few of each kind and of the fastest.
@@ -84,7 +88,12 @@ struct RepeatSolver {
 
     /// The best plan; nil if there is none, with `isExact` false if memory was not settled.
     mutating func best() -> (stages: [PlanSketch.Stage]?, isExact: Bool) {
-        let free = search(countsMemory: false)
+        let free =
+            countsLatency && countsEnergy
+            ? search(countsMemory: false)
+            : .some(
+                ShortestStages(costs, table: table, countsLatency: countsLatency).best(
+                    within: countsLatency ? goal.latencyNanosecondsMax : goal.nanojoulesMax))
         guard let free, let stages = free else { return (nil, free != nil) }
         if costs.sketch(stages) != nil { return (stages, isComplete) }
         guard let bound = search(countsMemory: true) else { return (nil, false) }

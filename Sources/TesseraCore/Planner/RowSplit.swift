@@ -113,38 +113,85 @@ struct RowSplit: Sendable {
         _ first: Int, _ last: Int, rates: RateTable, limit: Int, into times: inout [Int]
     ) {
         guard let figures = costs.space.rows else { return }
+        var scratch: [Tile] = []
+        scratch.reserveCapacity(group.count)
+        forEachBlock(first, last, rates: rates, limit: limit) { from, slot, even in
+            scratch.removeAll(keepingCapacity: true)
+            let hasHalo = from > 0 || costs.space.entry != nil
+            for place in group.indices {
+                scratch.append(
+                    tile(
+                        place, slot, count: figures.counts[slot], hasHalo: hasHalo,
+                        figures: figures))
+            }
+            if let time = Self.least(&scratch, even: even, limit: limit) { times[slot] = time }
+        }
+    }
+
+    /// Fills in what no split of a block is quicker than, by from and to position; `above` where that
+    /// is more than `limit`, or the block cannot be split.
+    func fillBounds(_ rates: RateTable, limit: Int, above: Int, into bounds: inout [Int]) {
+        guard let figures = costs.space.rows else { return }
+        for slot in bounds.indices { bounds[slot] = above }
+        let times = group.map { costs.space.times[$0] }
+        forEachBlock(0, costs.space.end, rates: rates, limit: limit) { _, slot, even in
+            var least = even
+            for time in times { least = min(least, time[slot]) }
+            least += figures.overheads[slot]
+            if least <= limit { bounds[slot] = least }
+        }
+    }
+
+    /// Calls with from position, slot and even time of each block that may be done within `limit`.
+    private func forEachBlock(
+        _ first: Int, _ last: Int, rates: RateTable, limit: Int, _ body: (Int, Int, Int) -> Void
+    ) {
+        guard let figures = costs.space.rows else { return }
         let stride = costs.space.positionCount
         let inverses = group.map { rates.allRates(of: $0) }
         let excesses = group.map { figures.excess[$0] }
         // No split is quicker than replicas are: below this rate a block is of no use.
         let leastRate = SpaceCosts.rateUnit / (limit + 1)
-        var scratch: [Tile] = []
-        scratch.reserveCapacity(group.count)
         for from in first..<last {
-            let hasHalo = from > 0 || costs.space.entry != nil
             for to in (from + 1)...last {
                 let slot = from * stride + to
-                let count = figures.counts[slot]
-                guard count >= group.count else { continue }
+                guard figures.counts[slot] >= group.count else { continue }
                 var (rate, load, quickest) = (0, 0, 0)
                 for place in group.indices {
-                    quickest = max(quickest, inverses[place][slot])
-                    rate += inverses[place][slot] + 1
-                    load += Self.load(
-                        excesses[place][slot] * borders[place], rate: inverses[place][slot])
+                    let inverse = inverses[place][slot]
+                    quickest = max(quickest, inverse)
+                    rate += inverse + 1
+                    load += Self.load(excesses[place][slot] * borders[place], rate: inverse)
                 }
                 guard rate > leastRate else { continue }
                 let even = (SpaceCosts.rateUnit + load) / rate
                 // Above it only a tile that computes everything can be in time.
                 guard even <= limit || quickest >= leastRate else { continue }
-                scratch.removeAll(keepingCapacity: true)
-                for place in group.indices {
-                    scratch.append(
-                        tile(place, slot, count: count, hasHalo: hasHalo, figures: figures))
-                }
-                if let time = Self.least(&scratch, even: even, limit: limit) { times[slot] = time }
+                body(from, slot, even)
             }
         }
+    }
+
+    /// The least time of a block; nil if it is above `limit` or the block cannot be split so.
+    func nanoseconds(_ from: Int, _ to: Int, limit: Int) -> Int? {
+        guard let (tiles, even) = evenTiles(from, to) else { return nil }
+        var scratch = tiles
+        return Self.least(&scratch, even: even, limit: limit)
+    }
+
+    /// The tiles of a block, and the time in which all would end at once.
+    private func evenTiles(_ from: Int, _ to: Int) -> (tiles: [Tile], even: Int)? {
+        guard let figures = costs.space.rows else { return nil }
+        let count = figures.counts[from * costs.space.positionCount + to]
+        guard count >= group.count else { return nil }
+        let tiles = tiles(from, to, count: count, figures: figures)
+        var (rate, load) = (0, 0)
+        for tile in tiles {
+            let inverse = SpaceCosts.rateUnit / tile.time
+            rate += inverse + 1
+            load += Self.load(tile.excess, rate: inverse)
+        }
+        return (tiles, (SpaceCosts.rateUnit + load) / rate)
     }
 
     /// What an excess adds to a split's even time, times the rates of all tiles.
@@ -188,20 +235,12 @@ struct RowSplit: Sendable {
     ///
     /// Memory does not count here.
     func block(_ from: Int, _ to: Int) -> (nanoseconds: Int, rows: [Int])? {
-        guard let figures = costs.space.rows else { return nil }
-        let count = figures.counts[from * costs.space.positionCount + to]
-        guard count >= group.count else { return nil }
-        var tiles = tiles(from, to, count: count, figures: figures)
-        var (rate, load) = (0, 0)
-        for tile in tiles {
-            let inverse = SpaceCosts.rateUnit / tile.time
-            rate += inverse + 1
-            load += Self.load(tile.excess, rate: inverse)
-        }
-        let even = (SpaceCosts.rateUnit + load) / rate
+        guard let (held, even) = evenTiles(from, to) else { return nil }
+        var tiles = held
         guard let time = Self.least(&tiles, even: even, limit: SpaceCosts.infeasible - 1) else {
             return nil
         }
+        let count = tiles[0].count
         var rows = tiles.map(\.held)
         // Where more rows fit than there are, the last tiles give back, each keeping at least one.
         var sum = rows.reduce(0, +)

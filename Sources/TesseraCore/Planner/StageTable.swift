@@ -20,8 +20,8 @@ struct StageTable: Sendable {
     /// The index of the last position.
     var end: Int { positionCount - 1 }
 
-    /// Takes what fits with so many attempts in flight; without endpoints only computing counts.
-    init(_ model: CostModel, window: Int, countsEndpoints: Bool = true) {
+    /// Takes what fits with so many attempts in flight.
+    init(_ model: CostModel, window: Int) {
         nodeCount = model.nodes.count
         positionCount = model.positionCount
         stages = []
@@ -30,7 +30,7 @@ struct StageTable: Sendable {
         links = []
         latencies = []
         for node in model.nodes.indices {
-            addStages(of: node, in: model, window: window, countsEndpoints: countsEndpoints)
+            addStages(of: node, in: model, window: window)
         }
         for source in 0..<nodeCount {
             for destination in 0..<nodeCount {
@@ -43,9 +43,7 @@ struct StageTable: Sendable {
         }
     }
 
-    private mutating func addStages(
-        of node: Int, in model: CostModel, window: Int, countsEndpoints: Bool
-    ) {
+    private mutating func addStages(of node: Int, in model: CostModel, window: Int) {
         let free = model.nodes[node].freeMemoryBytes
         let warm = Self.warmRanges(on: model.nodes[node].member, in: model)
         for from in 0..<positionCount {
@@ -55,9 +53,7 @@ struct StageTable: Sendable {
                 stages.append(
                     !fits
                         ? Self.infeasible
-                        : countsEndpoints
-                            ? model.stageNanoseconds(node: node, from: from, to: to)
-                            : model.compute[node][from * positionCount + to])
+                        : model.stageNanoseconds(node: node, from: from, to: to))
                 let isWarm =
                     from < to && !warm.isEmpty
                     && warm.contains(model.positions[from]..<model.positions[to])

@@ -7,8 +7,8 @@ public enum TransferCost {
     /// Processor time that each end spends per slice, whatever its size: a system call, a TLS
     /// record, and waking the threads that pass it on.
     public static let nanosecondsPerSlice = 15_000
-    /// Bytes per microsecond of a link of unknown speed: 1 Gbit/s, a usual wired network.
-    public static let assumedBytesPerMicrosecond: UInt64 = 125
+    /// Bytes per second of a link of unknown speed: 1 Gbit/s, a usual wired network.
+    public static let assumedBytesPerSecond: UInt64 = 125_000_000
     /// Latency of a link that nobody measured.
     public static let assumedLatencyMicroseconds: Int64 = 200
 
@@ -23,7 +23,7 @@ public enum TransferCost {
 struct LinkTable: Sendable {
     /// How many nodes.
     let nodeCount: Int
-    private var bytesPerMicrosecond: [UInt64]
+    private var bytesPerSecond: [UInt64]
     private var latencies: [Int]
 
     /// Reads the links of a problem for these nodes.
@@ -31,8 +31,8 @@ struct LinkTable: Sendable {
         nodeCount = nodes.count
         let assumed = CostArithmetic.nanoseconds(
             microseconds: TransferCost.assumedLatencyMicroseconds)
-        bytesPerMicrosecond = Array(
-            repeating: TransferCost.assumedBytesPerMicrosecond, count: nodeCount * nodeCount)
+        bytesPerSecond = Array(
+            repeating: TransferCost.assumedBytesPerSecond, count: nodeCount * nodeCount)
         latencies = Array(repeating: assumed, count: nodeCount * nodeCount)
         // A table from node to index; it is only looked up, never walked.
         var indices: [NodeID: Int] = [:]
@@ -42,7 +42,7 @@ struct LinkTable: Sendable {
             else { continue }
             let slot = source * nodeCount + destination
             latencies[slot] = CostArithmetic.nanoseconds(microseconds: link.latencyMicroseconds)
-            if link.bytesPerMicrosecond > 0 { bytesPerMicrosecond[slot] = link.bytesPerMicrosecond }
+            if link.bytesPerSecond > 0 { bytesPerSecond[slot] = link.bytesPerSecond }
         }
     }
 
@@ -51,15 +51,15 @@ struct LinkTable: Sendable {
     /// Within one node nothing travels.
     func occupancy(from source: Int, to destination: Int, bytes: Int) -> Int {
         guard source != destination else { return 0 }
-        return CostArithmetic.nanoseconds(
-            UInt64(max(bytes, 0)),
-            perMicrosecond: bytesPerMicrosecond[source * nodeCount + destination])
+        return CostArithmetic.scaled(
+            bytes, by: 1_000_000_000,
+            over: Int(clamping: bytesPerSecond[source * nodeCount + destination]))
     }
 
     /// The link as a plan space has it.
     func link(from source: Int, to destination: Int) -> PlanSpace.Link {
-        let rate = Int(clamping: bytesPerMicrosecond[source * nodeCount + destination])
-        let (bits, overflow) = rate.multipliedReportingOverflow(by: 8_000_000)
+        let rate = Int(clamping: bytesPerSecond[source * nodeCount + destination])
+        let (bits, overflow) = rate.multipliedReportingOverflow(by: 8)
         return PlanSpace.Link(
             bitsPerSecond: overflow ? .max : bits,
             latencyNanoseconds: latency(from: source, to: destination))

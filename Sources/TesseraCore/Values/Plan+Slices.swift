@@ -3,7 +3,8 @@
 extension Plan {
     /// The slices that a fragment reads and gives out.
     ///
-    /// Rows that are all of a tensor's are nil.
+    /// Rows that are all of a tensor's are nil. A tensor of which a tile has no rows is left out, as
+    /// in the file that is cut for it.
     struct Slices {
         var inputs: [RowTile.Slice]
         var outputs: [RowTile.Slice]
@@ -24,7 +25,10 @@ extension Plan {
             return RowTile.Slice(
                 tensor: slice.tensor, rows: slice.rows == all ? nil : slice.rows)
         }
-        return Slices(inputs: tile.inputs.map(whole), outputs: tile.outputs.map(whole))
+        func kept(_ slices: [RowTile.Slice]) -> [RowTile.Slice] {
+            slices.filter { $0.rows?.isEmpty != true }.map(whole)
+        }
+        return Slices(inputs: kept(tile.inputs), outputs: kept(tile.outputs))
     }
 
     /// Whether a stage is served by several nodes of which an attempt uses one.

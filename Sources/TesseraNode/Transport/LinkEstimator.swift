@@ -2,8 +2,10 @@ import TesseraCore
 
 /// Smooths what was measured of one link.
 struct LinkEstimator {
-    /// Bytes per microsecond to the peer; 0 if not known.
-    private(set) var bytesPerMicrosecond: UInt64 = 0
+    /// Bytes per second to the peer; 0 if not known.
+    private(set) var bytesPerSecond: UInt64 = 0
+    /// A transfer counts as no larger: a terabyte, so that its rate can be counted.
+    private static let bytesMax = 1 << 40
     private var smoothedNanoseconds: Int64 = 0
     /// Whether something came in since the last report.
     private var isFresh = false
@@ -17,14 +19,15 @@ struct LinkEstimator {
     /// a faster one counts half and a slower one an eighth.
     mutating func transferred(bytes: Int, microseconds: Int64) {
         guard bytes > 0, microseconds > 0 else { return }
-        let sample = max(1, UInt64(bytes) / UInt64(microseconds))
-        let old = bytesPerMicrosecond
+        let rate = UInt64(min(bytes, Self.bytesMax)) * 1_000_000 / UInt64(microseconds)
+        let sample = max(1, rate)
+        let old = bytesPerSecond
         if old == 0 {
-            bytesPerMicrosecond = sample
+            bytesPerSecond = sample
         } else if sample > old {
-            bytesPerMicrosecond = old + (sample - old + 1) / 2
+            bytesPerSecond = old + (sample - old + 1) / 2
         } else {
-            bytesPerMicrosecond = old - (old - sample) / 8
+            bytesPerSecond = old - (old - sample) / 8
         }
         isFresh = true
     }
@@ -43,7 +46,7 @@ struct LinkEstimator {
         guard isFresh, smoothedNanoseconds > 0 else { return nil }
         isFresh = false
         return LinkMeasurement(
-            peer: peer, bytesPerMicrosecond: bytesPerMicrosecond,
+            peer: peer, bytesPerSecond: bytesPerSecond,
             roundTripMicroseconds: max(1, smoothedNanoseconds / 1_000))
     }
 }

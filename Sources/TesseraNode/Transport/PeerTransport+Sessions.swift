@@ -119,7 +119,7 @@ extension PeerTransport {
 
     func transferMeasured(bytes: Int, microseconds: Int64, of member: NodeBoot) {
         guard let session = session(member) else { return }
-        let isFirst = session.link.bytesPerMicrosecond == 0
+        let isFirst = session.link.bytesPerSecond == 0
         session.link.transferred(bytes: bytes, microseconds: microseconds)
         session.lastTransfer = .now()
         if isFirst { reportLink(of: session) }
@@ -220,7 +220,7 @@ extension PeerTransport {
         session.trials += 1
         session.lastTrial = now
         let isFast =
-            session.link.bytesPerMicrosecond > TransportLimits.fastLinkBytesPerMicrosecond
+            session.link.bytesPerSecond > TransportLimits.fastLinkBytesPerSecond
         connection.tryLink(
             frames: isFast ? TransportLimits.fastTrialFrames : TransportLimits.firstTrialFrames)
     }

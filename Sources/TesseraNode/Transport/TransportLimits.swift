@@ -69,8 +69,8 @@ enum TransportLimits {
     static let firstTrialFrames = 3
     /// Frames of later trials of a link that took the first one quickly: 1 MiB.
     static let fastTrialFrames = 16
-    /// A link of more bytes per microsecond takes 1 MiB in less than 20 ms.
-    static let fastLinkBytesPerMicrosecond: UInt64 = 50
+    /// A link of more bytes per second takes 1 MiB in less than 20 ms.
+    static let fastLinkBytesPerSecond: UInt64 = 50_000_000
     /// Trials right after a session begins, one a second: the first ones meet a busy start.
     static let firstTrials = 4
     /// A link over which nothing large went for so long is tried again.

@@ -58,17 +58,17 @@ extension Holding: WireValue {
 }
 
 extension LinkMeasurement: WireValue {
-    /// Peer, bytes per microsecond, round trip in microseconds (8 bytes each).
+    /// Peer, bytes per second, round trip in microseconds (8 bytes each).
     package func encode(into writer: inout WireWriter) {
         writer.write(peer)
-        writer.write(rate: bytesPerMicrosecond, "link rate")
+        writer.write(linkRate: bytesPerSecond)
         writer.write(microseconds: roundTripMicroseconds, "round trip")
     }
 
     /// Reads that layout.
     package init(from reader: inout WireReader) throws(WireError) {
         self.init(
-            peer: try reader.read(), bytesPerMicrosecond: try reader.readRate("link rate"),
+            peer: try reader.read(), bytesPerSecond: try reader.readLinkRate(),
             roundTripMicroseconds: try reader.readMicroseconds("round trip"))
     }
 }

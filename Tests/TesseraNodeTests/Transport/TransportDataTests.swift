@@ -39,7 +39,7 @@ struct TransportDataTests {
         }
         try one.wait("measured rate") { happenings in
             happenings.contains {
-                if case .linkMeasured(let link) = $0 { link.bytesPerMicrosecond > 0 } else { false }
+                if case .linkMeasured(let link) = $0 { link.bytesPerSecond > 0 } else { false }
             }
         }
         try one.stop()

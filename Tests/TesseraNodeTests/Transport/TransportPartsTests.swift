@@ -108,11 +108,15 @@ struct TransportPartsTests {
         #expect(
             link.measurement(of: peer)
                 == LinkMeasurement(
-                    peer: peer, bytesPerMicrosecond: 100, roundTripMicroseconds: 900))
+                    peer: peer, bytesPerSecond: 100_000_000, roundTripMicroseconds: 900))
         #expect(link.measurement(of: peer) == nil)
         link.transferred(bytes: 2_000_000, microseconds: 10_000)
-        #expect(link.bytesPerMicrosecond == 150)
+        #expect(link.bytesPerSecond == 150_000_000)
         link.transferred(bytes: 700_000, microseconds: 10_000)
-        #expect(link.bytesPerMicrosecond == 140)
+        #expect(link.bytesPerSecond == 140_000_000)
+        // Less than a byte per microsecond counts as what it is.
+        var slow = LinkEstimator()
+        slow.transferred(bytes: 30_000, microseconds: 100_000)
+        #expect(slow.bytesPerSecond == 300_000)
     }
 }
