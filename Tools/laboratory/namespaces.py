@@ -138,7 +138,7 @@ class Namespaces:
 
     def remove_device(self, device):
         """Removes the network of a device, with what its kernel still meant to send."""
-        run([*self.inside(), "umount", self.network(device)])
+        run([*self.inside("--pid"), "umount", self.network(device)])
 
     def socket(self, device):
         """A new socket in the network of a device."""

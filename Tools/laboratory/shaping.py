@@ -13,9 +13,9 @@ from .errors import UsageError
 BRIDGE, MEDIUM, DEVICE = "br0", "medium0", "eth0"
 NETWORK, PREFIX_BITS = "10.77.0.", 24
 FRAME_BYTES = 1_514
-# What may pass at once beyond the rate: two frames at least, else what 1 ms carries. More would let
+# What may pass at once beyond the rate: two frames at least, else what 2 ms carry. More would let
 # small tensors through at any speed, less would not reach the rate.
-BURST_SECONDS, BURST_BYTES_MIN = 0.001, 2 * FRAME_BYTES
+BURST_SECONDS, BURST_BYTES_MIN = 0.002, 2 * FRAME_BYTES
 # What may wait at a port before frames are dropped, as in small switches.
 QUEUE_SECONDS, QUEUE_BYTES_MIN, QUEUE_BYTES_MAX = 0.05, 64 << 10, 4 << 20
 # Loss is drawn in parts of a million.
