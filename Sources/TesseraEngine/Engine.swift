@@ -111,6 +111,12 @@ public final class Engine: Sendable {
         return model
     }
 
+    /// What a fragment takes once it is compiled, from its text alone.
+    public func memoryBytes(xml: [UInt8], weightByteCount: Int, concurrency: Int) -> Int {
+        MemoryEstimate.bytes(
+            xml: xml, weightByteCount: weightByteCount, streams: min(threads, concurrency))
+    }
+
     private func compile(model: OpaquePointer, streams: Int) throws(EngineError) -> OpaquePointer {
         let settings =
             Self.exactness + [

@@ -9,8 +9,13 @@ enum MemoryEstimate {
 
     /// The bytes of weights, intermediate tensors (once per stream) and the engine's own objects.
     static func bytes(of source: FragmentSource, streams: Int) -> Int {
-        let buffers = peakTensorBytes(xml: source.xml).multipliedReportingOverflow(by: streams)
-        let weights = copiesOfWeights * source.weights.byteCount + fixedBytes
+        bytes(xml: source.xml, weightByteCount: source.weights.byteCount, streams: streams)
+    }
+
+    /// The same before the weights are there.
+    static func bytes(xml: [UInt8], weightByteCount: Int, streams: Int) -> Int {
+        let buffers = peakTensorBytes(xml: xml).multipliedReportingOverflow(by: streams)
+        let weights = copiesOfWeights * weightByteCount + fixedBytes
         let (sum, overflow) = weights.addingReportingOverflow(buffers.partialValue)
         return overflow || buffers.overflow ? .max : sum
     }

@@ -28,6 +28,8 @@ struct Topology: Equatable {
     let links: TopologyLinks
     /// The node where requests come in; nil if the ways from and to it cost nothing.
     let entry: Int?
+    /// What happens to it, in order; planning does without.
+    let events: [TopologyEvent]
 
     /// Reads a file.
     init(path: String) throws {
@@ -36,7 +38,7 @@ struct Topology: Equatable {
 
     /// Reads a document.
     init(_ document: DocumentField) throws {
-        let members = try document.members(["description", "nodes", "links", "entry"])
+        let members = try document.members(["description", "nodes", "links", "entry", "events"])
         _ = try members.optional("description")?.text()
         let field = try members.required("nodes")
         var names = TopologyNames()
@@ -48,6 +50,7 @@ struct Topology: Equatable {
         self.nodes = nodes
         links = try TopologyLinks(members.required("links"), names)
         entry = try members.optional("entry").map { try names.nodes($0).lowerBound }
+        events = try members.optional("events").map { try TopologyEvent.events($0, names) } ?? []
     }
 
     private static func nodes(

@@ -73,7 +73,8 @@ struct TopologyLinks: Equatable {
             latencyNanoseconds: Int((latency * 1e9).rounded()))
     }
 
-    private static func rate(_ field: DocumentField) throws -> Int {
+    /// Reads a rate in bits per second.
+    static func rate(_ field: DocumentField) throws -> Int {
         let rate = try field.number(
             from: Double(LinkRate.bitsPerSecondMin), to: bitsPerSecondMax, unit: "bits per second")
         return Int(rate.rounded())

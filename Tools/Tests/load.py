@@ -21,7 +21,7 @@ class Record:
 
 
 class Load:
-    """Threads that send items in turn to entries in turn.
+    """Threads that send items in turn to entries in turn; an item is an array, or arrays by name.
 
     A request whose entry is gone (its connection is refused or breaks) is sent again to the next
     entry, as any client of several servers does; it stays one request. So does one whose entry says
@@ -88,7 +88,10 @@ class Load:
             if client is None or client.port != agent.port:
                 client = clients[agent.name] = agent.client()
             try:
-                answer = client.infer(self.model, {self.input_name: self.items[item]})
+                inputs = self.items[item]
+                if not isinstance(inputs, dict):
+                    inputs = {self.input_name: inputs}
+                answer = client.infer(self.model, inputs)
                 record.logits = answer.outputs[self.output_name].data
                 record.plan = answer.parameters.get("tessera_plan")
                 record.error = record.status = None

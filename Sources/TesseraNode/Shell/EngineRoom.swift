@@ -85,8 +85,16 @@ final class EngineRoom: @unchecked Sendable {
     }
 
     /// Cuts, compiles and warms a fragment; on the builder's thread.
+    ///
+    /// What would bring the process over the limit of its control group is refused: else the kernel
+    /// would kill it, with all that it serves.
     func compile(_ key: FragmentKey, concurrency: Int) throws -> CompiledFragment {
-        let fragment = try engine.compile(library.source(of: key), concurrency: concurrency)
+        let source = try library.source(of: key) { xml, weightByteCount in
+            try MemoryRoom.admit(
+                engine.memoryBytes(
+                    xml: xml, weightByteCount: weightByteCount, concurrency: concurrency))
+        }
+        let fragment = try engine.compile(source, concurrency: concurrency)
         try Self.warm(fragment)
         return fragment
     }
@@ -161,14 +169,18 @@ final class EngineRoom: @unchecked Sendable {
     }
 }
 
-/// What should not happen between core and engine.
+/// Why the engine was not asked to do something.
 enum EngineRoomError: Error, CustomStringConvertible {
     /// The core ran a fragment that is not compiled (any more).
     case notCompiled(FragmentKey)
+    /// The process may not take so much more memory.
+    case noRoom(neededBytes: Int, freeBytes: Int)
 
     var description: String {
         switch self {
         case .notCompiled(let key): "operators \(key.operators) are not compiled on this node"
+        case .noRoom(let needed, let free):
+            "it takes \(needed) bytes, and this process's control group leaves \(free)"
         }
     }
 }

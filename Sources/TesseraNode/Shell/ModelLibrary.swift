@@ -45,9 +45,14 @@ public final class ModelLibrary: Sendable {
     }
 
     /// A fragment as the engine takes it: its own XML, and weights read and checked from the disk.
-    func source(of key: FragmentKey) throws -> FragmentSource {
+    ///
+    /// `admit` sees the XML and how many bytes of weights there are before any is read, and may refuse.
+    func source(
+        of key: FragmentKey, admit: (_ xml: [UInt8], _ weightByteCount: Int) throws -> Void
+    ) throws -> FragmentSource {
         let cutter = try cutter(key.manifest)
         let fragment = try cutter.fragment(operators: key.operators, rows: key.rows)
+        try admit(fragment.xml, fragment.weightByteCount)
         let weights = try WeightBuffer(byteCount: fragment.weightByteCount) { buffer in
             try store.loadWeights(fragment, blobs: cutter.outline.blobs, into: buffer)
         }
