@@ -145,17 +145,22 @@ public struct StageDocument: Codable, Sendable, Equatable {
     public var last: Int
     /// The names of the first and the last operator.
     public var operators: [String]
-    /// What the planner expects of the stage, in microseconds.
+    /// What the planner expects one item to take in the stage, on the slowest node of a group, in
+    /// microseconds.
     public var predictedMicroseconds: Int64
-    /// What was measured, in microseconds.
+    /// What was measured, in microseconds: the slowest of those nodes that have measured it.
     public var measuredMicroseconds: Int64?
+    /// How long the busiest side of a node is expected to be busy, for each item, with what comes from
+    /// the stages before, in microseconds.
+    public var linkMicroseconds: Int64
     /// Reserved memory.
     public var memoryBytes: Int
 
     /// Makes a stage document.
     public init(
         mode: String, nodes: [String], first: Int, last: Int, operators: [String],
-        predictedMicroseconds: Int64, measuredMicroseconds: Int64?, memoryBytes: Int
+        predictedMicroseconds: Int64, measuredMicroseconds: Int64?, linkMicroseconds: Int64,
+        memoryBytes: Int
     ) {
         self.mode = mode
         self.nodes = nodes
@@ -164,6 +169,7 @@ public struct StageDocument: Codable, Sendable, Equatable {
         self.operators = operators
         self.predictedMicroseconds = predictedMicroseconds
         self.measuredMicroseconds = measuredMicroseconds
+        self.linkMicroseconds = linkMicroseconds
         self.memoryBytes = memoryBytes
     }
 }
@@ -217,11 +223,13 @@ public struct PlanDocument: Codable, Sendable, Equatable {
     public var exactness: String
     /// The alternates.
     public var alternates: [AlternateDocument]
+    /// Nodes with a part, with the reason.
+    public var used: [NoteDocument]
     /// Nodes without a part, with the reason.
-    public var leftOut: [LeftOutDocument]
+    public var leftOut: [NoteDocument]
 
-    /// A node without a part.
-    public struct LeftOutDocument: Codable, Sendable, Equatable {
+    /// Why a node got what it got.
+    public struct NoteDocument: Codable, Sendable, Equatable {
         /// The node's name.
         public var node: String
         /// Why.
@@ -240,7 +248,7 @@ public struct PlanDocument: Codable, Sendable, Equatable {
         stages: [StageDocument], window: Int, predictedPeriodMicroseconds: Int64,
         predictedLatencyMicroseconds: Int64, boundMicroseconds: Int64, binding: String,
         bottleneck: String, exactness: String, alternates: [AlternateDocument],
-        leftOut: [LeftOutDocument]
+        used: [NoteDocument], leftOut: [NoteDocument]
     ) {
         self.model = model
         self.plan = plan
@@ -256,6 +264,7 @@ public struct PlanDocument: Codable, Sendable, Equatable {
         self.bottleneck = bottleneck
         self.exactness = exactness
         self.alternates = alternates
+        self.used = used
         self.leftOut = leftOut
     }
 }

@@ -37,7 +37,8 @@ struct PlanCommand: AsyncParsableCommand {
             showHead(plan)
             showStages(plan)
             showAlternates(plan)
-            showLeftOut(plan)
+            if offline.explain { showNotes(plan.used, head: "USED") }
+            showNotes(plan.leftOut, head: "LEFT OUT")
         }
     }
 
@@ -53,9 +54,10 @@ struct PlanCommand: AsyncParsableCommand {
             "  expected: one answer per \(span(plan.predictedPeriodMicroseconds)) in a stream, "
                 + "\(span(plan.predictedLatencyMicroseconds)) for one alone, "
                 + "at most \(plan.window) in flight")
+        let reached = plan.boundMicroseconds * 100 / max(plan.predictedPeriodMicroseconds, 1)
         Console.line(
             "  bound:    \(span(plan.boundMicroseconds)) per answer, by "
-                + Figures.printable(plan.binding))
+                + Figures.printable(plan.binding) + "; bound / expected: \(reached) %")
         Console.line("  limit:    " + Figures.printable(plan.bottleneck))
         Console.line("  exact:    " + Figures.printable(plan.exactness))
     }
@@ -63,8 +65,8 @@ struct PlanCommand: AsyncParsableCommand {
     private func showStages(_ plan: PlanDocument) {
         Console.line()
         var table = Table(
-            ">STAGE", "MODE", "NODES", ">OPERATORS", "FROM", "TO", ">EXPECTED", ">MEASURED",
-            ">MEMORY")
+            ">STAGE", "MODE", "NODES", ">OPERATORS", "FROM", "TO", ">LINKS", ">EXPECTED",
+            ">MEASURED", ">MEMORY")
         for (index, stage) in plan.stages.enumerated() {
             let measured = stage.measuredMicroseconds.map {
                 Figures.milliseconds(microseconds: $0) + " ms"
@@ -73,6 +75,7 @@ struct PlanCommand: AsyncParsableCommand {
                 "\(index + 1)", stage.mode, stage.nodes.joined(separator: ", "),
                 "\(stage.first)-\(stage.last) of \(plan.operators)",
                 stage.operators.first ?? "", stage.operators.last ?? "",
+                Figures.milliseconds(microseconds: stage.linkMicroseconds) + " ms",
                 Figures.milliseconds(microseconds: stage.predictedMicroseconds) + " ms",
                 measured ?? "-", Figures.bytes(stage.memoryBytes))
         }
@@ -91,13 +94,11 @@ struct PlanCommand: AsyncParsableCommand {
         table.show()
     }
 
-    private func showLeftOut(_ plan: PlanDocument) {
-        guard !plan.leftOut.isEmpty else { return }
+    private func showNotes(_ notes: [PlanDocument.NoteDocument], head: String) {
+        guard !notes.isEmpty else { return }
         Console.line()
-        var table = Table("LEFT OUT", "REASON")
-        for note in plan.leftOut.sorted(by: { $0.node < $1.node }) {
-            table.add(note.node, note.reason)
-        }
+        var table = Table(head, "REASON")
+        for note in notes.sorted(by: { $0.node < $1.node }) { table.add(note.node, note.reason) }
         table.show()
     }
 }

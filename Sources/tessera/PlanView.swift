@@ -24,6 +24,7 @@ struct PlanView {
         let plan = bundle.primary.plan
         let evaluation = PlanEvaluation.evaluate(plan, problem)
         let bound = PlanBound.of(problem)
+        let notes = PlanDiagnosis.of(plan, problem) ?? []
         return PlanDocument(
             model: model.name, plan: bundle.primary.id.hexadecimal, epoch: plan.ballot.round,
             proposer: name(plan.ballot.proposer.node), operators: outline.operators.count,
@@ -41,7 +42,10 @@ struct PlanView {
                     plan: alternate.id.hexadecimal,
                     without: alternate.plan.without.map { name($0.node) } ?? "?",
                     isArmed: model.armed.contains(alternate.id))
-            }, leftOut: leftOut)
+            },
+            used: notes.filter(\.isUsed).map { note in
+                PlanDocument.NoteDocument(node: name(note.node), reason: note.text)
+            }, leftOut: leftOut(notes.filter { !$0.isUsed }))
     }
 
     private func words(_ bottleneck: PlanEvaluation.Bottleneck) -> String {
@@ -60,19 +64,24 @@ struct PlanView {
     private func stage(_ index: Int, _ evaluation: PlanEvaluation?) -> StageDocument {
         let plan = bundle.primary.plan
         let stage = plan.stages[index]
-        let hosts = plan.fragments[stage.fragments].map(\.host)
-        let measured = hosts.compactMap { host in
-            problem.nodes.first { $0.member == host }?.times.first {
-                $0.key.operators == stage.operators
+        let fragments = plan.fragments[stage.fragments]
+        var nodes: [String] = []
+        for fragment in fragments where !nodes.contains(name(fragment.host.node)) {
+            nodes.append(name(fragment.host.node))
+        }
+        let measured = fragments.compactMap { fragment in
+            problem.nodes.first { $0.member == fragment.host }?.times.first {
+                $0.key.operators == fragment.operators && $0.key.rows == fragment.rows
             }?.microseconds
         }.max()
+        let predicted = evaluation?.stages[stage.fragments].map(\.computeMicroseconds).max()
         let operators = outline.operators[stage.operators]
         return StageDocument(
-            mode: "\(stage.mode)", nodes: hosts.map { name($0.node) },
+            mode: "\(stage.mode)", nodes: nodes,
             first: stage.operators.lowerBound, last: stage.operators.upperBound - 1,
             operators: [operators.first?.name ?? "", operators.last?.name ?? ""],
-            predictedMicroseconds: evaluation?.stages[index].computeMicroseconds ?? 0,
-            measuredMicroseconds: measured,
+            predictedMicroseconds: predicted ?? 0, measuredMicroseconds: measured,
+            linkMicroseconds: evaluation?.cutMicroseconds[index] ?? 0,
             memoryBytes: FragmentMemory.of(stage.operators, in: outline).bytes(window: plan.window))
     }
 
@@ -88,17 +97,22 @@ struct PlanView {
                 + "fingerprints"
     }
 
-    private var leftOut: [PlanDocument.LeftOutDocument] {
+    private func leftOut(_ notes: [PlanDiagnosis]) -> [PlanDocument.NoteDocument] {
         let hosts = bundle.primary.plan.hosts
         return snapshot.members.filter { member in
             (member.status == .alive || member.status == .suspect)
                 && !hosts.contains(member.member)
         }.map { member in
-            PlanDocument.LeftOutDocument(node: name(member.member.node), reason: reason(member))
+            PlanDocument.NoteDocument(
+                node: name(member.member.node),
+                reason: obstacle(member)
+                    ?? notes.first { $0.node == member.member.node }?.text
+                    ?? "a plan with it would not be clearly faster")
         }
     }
 
-    private func reason(_ member: MeshSnapshot.Member) -> String {
+    /// What keeps a node from being planned with at all.
+    private func obstacle(_ member: MeshSnapshot.Member) -> String? {
         guard let record = member.record else { return "it has not told what it can do yet" }
         guard let capability = record.capability else { return "it is still measuring itself" }
         if record.isLeaving { return "it is leaving" }
@@ -114,6 +128,6 @@ struct PlanView {
         if smallest > capability.memoryBytes {
             return "its memory budget of \(capability.memoryBytes) bytes holds no operator"
         }
-        return "a plan with it would not be clearly faster"
+        return nil
     }
 }

@@ -139,12 +139,14 @@ final class TestBackend: AgentBackend {
                 stages: [
                     StageDocument(
                         mode: "single", nodes: ["here"], first: 0, last: 4, operators: ["a", "b"],
-                        predictedMicroseconds: 10, measuredMicroseconds: nil, memoryBytes: 77)
+                        predictedMicroseconds: 10, measuredMicroseconds: nil,
+                        linkMicroseconds: 1, memoryBytes: 77)
                 ], window: 4, predictedPeriodMicroseconds: 10, predictedLatencyMicroseconds: 12,
                 boundMicroseconds: 9, binding: "all", bottleneck: "computing", exactness: "exact",
                 alternates: [
                     AlternateDocument(plan: "0", without: "here", isArmed: false)
-                ], leftOut: [.init(node: "there", reason: "it is slow")]))
+                ], used: [.init(node: "here", reason: "it is quick")],
+                leftOut: [.init(node: "there", reason: "it is slow")]))
     }
 
     func events(after sequence: UInt64, follow: Bool) async -> EventStream {

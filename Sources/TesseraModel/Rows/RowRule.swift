@@ -93,12 +93,18 @@ struct RowRules: Sendable {
             }
             let shape = graph.port(source).shape
             guard shape.indices.contains(axis), shape[axis] > 0, window.isModest,
-                window != .same || shape[axis] == count
+                window != .same || shape[axis] == count || joins(layer, along: axis, count)
             else { return false }
             inputs.append(0..<shape[axis])
         }
         let made = rule.change(0..<count, inputs).rows
         return made.lowerBound <= 0 && made.upperBound >= count
+    }
+
+    /// Whether the rows of its inputs stand one behind the other in the output.
+    private func joins(_ layer: ModelGraph.Layer, along axis: Int, _ count: Int) -> Bool {
+        layer.type == "Concat"
+            && layer.inputs.indices.reduce(0) { $0 + shape(layer, $1)[axis] } == count
     }
 
     private func uncheckedRule(
