@@ -110,6 +110,66 @@ import Testing
         }
     }
 
+    @Test("a decision for one period says what the least times of row stages say, over 300 spaces")
+    func decisions() {
+        var marked = 0
+        for seed in 0..<300 {
+            let figures = SpaceFigures.random(
+                seed: UInt64(96_000 + seed),
+                SpaceKnobs(nodes: 2...4, pieces: 3...8, tightMemory: seed % 3 == 0))
+            let costs = SpaceCosts(figures.space)
+            let groups = NodeGroups(figures.space)
+            let modes: ModeSet = seed % 2 == 0 ? .all : [.single, .rows]
+            let least = GroupTable(
+                costs, groups: groups, modes: modes, limit: CostArithmetic.nanosecondsMax)
+            for percent in [20, 50, 90] {
+                let whole = least.time(groups.nodes.count - 1, 0, figures.end)
+                let single = costs.space.times.reduce(Int.max) { min($0, $1[figures.end]) }
+                let period = min(whole, single) / 100 * percent + 1
+                let decided = GroupTable(
+                    costs, groups: groups, modes: modes, limit: period, decides: true)
+                for group in groups.nodes.indices {
+                    for from in 0..<figures.end {
+                        for to in (from + 1)...figures.end {
+                            let isQuick = least.time(group, from, to) <= period
+                            #expect(
+                                (decided.time(group, from, to) <= period) == isQuick,
+                                "seed \(seed) group \(group) \(from)..<\(to) in \(period)")
+                            if isQuick, groups.nodes[group].count > 1 { marked += 1 }
+                        }
+                    }
+                }
+            }
+        }
+        #expect(marked > 1_000)
+    }
+
+    @Test("limits in a space too large to be exact are kept, and said not to be settled")
+    func largeLimits() throws {
+        let figures = SpaceFigures.random(
+            seed: 95_002, SpaceKnobs(nodes: 11...11, pieces: 4...4))
+        let local = try #require(PlanSearch(figures.space).baseline(.local))
+        let goal = PlanGoal(
+            objective: .latency, periodNanosecondsMax: local.periodNanoseconds / 2)
+        guard
+            case .found(let sketch, let isExact) = PlanSearch(figures.space, goal: goal).best()
+        else {
+            Issue.record("there is a plan")
+            return
+        }
+        #expect(sketch.periodNanoseconds <= local.periodNanoseconds / 2)
+        #expect(!isExact)
+        let chosen = [1, 4, 7] + (figures.entry.map { [$0] } ?? [])
+        let nodes = Set(chosen).sorted()
+        let part = figures.space.restricted(to: nodes)
+        #expect(part.nodes.map(\.name) == nodes.map { figures.space.nodes[$0].name })
+        let search = PlanSearch(part)
+        let best = try #require(search.best().sketch)
+        let whole = try #require(PlanSearch(figures.space).whole(best, nodes: nodes))
+        #expect(whole.periodNanoseconds == best.periodNanoseconds)
+        #expect(whole.latencyNanoseconds == best.latencyNanoseconds)
+    }
+
     @Test("equal nodes are exchanged freely: sixteen of one kind are planned exactly")
     func equalNodes() throws {
         let piece = 1_000_000

@@ -14,10 +14,16 @@ extension PlanSearch {
         var pool: [PlanSketch] = []
         var isExact = false
         if LabelSolver.canSolve(space, modes: modes) {
-            isExact = sweep(into: &pool)
+            isExact = sweep(into: &pool, triesMax: Self.frontTriesMax)
         }
         if !isExact {
             pool += candidates(searches: true)
+            for count in Self.fastNodeCounts {
+                guard let part = part(fastest: count) else { continue }
+                var some: [PlanSketch] = []
+                _ = part.search.sweep(into: &some, triesMax: LabelSolver.triesMax)
+                pool += some.compactMap { whole($0, nodes: part.nodes) }
+            }
             if let simpler = simplerModes {
                 let search = PlanSearch(space, goal: goal.withoutHeadroom, modes: simpler)
                 pool += search.front().sketches
@@ -32,13 +38,13 @@ extension PlanSearch {
         return (Self.undominated(pool.filter(goal.allows)), isExact)
     }
 
-    private func sweep(into pool: inout [PlanSketch]) -> Bool {
+    private func sweep(into pool: inout [PlanSketch], triesMax: Int) -> Bool {
         var criteria: LabelSolver.Criteria = .latency
         if space.nodes.allSatisfy({ $0.milliwatts != nil }) { criteria.insert(.energy) }
         if space.medium != nil { criteria.insert(.air) }
         var period = goal.periodNanosecondsMax ?? CostArithmetic.nanosecondsMax
         var solver = LabelSolver(
-            costs, modes: modes, criteria: criteria, limit: period, triesMax: Self.frontTriesMax)
+            costs, modes: modes, criteria: criteria, limit: period, triesMax: triesMax)
         for _ in 0..<Self.sweepsMax {
             guard let front = solver.front(period: period, limits: limits(period: period)) else {
                 return false

@@ -50,10 +50,12 @@ public struct PlanSearch: Sendable {
     /// The best plan.
     public func best() -> PlanSearchResult {
         if let reason = reasonAgainstEnergy { return .impossible(reason: reason) }
-        let found = goal.objective == .throughput ? throughput() : additive()
-        if let found { return .found(found.sketch, isExact: found.isExact) }
+        if let found = found() { return .found(found.sketch, isExact: found.isExact) }
         return .impossible(reason: SearchReasons(self).impossible())
     }
+
+    /// The best plan that is found, if any is.
+    func found() -> Found? { goal.objective == .throughput ? throughput() : additive() }
 
     private var countsEnergy: Bool { goal.objective == .energy || goal.nanojoulesMax != nil }
 
@@ -142,22 +144,24 @@ public struct PlanSearch: Sendable {
         let relaxed = isPlain || !isExact ? nil : self.relaxed()
         var start = best(
             of: known + [relaxed?.sketch].compactMap { $0 } + candidates(searches: !isExact))
-        let lowest = max(bound.nanoseconds, relaxed?.floor ?? 0)
         guard isExact else {
-            let more = isPlain ? overSmallGroups(from: start, lowest) : additiveCandidate()
-            return best(of: [start, more].compactMap { $0 }).map {
-                Found(sketch: $0, isExact: $0.periodNanoseconds <= lowest)
+            let more =
+                isPlain
+                ? [overSmallGroups(from: start)] : [additiveCandidate()] + overFastNodes()
+            return best(of: ([start] + more).compactMap { $0 }).map {
+                Found(sketch: $0, isExact: $0.periodNanoseconds <= bound.nanoseconds)
             }
         }
+        let floor = relaxed?.floor ?? 0
         if isPlain, modes.contains(.rows), space.rows != nil, let held = start {
-            guard let better = withRows(below: held, lowest) else {
+            guard let better = withRows(below: held) else {
                 return Found(sketch: held, isExact: true)
             }
             start = better
         }
         var solver = Solver(
             self, isPlain: isPlain, limit: start?.periodNanoseconds ?? highestPeriod)
-        let found = descend(from: start, lowest: lowest, highest: highestPeriod, &solver)
+        let found = descend(from: start, floor: floor, &solver)
         if !found.isExact {
             let others = candidates(searches: true) + [found.sketch].compactMap { $0 }
             return best(of: others).map { Found(sketch: $0, isExact: false) }
@@ -172,19 +176,19 @@ public struct PlanSearch: Sendable {
 
     /// A plan with a shorter period than the best one without rows; nil if there is none, as is most
     /// often so, and sooner found out than what the shortest period with rows would be.
-    private func withRows(below held: PlanSketch, _ lowest: Int) -> PlanSketch? {
+    private func withRows(below held: PlanSketch) -> PlanSketch? {
         let period = held.periodNanoseconds - 1
-        guard period >= lowest else { return nil }
+        guard period > 0 else { return nil }
         let solver = Solver(self, isPlain: true, limit: period, decides: true)
         return solver.reachablePlan(within: period)
     }
 
     /// The best plan whose groups have few nodes, where all groups are too many to try.
-    private func overSmallGroups(from start: PlanSketch?, _ lowest: Int) -> PlanSketch? {
+    private func overSmallGroups(from start: PlanSketch?) -> PlanSketch? {
         guard !singlesOnly, let size = groupSizeMax else { return nil }
         let limit = start?.periodNanoseconds ?? highestPeriod
         var solver = Solver(self, isPlain: true, limit: limit, sizeMax: size)
-        return descend(from: start, lowest: lowest, highest: highestPeriod, &solver).sketch
+        return descend(from: start, floor: 0, &solver).sketch
     }
 
     /// The most nodes that groups may have so that all sets of nodes can be tried; nil if even pairs
@@ -268,6 +272,9 @@ public struct PlanSearch: Sendable {
             }
         }
 
+        /// Whether a try takes no longer than the bound does.
+        var isQuick: Bool { reach != nil }
+
         /// A plan of at most this period within the limits; nil within for none, nil if that could
         /// not be settled.
         mutating func plan(within period: Int) -> PlanSketch?? {
@@ -292,17 +299,18 @@ public struct PlanSearch: Sendable {
     /// Looks for shorter periods until there is none.
     ///
     /// The first try is just below the best plan known, which is often the best there is; then the
-    /// interval is halved.
+    /// interval down to the bound, or a higher floor, is halved.
     private func descend(
-        from start: PlanSketch?, lowest: Int, highest: Int, _ solver: inout Solver
+        from start: PlanSketch?, floor: Int, _ solver: inout Solver
     ) -> (sketch: PlanSketch?, isExact: Bool) {
         var best = start
         if best == nil {
-            guard let found = solver.plan(within: highest) else { return (nil, false) }
+            guard let found = solver.plan(within: highestPeriod) else { return (nil, false) }
             guard let found else { return (nil, true) }
             best = found
         }
         guard var held = best else { return (nil, true) }
+        let lowest = solver.isQuick ? floor : max(floor, bound.nanoseconds)
         var low = min(lowest, held.periodNanoseconds)
         var isFirst = true
         while low < held.periodNanoseconds {
@@ -314,6 +322,8 @@ public struct PlanSearch: Sendable {
             }
             if let found {
                 held = found
+                // Only now there is an interval.
+                if isFirst { low = min(max(low, bound.nanoseconds), held.periodNanoseconds) }
             } else {
                 low = middle + 1
             }
@@ -376,7 +386,8 @@ public struct PlanSearch: Sendable {
             found = result.stages.flatMap { costs.sketch($0) }
         }
         if !isExact {
-            found = best(of: [found].compactMap { $0 } + candidates(searches: true))
+            let some = goal.periodNanosecondsMax == nil ? [] : overFastNodes()
+            found = best(of: ([found] + some).compactMap { $0 } + candidates(searches: true))
         }
         return best(of: [found, start].compactMap { $0 }).map {
             Found(sketch: $0, isExact: isExact)

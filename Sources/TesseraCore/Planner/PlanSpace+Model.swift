@@ -104,9 +104,14 @@ extension PlanSpace {
                 let slot = from * count + to
                 figures.counts[slot] = rows
                 figures.haloBytes[slot] = halo(tile, middle, of: rows, outline: outline)
+                let more = moreRows(tile, middle, of: rows, range: range, outline: outline)
                 for (node, times) in times.enumerated() {
-                    figures.excess[node][slot] = excess(
-                        tile, middle, of: rows, range: range, times: times, outline: outline)
+                    figures.excess[node][slot] = more.reduce(0) { sum, one in
+                        sum
+                            + CostArithmetic.scaled(
+                                times.sum(one.index..<(one.index + 1)), by: one.rows,
+                                over: 2 * one.count)
+                    }
                 }
             }
         }
@@ -133,17 +138,17 @@ extension PlanSpace {
         }
     }
 
-    private static func excess(
-        _ tile: RowTile, _ rows: Range<Int>, of all: Int, range: Range<Int>, times: OperatorTimes,
-        outline: ModelOutline
-    ) -> Int {
-        zip(range, tile.computed).reduce(0) { sum, operation in
-            let (index, computed) = operation
+    /// Of the operators that compute more rows of a tile than their part of `all`: how many more, and
+    /// of how many.
+    private static func moreRows(
+        _ tile: RowTile, _ rows: Range<Int>, of all: Int, range: Range<Int>, outline: ModelOutline
+    ) -> [(index: Int, rows: Int, count: Int)] {
+        var result: [(index: Int, rows: Int, count: Int)] = []
+        for (index, computed) in zip(range, tile.computed) {
             let count = outline.operators[index].rowCount
-            let more = max(computed.count - part(rows, of: all, count: count), 0)
-            return sum
-                + CostArithmetic.scaled(
-                    times.sum(index..<(index + 1)), by: more, over: 2 * count)
+            let more = computed.count - part(rows, of: all, count: count)
+            if more > 0 { result.append((index, more, count)) }
         }
+        return result
     }
 }

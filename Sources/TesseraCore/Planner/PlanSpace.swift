@@ -62,37 +62,75 @@ public struct PlanSpace: Hashable, Sendable {
         }
     }
 
+    /// What a space holds.
+    private struct Figures: Hashable, Sendable {
+        var nodes: [Node]
+        var memoryBytes: [Int]
+        var kinds: [Int]
+        var members: [[Int]]
+        var rowOrder: [Int]
+        var pieceNames: [String]
+        var entry: Int?
+        var crossingBytes: [Int]
+        var stageBytes: [Int]
+        var rows: RowFigures?
+        var medium: LinkRate?
+        var times: [[Int]]
+        var rates: [LinkRate]
+        var latencies: [Int]
+        var speeds: [Int]
+    }
+
+    /// Holds the figures once, so that handing a space on does not count references to each table.
+    private final class Box: Sendable {
+        let figures: Figures
+
+        init(_ figures: Figures) { self.figures = figures }
+    }
+
+    private let box: Box
+
+    /// Whether all figures are equal.
+    public static func == (left: PlanSpace, right: PlanSpace) -> Bool {
+        left.box === right.box || left.box.figures == right.box.figures
+    }
+
+    /// Feeds the figures.
+    public func hash(into hasher: inout Hasher) { hasher.combine(box.figures) }
+
     /// The nodes; a node's index is its place here.
-    public let nodes: [Node]
+    public var nodes: [Node] { box.figures.nodes }
     /// For each node the number of its kind.
     ///
     /// Nodes are of one kind if exchanging them changes no figure. Kinds are numbered by their first node.
-    public let kinds: [Int]
+    public var kinds: [Int] { box.figures.kinds }
     /// For each kind its nodes, ascending.
-    public let members: [[Int]]
+    public var members: [[Int]] { box.figures.members }
     /// The nodes by kind, then by index: the order in which rows are dealt out.
-    public let rowOrder: [Int]
+    public var rowOrder: [Int] { box.figures.rowOrder }
     /// The names of the pieces.
-    public let pieceNames: [String]
+    public var pieceNames: [String] { box.figures.pieceNames }
     /// The node where requests come in and results go; nil if the ways there cost nothing.
-    public let entry: Int?
+    public var entry: Int? { box.figures.entry }
     /// Bytes that cross each position; at 0 the input's, at the end the output's.
-    public let crossingBytes: [Int]
+    public var crossingBytes: [Int] { box.figures.crossingBytes }
     /// Bytes that a stage takes on each of its nodes, by from and to position.
-    public let stageBytes: [Int]
+    public var stageBytes: [Int] { box.figures.stageBytes }
     /// What row splits take; nil if nothing can be split by rows.
-    public let rows: RowFigures?
+    public var rows: RowFigures? { box.figures.rows }
     /// The rate of the one medium that all links share; nil if links do not disturb each other.
-    public let medium: LinkRate?
+    public var medium: LinkRate? { box.figures.medium }
 
+    /// Bytes that stages may take, by node.
+    var memoryBytes: [Int] { box.figures.memoryBytes }
     /// By node: nanoseconds of a stage by from and to position, whether it fits or not.
-    let times: [[Int]]
+    var times: [[Int]] { box.figures.times }
     /// Rates of the links, row by row of the source; a node's link to itself is free.
-    let rates: [LinkRate]
+    var rates: [LinkRate] { box.figures.rates }
     /// Latencies of the links, row by row of the source; 0 from a node to itself.
-    let latencies: [Int]
+    var latencies: [Int] { box.figures.latencies }
     /// For each node `2^56 / t` with `t` its time for all pieces: what its shares are measured by.
-    let speeds: [Int]
+    var speeds: [Int] { box.figures.speeds }
 
     /// How many positions there are.
     public var positionCount: Int { crossingBytes.count }
@@ -127,35 +165,40 @@ public struct PlanSpace: Hashable, Sendable {
                 && crossingBytes.count == count && stageBytes.count == count * count
                 && nanoseconds.allSatisfy { $0.count == count * count },
             "the tables of a plan space match its nodes and positions")
-        self.nodes = nodes
-        self.pieceNames = pieceNames
-        self.entry = entry
-        self.rows = rows
-        self.stageBytes = stageBytes.map(CostArithmetic.bytes)
-        self.crossingBytes = crossingBytes.map(CostArithmetic.bytes)
-        medium = mediumBitsPerSecond.map { LinkRate(bitsPerSecond: $0) }
-        times = nanoseconds.map { table in
+        let times = nanoseconds.map { table in
             table.map { min(max($0, 1), CostArithmetic.nanosecondsMax) }
         }
-        rates = links.enumerated().map { slot, link in
+        let rates = links.enumerated().map { slot, link in
             slot / nodes.count == slot % nodes.count
                 ? .free : LinkRate(bitsPerSecond: link.bitsPerSecond)
         }
-        latencies = links.enumerated().map { slot, link in
+        let latencies = links.enumerated().map { slot, link in
             slot / nodes.count == slot % nodes.count
                 ? 0 : min(max(link.latencyNanoseconds, 0), CostArithmetic.nanosecondsMax)
         }
-        speeds = times.map { max(SpaceCosts.rateUnit / $0[count - 1], 1) }
-        kinds = Self.kinds(
+        let kinds = Self.kinds(
             nodes: nodes, times: times, rates: rates, latencies: latencies, entry: entry,
             rows: rows)
+        let members = Self.members(kinds)
+        box = Box(
+            Figures(
+                nodes: nodes, memoryBytes: nodes.map(\.memoryBytes), kinds: kinds,
+                members: members, rowOrder: members.flatMap { $0 }, pieceNames: pieceNames,
+                entry: entry, crossingBytes: crossingBytes.map(CostArithmetic.bytes),
+                stageBytes: stageBytes.map(CostArithmetic.bytes), rows: rows,
+                medium: mediumBitsPerSecond.map { LinkRate(bitsPerSecond: $0) }, times: times,
+                rates: rates, latencies: latencies,
+                speeds: times.map { max(SpaceCosts.rateUnit / $0[count - 1], 1) }))
+    }
+
+    /// For each kind its nodes.
+    private static func members(_ kinds: [Int]) -> [[Int]] {
         var members: [[Int]] = []
         for (node, kind) in kinds.enumerated() {
             if kind == members.count { members.append([]) }
             members[kind].append(node)
         }
-        self.members = members
-        rowOrder = members.flatMap { $0 }
+        return members
     }
 
     /// Numbers the kinds.
@@ -194,33 +237,44 @@ public struct PlanSpace: Hashable, Sendable {
     public func withHeadroom(percent: Int) -> PlanSpace {
         guard percent > 0 else { return self }
         let part = max(100 - percent, 0)
-        var reduced = nodes
-        for index in reduced.indices {
-            let bytes = CostArithmetic.bytes(reduced[index].memoryBytes)
-            reduced[index].memoryBytes = bytes / 100 * part + bytes % 100 * part / 100
+        var figures = box.figures
+        for index in figures.nodes.indices {
+            let bytes = CostArithmetic.bytes(figures.nodes[index].memoryBytes)
+            figures.nodes[index].memoryBytes = bytes / 100 * part + bytes % 100 * part / 100
+            figures.memoryBytes[index] = figures.nodes[index].memoryBytes
         }
-        return PlanSpace(copying: self, nodes: reduced, medium: medium)
+        return PlanSpace(figures)
     }
 
     /// The same space with links that do not disturb each other.
-    var withoutMedium: PlanSpace { PlanSpace(copying: self, nodes: nodes, medium: nil) }
-
-    private init(copying other: PlanSpace, nodes: [Node], medium: LinkRate?) {
-        self.nodes = nodes
-        kinds = other.kinds
-        members = other.members
-        rowOrder = other.rowOrder
-        pieceNames = other.pieceNames
-        entry = other.entry
-        crossingBytes = other.crossingBytes
-        stageBytes = other.stageBytes
-        rows = other.rows
-        self.medium = medium
-        times = other.times
-        rates = other.rates
-        latencies = other.latencies
-        speeds = other.speeds
+    var withoutMedium: PlanSpace {
+        var figures = box.figures
+        figures.medium = nil
+        return PlanSpace(figures)
     }
+
+    /// The same space with only these nodes, ascending, among them the entry.
+    func restricted(to chosen: [Int]) -> PlanSpace {
+        var figures = box.figures
+        let count = nodes.count
+        let slots = chosen.flatMap { source in chosen.map { source * count + $0 } }
+        figures.nodes = chosen.map { nodes[$0] }
+        figures.memoryBytes = chosen.map { memoryBytes[$0] }
+        figures.times = chosen.map { times[$0] }
+        figures.speeds = chosen.map { speeds[$0] }
+        figures.rates = slots.map { rates[$0] }
+        figures.latencies = slots.map { latencies[$0] }
+        figures.entry = entry.flatMap { chosen.firstIndex(of: $0) }
+        figures.rows?.excess = rows.map { rows in chosen.map { rows.excess[$0] } } ?? []
+        figures.kinds = Self.kinds(
+            nodes: figures.nodes, times: figures.times, rates: figures.rates,
+            latencies: figures.latencies, entry: figures.entry, rows: figures.rows)
+        figures.members = Self.members(figures.kinds)
+        figures.rowOrder = figures.members.flatMap { $0 }
+        return PlanSpace(figures)
+    }
+
+    private init(_ figures: Figures) { box = Box(figures) }
 }
 
 /// How long a link takes for a byte, in fixed point.

@@ -40,7 +40,10 @@ public struct SpaceBound: Hashable, Sendable {
         var figures = [Figure(binding: .compute, value: work.rateBound(countsLinks: false))]
         let piece = work.pieceBound()
         figures.append(Figure(binding: .operation(piece: piece.piece), value: piece.nanoseconds))
-        figures.append(Figure(binding: .network, value: work.rateBound(countsLinks: true)))
+        // With rows it would say the same as compute.
+        if !modes.contains(.rows) || space.rows == nil {
+            figures.append(Figure(binding: .network, value: work.rateBound(countsLinks: true)))
+        }
         if let entry = space.entry {
             figures.append(Figure(binding: .sourceLink, value: work.sourceBound(entry)))
             figures.append(Figure(binding: .resultLink, value: work.resultBound(entry)))
@@ -74,13 +77,14 @@ struct BoundWork {
     private let work: [Int]
 
     private var space: PlanSpace { costs.space }
-    private var allowsRows: Bool { modes.contains(.rows) && space.rows != nil }
+    private let allowsRows: Bool
     private var hasGroups: Bool { allowsRows || modes.contains(.replicas) }
 
     init(_ costs: SpaceCosts, modes: ModeSet) {
         self.costs = costs
         self.modes = modes
         stride = costs.space.positionCount
+        allowsRows = modes.contains(.rows) && costs.space.rows != nil
         var work = [0]
         for piece in 0..<costs.space.end {
             let slot = piece * costs.space.positionCount + piece + 1
@@ -149,7 +153,6 @@ struct BoundWork {
     private func linkTime(
         _ node: Int, _ from: Int, _ to: Int, rates: (into: LinkRate, out: LinkRate)
     ) -> Int {
-        if allowsRows { return 0 }
         var time = 0
         if from > 0 || (space.entry ?? node) != node {
             time = max(time, rates.into.nanoseconds(from == 0 ? entryBytes : crossing(from)))

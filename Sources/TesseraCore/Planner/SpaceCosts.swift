@@ -19,7 +19,7 @@ struct SpaceCosts: Sendable {
 
     /// Whether a stage fits on a node.
     func fits(_ node: Int, _ from: Int, _ to: Int) -> Bool {
-        space.stageBytes[from * stride + to] <= space.nodes[node].memoryBytes
+        space.stageBytes[from * stride + to] <= space.memoryBytes[node]
     }
 
     /// Nanoseconds of a stage on one node; `infeasible` where it does not fit.
