@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from . import agents, daemons, limits, shaping, state, topology
+from . import agents, daemons, interrupts, limits, shaping, state, topology
 from .errors import LabError, UsageError
 from .namespaces import TOOLS, ENVIRONMENT_PATH, Namespaces
 from .waiting import wait
@@ -136,9 +136,10 @@ class Lab:
         os.makedirs(self.folder.data, mode=0o755)
         # Known from the first moment on, so that `down` finds whatever an `up` that is killed left.
         self._write(complete=False)
-        self.namespaces = Namespaces(self.folder)
-        self.namespaces.start()
-        self._write(complete=False)
+        with interrupts.held():
+            self.namespaces = Namespaces(self.folder)
+            self.namespaces.start()
+            self._write(complete=False)
         self.core_speed = core_speed or self._measure_core()
         self.scale = scale or fitting_scale(asked, self.core_speed)
         self.topology = asked.slowed(self.scale)
@@ -331,7 +332,8 @@ class Lab:
         subprocess.run([self.program, "mesh", "secret", "--output", command[7]], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         output, log = (os.path.join(self.folder.path, name) for name in ("core.out", "core.log"))
-        with open(output, "w", encoding="utf-8") as out, open(log, "w", encoding="utf-8") as err:
+        with (interrupts.held(), open(output, "w", encoding="utf-8") as out,
+              open(log, "w", encoding="utf-8") as err):
             process = subprocess.Popen(
                 [*self.namespaces.inside("--pid", "--net"), *command], env=environment,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err)
