@@ -274,6 +274,9 @@ def run_compare(arguments):
     try:
         document = compare.compare(
             lab, arguments.model, arguments.seconds, arguments.clients, arguments.plan)
+    except LabError:
+        say(lab.last_words())
+        raise
     finally:
         Lab(name).down()
     print(json.dumps(document, indent=1) if arguments.json else compare.table(document))

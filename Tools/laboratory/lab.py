@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -295,6 +296,21 @@ class Lab:
     def log_tail(self, name):
         """The last words of an agent."""
         return tail(self.folder.device(name, "agent.log"))
+
+    def last_words(self, events=12):
+        """What each device saw and logged last, for people who want to know why something failed."""
+        lines = []
+        for device in self.devices:
+            if not device.is_on:
+                continue
+            lines.append(f"--- {device.name}: its events and its log")
+            text = self.agent(device.name).get("/tessera/v1/events", text=True, timeout=3) or ""
+            for line in text.splitlines()[-events:]:
+                event = json.loads(line)
+                lines.append(f"  {event['atMicroseconds'] / 1e6:8.3f} s  {event['kind']:13} "
+                             f"{event['text']}")
+            lines.append(self.log_tail(device.name).rstrip("\n"))
+        return "\n".join(lines)
 
     def agent_processes(self, name):
         """The processes of a device that are its agent."""
