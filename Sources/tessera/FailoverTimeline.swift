@@ -42,7 +42,8 @@ struct FailoverTimeline {
         switch EventKind(rawValue: event.kind) {
         case .lossDetected: note(event, \.detected, opens: true)
         case .lossTold: note(event, \.told, opens: true)
-        case .redispatched: note(event, \.redispatched, opens: false)
+        // A device without power is held dead before its silent connection counts as broken.
+        case .redispatched: note(event, \.redispatched, opens: true)
         case .recovered: note(event, \.firstAnswer, opens: false)
         case .staging: noteForAll(event, \.staged)
         case .decided: noteForAll(event, \.decided)
@@ -61,7 +62,7 @@ struct FailoverTimeline {
             losses.append(
                 FailoverDocument(
                     node: node, atMicroseconds: event.atMicroseconds,
-                    isOwnDetection: step == \.detected))
+                    isOwnDetection: step != \.told))
             set(losses.count - 1, step, event)
         }
     }

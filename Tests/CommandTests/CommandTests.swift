@@ -45,6 +45,19 @@ import Testing
         #expect(losses.first?.detected == 20)
     }
 
+    @Test("a loss that shows in its requests before its connection breaks counts from then")
+    func silent() {
+        let losses = timeline(
+            event(.redispatched, at: 10, node: "b"), event(.recovered, at: 40, node: "b"),
+            event(.decided, at: 60), event(.lossDetected, at: 1_010, node: "b"))
+        #expect(
+            losses == [
+                FailoverDocument(
+                    node: "b", atMicroseconds: 10_000, isOwnDetection: true, detected: 1_000,
+                    redispatched: 0, decided: 50, firstAnswer: 30)
+            ])
+    }
+
     @Test("a node that is lost again is another loss, and two nodes are two")
     func several() {
         let losses = timeline(

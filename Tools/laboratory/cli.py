@@ -4,25 +4,11 @@ import argparse
 import copy
 import json
 import os
-import signal
 import sys
 
-from . import compare, scenario, shaping, state
+from . import compare, interrupts, scenario, shaping, state
 from .errors import FAILED, USAGE, LabError, UsageError
 from .lab import Lab
-
-EXIT_INTERRUPTED = 130
-
-
-class Interrupted(BaseException):
-    """A signal asked for the end."""
-
-
-def _interrupt(number, _):
-    # What follows is the removal of what was made: that is not to be interrupted again.
-    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(other, signal.SIG_IGN)
-    raise Interrupted(128 + number)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -288,6 +274,9 @@ def run_compare(arguments):
     try:
         document = compare.compare(
             lab, arguments.model, arguments.seconds, arguments.clients, arguments.plan)
+    except LabError:
+        say(lab.last_words())
+        raise
     finally:
         Lab(name).down()
     print(json.dumps(document, indent=1) if arguments.json else compare.table(document))
@@ -303,8 +292,7 @@ RUN = {
 
 def main(words):
     """Runs a command; gives the exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    interrupts.install()
     try:
         arguments = parser().parse_args(words)
         if os.geteuid() != 0:
@@ -315,6 +303,6 @@ def main(words):
     except LabError as error:
         say(f"lab: {error}")
         return USAGE if error.code == USAGE else FAILED
-    except Interrupted as interrupted:
+    except interrupts.Interrupted as interrupted:
         say("lab: interrupted")
-        return interrupted.args[0] or EXIT_INTERRUPTED
+        return interrupted.code

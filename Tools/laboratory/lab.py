@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
 
-from . import agents, daemons, limits, shaping, state, topology
+from . import agents, daemons, interrupts, limits, shaping, state, topology
 from .errors import LabError, UsageError
 from .namespaces import TOOLS, ENVIRONMENT_PATH, Namespaces
 from .waiting import wait
@@ -136,9 +137,10 @@ class Lab:
         os.makedirs(self.folder.data, mode=0o755)
         # Known from the first moment on, so that `down` finds whatever an `up` that is killed left.
         self._write(complete=False)
-        self.namespaces = Namespaces(self.folder)
-        self.namespaces.start()
-        self._write(complete=False)
+        with interrupts.held():
+            self.namespaces = Namespaces(self.folder)
+            self.namespaces.start()
+            self._write(complete=False)
         self.core_speed = core_speed or self._measure_core()
         self.scale = scale or fitting_scale(asked, self.core_speed)
         self.topology = asked.slowed(self.scale)
@@ -295,6 +297,21 @@ class Lab:
         """The last words of an agent."""
         return tail(self.folder.device(name, "agent.log"))
 
+    def last_words(self, events=12):
+        """What each device saw and logged last, for people who want to know why something failed."""
+        lines = []
+        for device in self.devices:
+            if not device.is_on:
+                continue
+            lines.append(f"--- {device.name}: its events and its log")
+            text = self.agent(device.name).get("/tessera/v1/events", text=True, timeout=3) or ""
+            for line in text.splitlines()[-events:]:
+                event = json.loads(line)
+                lines.append(f"  {event['atMicroseconds'] / 1e6:8.3f} s  {event['kind']:13} "
+                             f"{event['text']}")
+            lines.append(self.log_tail(device.name).rstrip("\n"))
+        return "\n".join(lines)
+
     def agent_processes(self, name):
         """The processes of a device that are its agent."""
         found = []
@@ -331,7 +348,8 @@ class Lab:
         subprocess.run([self.program, "mesh", "secret", "--output", command[7]], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         output, log = (os.path.join(self.folder.path, name) for name in ("core.out", "core.log"))
-        with open(output, "w", encoding="utf-8") as out, open(log, "w", encoding="utf-8") as err:
+        with (interrupts.held(), open(output, "w", encoding="utf-8") as out,
+              open(log, "w", encoding="utf-8") as err):
             process = subprocess.Popen(
                 [*self.namespaces.inside("--pid", "--net"), *command], env=environment,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err)
