@@ -182,12 +182,20 @@ public struct AlternateDocument: Codable, Sendable, Equatable {
     public var without: String
     /// Whether every node of it is ready.
     public var isArmed: Bool
+    /// The names of the nodes that it waits for: they have not said yet that they are ready.
+    public var waitsFor: [String]
+    /// What other nodes do in it than in the plan, for people.
+    public var changes: [String]
 
     /// Makes an alternate document.
-    public init(plan: String, without: String, isArmed: Bool) {
+    public init(
+        plan: String, without: String, isArmed: Bool, waitsFor: [String], changes: [String]
+    ) {
         self.plan = plan
         self.without = without
         self.isArmed = isArmed
+        self.waitsFor = waitsFor
+        self.changes = changes
     }
 }
 

@@ -85,11 +85,14 @@ struct PlanCommand: AsyncParsableCommand {
     private func showAlternates(_ plan: PlanDocument) {
         guard !plan.alternates.isEmpty else { return }
         Console.line()
-        var table = Table("ALTERNATE WITHOUT", "PLAN", "STATE")
+        var table = Table("ALTERNATE WITHOUT", "PLAN", "STATE", "WHAT CHANGES")
         for alternate in plan.alternates.sorted(by: { $0.without < $1.without }) {
+            let state =
+                alternate.isArmed
+                ? "armed" : "not armed: " + alternate.waitsFor.joined(separator: ", ") + " not ready"
             table.add(
-                alternate.without, String(alternate.plan.prefix(8)),
-                alternate.isArmed ? "armed" : "not armed")
+                alternate.without, String(alternate.plan.prefix(8)), state,
+                alternate.changes.joined(separator: "; "))
         }
         table.show()
     }
