@@ -183,7 +183,8 @@ def table(document):
     lines.append(
         f"{measured['answers']} answers in {measured['seconds']:.1f} s to {measured['clients']} "
         f"clients at {document['entry']}, {measured['lost']} lost; "
-        f"{measured['single_items']} single items; everything runs at {document['scale']:.3g} of the topology's speed")
+        f"{measured['single_items']} single items; everything runs at "
+        f"{document['scale']:.3g} of the topology's speed")
     return "\n".join(lines)
 
 
