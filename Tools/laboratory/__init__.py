@@ -2,7 +2,7 @@
 describes it.
 
 Modules, from the bottom up: `errors`, `document` (strict YAML), `topology` and `events` (what is
-Modules, from the bottom up: `errors`, `document` (strict YAML), `topology` and `events` (what is
-is known of a lab), `namespaces` (where devices live), `daemons` (D-Bus and Avahi), `agents`, `lab`
-(all of it together), `scenario`, `compare`, `cli`.
+to be emulated), `shaping` (links), `limits` (control groups), `waiting`, `interrupts`, `state`
+(what is known of a lab), `namespaces` (where devices live), `daemons` (D-Bus and Avahi), `agents`,
+`lab` (all of it together), `scenario`, `compare`, `cli`.
 """
