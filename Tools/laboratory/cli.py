@@ -52,7 +52,7 @@ def parser():
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD…")
     command("crash", "Power loss: the device is gone, and nothing that it still meant to say gets "
             "out.", "NODE")
-    command("boot", "Switch a device on, or start its agent again, and wait until it is up.", "NODE")
+    command("boot", "Switch a device on, or start its agent again; wait until it is up.", "NODE")
     command("leave", "Let the agent of a device leave in order.", "NODE")
     command("freeze", "Stop everything in a device where it is.", "NODE")
     command("thaw", "Let a frozen device go on.", "NODE")

@@ -60,7 +60,7 @@ def predict(program, model, topology_file, flags):
 
 
 def add_model(lab, model, name, flags):
-    """Adds a model at the entry, outside of the entry's limits: importing is not what is measured."""
+    """Adds a model at the entry, outside of its limits: importing is not what is measured."""
     result = lab.execute(
         lab.entry, [lab.program, "model", "add", os.path.abspath(model), "--name", name, *flags],
         limited=False, capture_output=True, text=True)
@@ -182,8 +182,9 @@ def table(document):
     measured = document["measured"]
     lines.append(
         f"{measured['answers']} answers in {measured['seconds']:.1f} s to {measured['clients']} "
-        f"clients at {document['entry']}, {measured['lost']} lost; {measured['single_items']} single "
-        f"items; everything runs at {document['scale']:.3g} of the topology's speed")
+        f"clients at {document['entry']}, {measured['lost']} lost; "
+        f"{measured['single_items']} single items; everything runs at "
+        f"{document['scale']:.3g} of the topology's speed")
     return "\n".join(lines)
 
 

@@ -16,8 +16,8 @@ class Interrupted(BaseException):
 
 
 def install():
-    """From now on signals raise `Interrupted`, the first one only: what follows is the removal of what
-    was made, and that is not to be interrupted."""
+    """From now on the first signal raises `Interrupted`: what follows is the removal of what was
+    made, and no other one interrupts that."""
     for number in SIGNALS:
         signal.signal(number, _arrive)
 

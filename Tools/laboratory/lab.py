@@ -113,7 +113,8 @@ class Lab:
         asked = topology.read(source)
         for name in off:
             if asked.index(name) is None:
-                raise UsageError(f"no device is called '{name}'; there are {', '.join(asked.names)}")
+                raise UsageError(f"no device is called '{name}'; there are "
+                                 + ", ".join(asked.names))
         require_machine()
         self.program = agents.program()
         if not self.program:
@@ -298,7 +299,7 @@ class Lab:
         return tail(self.folder.device(name, "agent.log"))
 
     def last_words(self, events=12):
-        """What each device saw and logged last, for people who want to know why something failed."""
+        """What each device saw and logged last, for whoever asks why something failed."""
         lines = []
         for device in self.devices:
             if not device.is_on:

@@ -1,6 +1,6 @@
 """Which links a topology has, as lines for `ip`, `tc` and `nft`. Pure: nothing is run here.
 
-Every device has one network device, `eth0`, whose other end is a port of the lab's switch (a bridge).
+Every device has one network device, `eth0`, whose other end is a port of the lab's switch (bridge).
 What a device sends is shaped at its `eth0`, what it receives at its port. A shared medium is one
 more queue through which every frame passes once, whoever sent it.
 """

@@ -9,7 +9,7 @@ POLL_SECONDS = 0.02
 
 
 def wait(seconds, what, condition):
-    """Waits until `condition` gives something true, and gives that; `what` is a text or makes one."""
+    """Waits until `condition` gives something true, and gives that; `what` is, or makes, a text."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
