@@ -89,7 +89,8 @@ struct PlanCommand: AsyncParsableCommand {
         for alternate in plan.alternates.sorted(by: { $0.without < $1.without }) {
             let state =
                 alternate.isArmed
-                ? "armed" : "not armed: " + alternate.waitsFor.joined(separator: ", ") + " not ready"
+                ? "armed"
+                : "not armed: " + alternate.waitsFor.joined(separator: ", ") + " not ready"
             table.add(
                 alternate.without, String(alternate.plan.prefix(8)), state,
                 alternate.changes.joined(separator: "; "))

@@ -144,7 +144,9 @@ final class TestBackend: AgentBackend {
                 ], window: 4, predictedPeriodMicroseconds: 10, predictedLatencyMicroseconds: 12,
                 boundMicroseconds: 9, binding: "all", bottleneck: "computing", exactness: "exact",
                 alternates: [
-                    AlternateDocument(plan: "0", without: "here", isArmed: false, waitsFor: ["there"], changes: [])
+                    AlternateDocument(
+                        plan: "0", without: "here", isArmed: false, waitsFor: ["there"], changes: []
+                    )
                 ], used: [.init(node: "here", reason: "it is quick")],
                 leftOut: [.init(node: "there", reason: "it is slow")]))
     }
