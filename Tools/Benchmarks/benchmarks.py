@@ -392,7 +392,9 @@ def quality_row(name, goal, one):
     stages = ", ".join(
         f"{stage['mode']}×{len(stage['nodes'])}" if len(stage["nodes"]) > 1 else "single"
         for stage in plan["stages"][:4]) + (", …" if len(plan["stages"]) > 4 else "")
-    return [name, goal, f"{one['value'] * scale:.3g} {'J' if goal == 'energy' else 'ms'}",
+    figure = one["value"] * scale
+    text = f"{figure:.0f}" if figure >= 100 else f"{figure:.3g}"
+    return [name, goal, f"{text} {'J' if goal == 'energy' else 'ms'}",
             stages, "yes" if plan["exact"] else "not known",
             f"{limit / one['value']:.2f}" if limit is not None else ""] + [
                 "-" if value is None else f"{value / one['value']:.2f}"
