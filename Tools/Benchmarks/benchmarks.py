@@ -310,7 +310,9 @@ PLANNING_TARGETS = {
     "12 different nodes × 100, single": 100, "16 different nodes × 200, single": 4000,
     "64 nodes of 4 kinds × 200, single": 1000, "8 different nodes × 100, all modes": 300,
     "12 different nodes × 100, all modes": 3000, "64 nodes of 4 kinds × 200, all modes": 1000,
-    "ResNet-50 replanned, 8 nodes, single": 50}
+    "ResNet-50 replanned, 8 nodes, single": 50,
+    **{f"16 different nodes × 100, all modes, own links, {goal}": 5000 for goal in (
+        "latency", "energy", "throughput within a latency", "latency within a period", "front")}}
 
 
 def planning(options):
@@ -324,7 +326,7 @@ def planning(options):
         times = [time / 1e6 for time in case["nanoseconds"]]
         rows.append([case["name"], f"{median(times):.1f}", f"{max(times):.1f}",
                      PLANNING_TARGETS.get(case["name"], ""), f"{case['exact']} of {len(times)}",
-                     spread(case["boundRatios"])])
+                     spread(case["boundRatios"]) if case["boundRatios"] else ""])
     table(rows)
     return {"cases": cases, "noise": idle.figures()}
 
@@ -394,7 +396,9 @@ def quality_row(name, goal, one):
     stages = ", ".join(
         f"{stage['mode']}×{len(stage['nodes'])}" if len(stage["nodes"]) > 1 else "single"
         for stage in plan["stages"][:4]) + (", …" if len(plan["stages"]) > 4 else "")
-    return [name, goal, f"{one['value'] * scale:.3g} {'J' if goal == 'energy' else 'ms'}",
+    figure = one["value"] * scale
+    text = f"{figure:.0f}" if figure >= 100 else f"{figure:.3g}"
+    return [name, goal, f"{text} {'J' if goal == 'energy' else 'ms'}",
             stages, "yes" if plan["exact"] else "not known",
             f"{limit / one['value']:.2f}" if limit is not None else ""] + [
                 "-" if value is None else f"{value / one['value']:.2f}"

@@ -17,7 +17,8 @@ struct GroupTable: Sendable {
 
     /// Fills the tables; what takes longer than `limit` may count as infeasible.
     ///
-    /// With `decides` a time says only whether it is within the limit, which is quicker to find out.
+    /// With `decides` a time says only whether it is within the limit, which is quicker to find
+    /// out.
     init(
         _ costs: SpaceCosts, groups: NodeGroups, modes: ModeSet, limit: Int, decides: Bool = false
     ) {

@@ -62,8 +62,8 @@ struct NodeVectors: Sendable {
         return count
     }
 
-    /// How many triples of a vector and two groups a space has, all disjoint, if groups have at most
-    /// `sizeMax` nodes; `limit` if at least so many.
+    /// How many triples of a vector and two groups a space has, all disjoint, if groups have at
+    /// most `sizeMax` nodes; `limit` if at least so many.
     static func tripleCount(_ space: PlanSpace, sizeMax: Int, limit: Int) -> Int {
         // By the sizes of the two groups: over each kind, a share of it for each of the three.
         var counts = [1]

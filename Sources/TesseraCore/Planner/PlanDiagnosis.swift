@@ -7,8 +7,8 @@ public struct PlanDiagnosis: Hashable, Sendable {
     /// For people: the reason.
     public var text: String
 
-    /// For each node of a problem, ascending, why it got what it got in a plan; nil if the plan is not
-    /// valid for the problem.
+    /// For each node of a problem, ascending, why it got what it got in a plan; nil if the plan is
+    /// not valid for the problem.
     public static func of(_ plan: Plan, _ problem: PlanningProblem) -> [PlanDiagnosis]? {
         guard let evaluation = PlanEvaluation.evaluate(plan, problem) else { return nil }
         let used = plan.hosts.map { host in
@@ -49,8 +49,9 @@ public struct PlanDiagnosis: Hashable, Sendable {
                     busy += whole * Int64(fragment.weight) / Int64(max(sum, 1))
                 case .rows:
                     let rows = fragment.rows?.count ?? 0
+                    let all = outline.referenceRowCount(of: stage.operators) ?? 0
                     parts.append(
-                        "it computes \(rows) of \(outline.referenceRowCount(of: stage.operators) ?? 0) "
+                        "it computes \(rows) of \(all) "
                             + "rows of \(operators), as one of \(stage.fragments.count) tiles")
                     busy += whole
                 }

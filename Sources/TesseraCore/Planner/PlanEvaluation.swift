@@ -293,8 +293,8 @@ struct PlanEvaluator {
         side.reduce(0) { $0 + busy[$1] }
     }
 
-    /// How long each link is busy for an item with what passes between some fragments, row by row of
-    /// the source.
+    /// How long each link is busy for an item with what passes between some fragments, row by row
+    /// of the source.
     private func linkTimes(
         _ load: Load, hosts: [Int], between isCounted: (Int, Int) -> Bool
     ) -> [Int] {

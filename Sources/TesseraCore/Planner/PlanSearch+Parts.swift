@@ -12,8 +12,8 @@ extension PlanSearch {
         }
     }
 
-    /// The same search over so many of the fastest nodes, one of them the entry; nil if there are no
-    /// more nodes than that.
+    /// The same search over so many of the fastest nodes, one of them the entry; nil if there are
+    /// no more nodes than that.
     func part(fastest count: Int) -> (search: PlanSearch, nodes: [Int])? {
         guard count < space.nodes.count else { return nil }
         let bySpeed = space.nodes.indices.sorted {

@@ -174,8 +174,8 @@ public struct PlanSearch: Sendable {
         min(goal.periodNanosecondsMax ?? .max, CostArithmetic.nanosecondsMax)
     }
 
-    /// A plan with a shorter period than the best one without rows; nil if there is none, as is most
-    /// often so, and sooner found out than what the shortest period with rows would be.
+    /// A plan with a shorter period than the best one without rows; nil if there is none, as is
+    /// most often so, and sooner found out than what the shortest period with rows would be.
     private func withRows(below held: PlanSketch) -> PlanSketch? {
         let period = held.periodNanoseconds - 1
         guard period > 0 else { return nil }
@@ -191,8 +191,8 @@ public struct PlanSearch: Sendable {
         return descend(from: start, floor: 0, &solver).sketch
     }
 
-    /// The most nodes that groups may have so that all sets of nodes can be tried; nil if even pairs
-    /// are too many.
+    /// The most nodes that groups may have so that all sets of nodes can be tried; nil if even
+    /// pairs are too many.
     private var groupSizeMax: Int? {
         guard
             NodeVectors.count(space, limit: ReachabilitySolver.statesMax)

@@ -138,8 +138,8 @@ extension PlanSpace {
         }
     }
 
-    /// Of the operators that compute more rows of a tile than their part of `all`: how many more, and
-    /// of how many.
+    /// Of the operators that compute more rows of a tile than their part of `all`: how many more,
+    /// and of how many.
     private static func moreRows(
         _ tile: RowTile, _ rows: Range<Int>, of all: Int, range: Range<Int>, outline: ModelOutline
     ) -> [(index: Int, rows: Int, count: Int)] {

@@ -45,8 +45,8 @@ struct RepeatSolver {
     /// Whether every group is tried.
     let isComplete: Bool
 
-    /// A solver for a goal without a limit to the period; stages that take longer than `limit` are of
-    /// no use.
+    /// A solver for a goal without a limit to the period; stages that take longer than `limit` are
+    /// of no use.
     init(
         _ costs: SpaceCosts, modes: ModeSet, goal: PlanGoal,
         limit: Int = CostArithmetic.nanosecondsMax

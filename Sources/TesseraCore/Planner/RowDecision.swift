@@ -16,7 +16,8 @@ struct RowDecision {
     private var times: [Int]
     /// By position: the last one that a block from here may end at.
     private var ends: [Int]
-    /// By position: the least time to there, from there to an end that counts, and to there in fact.
+    /// By position: the least time to there, from there to an end that counts, and to there in
+    /// fact.
     private var before: [Int]
     private var behind: [Int]
     private var done: [Int]
@@ -96,8 +97,8 @@ struct RowDecision {
         return furthest
     }
 
-    /// Fills in the least times of the stages from a position that end where `behind` is 0, splitting
-    /// only blocks that can be part of one within the period.
+    /// Fills in the least times of the stages from a position that end where `behind` is 0,
+    /// splitting only blocks that can be part of one within the period.
     private mutating func settle(from: Int, last: Int, split: RowSplit) {
         behind[from] = late
         for middle in (from..<last).reversed() {

@@ -128,8 +128,8 @@ struct RowSplit: Sendable {
         }
     }
 
-    /// Fills in what no split of a block is quicker than, by from and to position; `above` where that
-    /// is more than `limit`, or the block cannot be split.
+    /// Fills in what no split of a block is quicker than, by from and to position; `above` where
+    /// that is more than `limit`, or the block cannot be split.
     func fillBounds(_ rates: RateTable, limit: Int, above: Int, into bounds: inout [Int]) {
         guard let figures = costs.space.rows else { return }
         for slot in bounds.indices { bounds[slot] = above }

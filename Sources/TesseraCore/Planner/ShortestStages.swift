@@ -1,5 +1,5 @@
-/// The stages of least latency, or of least energy, where a node may serve several of them and memory
-/// does not count: a shortest path over position and last option.
+/// The stages of least latency, or of least energy, where a node may serve several of them and
+/// memory does not count: a shortest path over position and last option.
 struct ShortestStages {
     private let costs: SpaceCosts
     private let table: StageOptions

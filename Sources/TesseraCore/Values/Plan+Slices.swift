@@ -3,8 +3,8 @@
 extension Plan {
     /// The slices that a fragment reads and gives out.
     ///
-    /// Rows that are all of a tensor's are nil. A tensor of which a tile has no rows is left out, as
-    /// in the file that is cut for it.
+    /// Rows that are all of a tensor's are nil. A tensor of which a tile has no rows is left out,
+    /// as in the file that is cut for it.
     struct Slices {
         var inputs: [RowTile.Slice]
         var outputs: [RowTile.Slice]

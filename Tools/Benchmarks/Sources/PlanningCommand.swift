@@ -17,7 +17,7 @@ struct PlanningCommand: ParsableCommand {
         var nanoseconds: [UInt64]
         /// How many plans are known to be the best of their space.
         var exact: Int
-        /// The bound over the plan's period.
+        /// The bound over the plan's period, where that is the goal.
         var boundRatios: [Double]
     }
 
@@ -32,6 +32,7 @@ struct PlanningCommand: ParsableCommand {
                 let (sketch, isExact) = try plan(one, search)
                 result.nanoseconds.append(Stopwatch.nanoseconds - begin)
                 if isExact { result.exact += 1 }
+                guard goal.objective == .throughput, one.wish != .front else { continue }
                 let bound = Double(search.bound.nanoseconds)
                 result.boundRatios.append(bound / Double(sketch.periodNanoseconds))
             }
