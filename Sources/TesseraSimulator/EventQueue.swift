@@ -2,51 +2,68 @@ import TesseraCore
 
 /// What is to happen at which virtual time, earliest first; ties go by order of insertion, so that
 /// one seed gives one run.
+///
+/// The heap holds small keys only, the elements stay where they are put: most of a run's time went
+/// into moving them.
 struct EventQueue<Element> {
-    private struct Entry {
-        var time: Timestamp
+    private struct Key {
+        var time: Int64
         var order: UInt64
-        var element: Element
+        var slot: Int
 
-        func precedes(_ other: Entry) -> Bool { (time, order) < (other.time, other.order) }
+        func precedes(_ other: Key) -> Bool { (time, order) < (other.time, other.order) }
     }
 
-    private var heap: [Entry] = []
+    private var heap: [Key] = []
+    private var slots: [Element?] = []
+    private var free: [Int] = []
     private var nextOrder: UInt64 = 0
 
     var isEmpty: Bool { heap.isEmpty }
     var count: Int { heap.count }
-    var nextTime: Timestamp? { heap.first?.time }
+    var nextTime: Timestamp? { heap.first.map { Timestamp(nanoseconds: $0.time) } }
 
     mutating func insert(_ element: Element, at time: Timestamp) {
-        heap.append(Entry(time: time, order: nextOrder, element: element))
+        let slot: Int
+        if let last = free.popLast() {
+            slot = last
+            slots[slot] = element
+        } else {
+            slot = slots.count
+            slots.append(element)
+        }
+        heap.append(Key(time: time.nanoseconds, order: nextOrder, slot: slot))
         nextOrder += 1
         var child = heap.count - 1
+        let key = heap[child]
         while child > 0 {
             let parent = (child - 1) / 2
-            guard heap[child].precedes(heap[parent]) else { break }
-            heap.swapAt(child, parent)
+            guard key.precedes(heap[parent]) else { break }
+            heap[child] = heap[parent]
             child = parent
         }
+        heap[child] = key
     }
 
     mutating func removeFirst() -> (time: Timestamp, element: Element)? {
-        guard let first = heap.first else { return nil }
-        let last = heap.removeLast()
-        if !heap.isEmpty {
-            heap[0] = last
-            var parent = 0
-            while true {
-                var least = parent
-                for child in [2 * parent + 1, 2 * parent + 2]
-                where child < heap.count && heap[child].precedes(heap[least]) {
-                    least = child
-                }
-                guard least != parent else { break }
-                heap.swapAt(least, parent)
-                parent = least
-            }
+        guard let first = heap.first, let last = heap.popLast() else { return nil }
+        if !heap.isEmpty { sink(last) }
+        free.append(first.slot)
+        guard let element = slots[first.slot].take() else { return nil }
+        return (Timestamp(nanoseconds: first.time), element)
+    }
+
+    /// Puts a key in at the top and lets it sink to its place.
+    private mutating func sink(_ key: Key) {
+        var parent = 0
+        while true {
+            var least = 2 * parent + 1
+            guard least < heap.count else { break }
+            if least + 1 < heap.count, heap[least + 1].precedes(heap[least]) { least += 1 }
+            guard heap[least].precedes(key) else { break }
+            heap[parent] = heap[least]
+            parent = least
         }
-        return (first.time, first.element)
+        heap[parent] = key
     }
 }

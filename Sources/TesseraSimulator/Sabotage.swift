@@ -1,5 +1,6 @@
-/// A bug planted in the simulated shell, so that a test can see its checker fire.
-enum Sabotage {
+/// A bug planted at the boundary of the core, so that a test can see its checker fire: the simulated
+/// shell tampers with messages and directives as an agent with that bug would.
+package enum Sabotage: String, CaseIterable, Sendable {
     /// A slice arrives under the name of another attempt that is open.
     case swapsAttempts
     /// The engine's result is told twice.
@@ -10,4 +11,22 @@ enum Sabotage {
     case answersTwice
     /// A client is never answered.
     case answersNever
+
+    /// Joins and duplicate tables are keyed by the request alone: what a host gets of a later
+    /// attempt counts for the first one.
+    case joinsWithoutPlan
+    /// A view change resets an acceptor's promises.
+    case forgetsPromises
+    /// A proposer takes every host for ready as soon as it has asked.
+    case acceptsBeforeReady
+    /// An epoch is a round without its proposer.
+    case epochWithoutProposer
+    /// A host that dropped a plan says nothing to those who still send.
+    case dropsWithoutGone
+    /// Each route of a plan has tickets of its own.
+    case creditPerRoute
+    /// A vote counts for a node, whichever run of it gave it.
+    case votesAcrossBoots
+    /// A member that was declared dead comes back without raising its incarnation.
+    case revivesTheDead
 }

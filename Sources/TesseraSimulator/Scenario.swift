@@ -1,135 +1,189 @@
 public import TesseraCore
 
-/// One thing that goes wrong, at a time of the run.
-public enum Fault: Hashable, Sendable {
-    /// The process of a node ends without a word; peers see their connections break.
-    case crash(node: Int)
-    /// The device loses power: nobody sees a connection break until silence tells.
-    case powerLoss(node: Int)
-    /// A crashed node starts again on its disk.
-    case restart(node: Int)
-    /// A node stops running and goes on later as if nothing had been (SIGSTOP, a long stall).
-    case pause(node: Int, for: TimeSpan)
-    /// Nothing passes between two nodes until `heal`.
-    case cut(Int, Int)
-    /// Every cut is mended.
-    case heal
-    /// An operator's SIGTERM.
-    case leave(node: Int)
-    /// A node that was not there before starts.
-    case join(node: Int)
-}
-
-/// A fault and its time.
-public struct TimedFault: Hashable, Sendable {
-    /// When.
-    public var at: Timestamp
-    /// What.
-    public var fault: Fault
-
-    /// Makes a timed fault.
-    public init(at: Timestamp, fault: Fault) {
-        self.at = at
-        self.fault = fault
-    }
-}
-
 /// Everything a run is made of, drawn from one seed.
 ///
 /// Printing it and running it again gives the same run.
 public struct Scenario: Hashable, Sendable {
-    /// Draws every knob.
-    public var seed: UInt64
-    /// How many nodes start at once; faults may name later ones.
-    public var nodes: Int
-    /// Operations per microsecond of each node, later ones included.
-    public var speeds: [UInt64]
-    /// Memory of each node in bytes.
-    public var memory: [Int]
-    /// Datagrams lost, in thousandths.
-    public var lossPerMille: Int
-    /// The least one-way delay of a message.
-    public var delayLeast: TimeSpan
-    /// The most.
-    public var delayMost: TimeSpan
-    /// The operators of the model.
-    public var operators: Int
-    /// A request every so often at a random living node.
-    public var requestPeriod: TimeSpan
-    /// How many requests.
-    public var requests: Int
-    /// What goes wrong, and when.
-    public var faults: [TimedFault]
-    /// When faults end, cuts heal and crashed nodes start again.
-    public var healAt: Timestamp
-    /// When the run ends.
-    public var until: Timestamp
+    /// What the network does to messages, beside the faults.
+    public struct Network: Hashable, Sendable {
+        /// Datagrams lost; so many messages on a connection come late instead.
+        public var lossPerMille = 0
+        /// Datagrams that come twice.
+        public var duplicatePerMille = 0
+        /// Messages with a delay from an exponential tail.
+        public var tailPerMille = 0
+        /// The mean of the tail.
+        public var tailMean = TimeSpan.zero
+        /// What may come on top of a link's latency; more than its latency reorders datagrams.
+        public var jitter = TimeSpan.microseconds(250)
+        /// Datagrams with a wrong byte, and a tenth as many messages, whose connection breaks then.
+        public var corruptPerMille = 0
 
-    /// A run without faults.
-    public static func quiet(
-        seed: UInt64, nodes: Int, requests: Int = 100, until: Timestamp = .zero + .seconds(30)
-    ) -> Scenario {
-        Scenario(
-            seed: seed, nodes: nodes, speeds: .init(repeating: 1_000, count: nodes + 4),
-            memory: .init(repeating: 1 << 30, count: nodes + 4), lossPerMille: 0,
-            delayLeast: .microseconds(50), delayMost: .microseconds(300), operators: 24,
-            requestPeriod: .milliseconds(100), requests: requests, faults: [],
-            healAt: until, until: until)
+        /// A network without faults.
+        public init() {}
     }
 
-    /// A run whose every knob is drawn from the seed, zero included, so that each run has another
-    /// mix of faults (swarm testing).
-    public static func drawn(seed: UInt64) -> Scenario {
-        var knobs = SeededGenerator(seed: seed).derived(name: "knobs")
-        let nodes = 2 + knobs.next(below: 5)
-        var scenario = Scenario.quiet(seed: seed, nodes: nodes)
-        scenario.speeds = (0..<nodes + 4).map { _ in UInt64(200 + knobs.next(below: 2_000)) }
-        scenario.lossPerMille = knobs.chance(1, outOf: 3) ? 0 : knobs.next(below: 150)
-        scenario.delayMost = .microseconds(Int64(100 + knobs.next(below: 20_000)))
-        scenario.operators = 4 + knobs.next(below: 40)
-        scenario.requestPeriod = .milliseconds(Int64(5 + knobs.next(below: 60)))
-        scenario.requests = 100 + knobs.next(below: 300)
-        if knobs.chance(1, outOf: 4) {
-            // Tight memory: no node can hold the whole model.
-            for node in scenario.memory.indices { scenario.memory[node] = 64 << 20 }
+    /// What the engines do.
+    public struct Engine: Hashable, Sendable {
+        /// The shortest compilation.
+        public var compileLeast = TimeSpan.milliseconds(20)
+        /// The longest compilation.
+        public var compileMost = TimeSpan.milliseconds(100)
+        /// The shortest planning.
+        public var planningLeast = TimeSpan.milliseconds(1)
+        /// The longest planning.
+        public var planningMost = TimeSpan.milliseconds(10)
+        /// How much the time of a run varies, in percent of it.
+        public var noisePercent = 0
+
+        /// Engines without noise.
+        public init() {}
+    }
+
+    /// What discovery does.
+    public struct Discovery: Hashable, Sendable {
+        /// Announcements that a node never hears.
+        public var missingPerMille = 0
+        /// Announcements that come twice.
+        public var duplicatePerMille = 0
+        /// The longest time from a start to its announcement.
+        public var delayMost = TimeSpan.milliseconds(900)
+
+        /// Discovery that finds everybody.
+        public init() {}
+    }
+
+    /// A model.
+    public struct Model: Hashable, Sendable {
+        /// How many operators.
+        public var operators: Int
+        /// The most bytes of one operator's constants.
+        public var blobBytesMax: Int
+        /// The most operations of one operator.
+        public var operationsMax: UInt64
+        /// The modes that stages may have.
+        public var modes: ModeSet
+
+        /// Makes the knobs of a model.
+        public init(
+            operators: Int, blobBytesMax: Int = 1_000_000, operationsMax: UInt64 = 4_000_000,
+            modes: ModeSet = .single
+        ) {
+            self.operators = operators
+            self.blobBytesMax = blobBytesMax
+            self.operationsMax = operationsMax
+            self.modes = modes
         }
-        scenario.healAt = .zero + .seconds(20)
-        scenario.until = .zero + .seconds(60)
-        scenario.faults = drawFaults(&knobs, nodes: nodes, until: scenario.healAt)
+    }
+
+    /// What clients ask.
+    public struct Workload: Hashable, Sendable {
+        /// A request every so often at a random living node.
+        public var period = TimeSpan.milliseconds(100)
+        /// How many requests.
+        public var requests = 100
+        /// The shortest deadline.
+        public var deadlineLeast = TimeSpan.seconds(2)
+        /// The longest deadline.
+        public var deadlineMost = TimeSpan.seconds(8)
+
+        /// A request each tenth of a second.
+        public init() {}
+    }
+
+    /// Draws every knob.
+    public var seed: UInt64
+    /// All devices, those that join later included.
+    public var mesh: SimulatedMesh
+    /// So many of them start at once.
+    public var nodes: Int
+    /// What the network does.
+    public var network = Network()
+    /// What the engines do.
+    public var engine = Engine()
+    /// What discovery does.
+    public var discovery = Discovery()
+    /// The first is there from the start; an operator may add the second.
+    public var models: [Model]
+    /// What clients ask.
+    public var workload = Workload()
+    /// What goes wrong, and when.
+    public var faults: [TimedFault] = []
+    /// In which part each device is after the healing: nothing ever passes between two parts again.
+    public var parts: [Int]
+    /// When faults end, cuts heal and stopped nodes start again.
+    public var healAt: Timestamp
+    /// When the run ends at the latest, whether or not it converged.
+    public var until: Timestamp?
+
+    /// Within this time after the healing each connected part agrees and serves.
+    ///
+    /// It is the sum of what a node may legitimately wait for: 20 s for a host that could not load
+    /// its part to be asked again, and 10 s for the plan that follows.
+    public static let convergence = TimeSpan.seconds(30)
+
+    /// A run without faults.
+    public static func quiet(seed: UInt64, nodes: Int, requests: Int = 100) -> Scenario {
+        let device = SimulatedMesh.Device(
+            name: "", operationsPerMicrosecond: 1_000, movedBytesPerMicrosecond: 10_000,
+            memoryBytes: 1 << 30)
+        let link = SimulatedMesh.Link(bitsPerSecond: 1_000_000_000, latency: .microseconds(50))
+        var scenario = Scenario(
+            seed: seed, mesh: .equal(nodes + 2, device: device, link: link), nodes: nodes,
+            models: [Model(operators: 24), Model(operators: 6)],
+            parts: .init(repeating: 0, count: nodes + 2), healAt: .zero + .seconds(6))
+        scenario.workload.requests = requests
         return scenario
     }
 
-    private static func drawFaults(
-        _ knobs: inout SeededGenerator, nodes: Int, until end: Timestamp
-    ) -> [TimedFault] {
-        var faults: [TimedFault] = []
-        var time = Timestamp.zero + .seconds(4)
-        for _ in 0..<knobs.next(below: 8) {
-            time = time + .milliseconds(Int64(knobs.next(below: 4_000)))
-            guard time < end else { break }
-            let node = knobs.next(below: nodes)
-            let other = (node + 1 + knobs.next(below: max(1, nodes - 1))) % nodes
-            switch knobs.next(below: 8) {
-            case 0, 1:
-                faults.append(TimedFault(at: time, fault: .crash(node: node)))
-                let back = time + .milliseconds(Int64(100 + knobs.next(below: 5_000)))
-                if back < end { faults.append(TimedFault(at: back, fault: .restart(node: node))) }
-            case 2:
-                faults.append(TimedFault(at: time, fault: .powerLoss(node: node)))
-            case 3:
-                let length = TimeSpan.milliseconds(Int64(100 + knobs.next(below: 6_000)))
-                faults.append(TimedFault(at: time, fault: .pause(node: node, for: length)))
-            case 4:
-                faults.append(TimedFault(at: time, fault: .cut(node, other)))
-            case 5:
-                faults.append(TimedFault(at: time, fault: .heal))
-            case 6:
-                faults.append(TimedFault(at: time, fault: .leave(node: node)))
-            default:
-                faults.append(
-                    TimedFault(at: time, fault: .join(node: nodes + knobs.next(below: 4))))
-            }
+    /// Every knob with its value, for people.
+    public var knobs: [(name: String, value: String)] {
+        func milliseconds(_ span: TimeSpan) -> String {
+            "\(span.microseconds / 1_000).\(span.microseconds / 100 % 10) ms"
         }
-        return faults.sorted { $0.at < $1.at }
+        let slowest = mesh.slowestBitsPerSecond / 1_000_000
+        var knobs = [
+            ("nodes", "\(nodes) of \(mesh.devices.count)"),
+            (
+                "speeds",
+                mesh.devices.map { "\($0.operationsPerMicrosecond)" }.joined(separator: " ")
+            ),
+            ("memory MiB", mesh.devices.map { "\($0.memoryBytes >> 20)" }.joined(separator: " ")),
+            (
+                "slowest link",
+                "\(slowest) Mbit/s" + (mesh.mediumBitsPerSecond == nil ? "" : ", shared")
+            ),
+            ("loss", "\(network.lossPerMille) ‰"),
+            ("duplicates", "\(network.duplicatePerMille) ‰"),
+            ("corrupt", "\(network.corruptPerMille) ‰"),
+            ("jitter", milliseconds(network.jitter)),
+            ("tail", "\(network.tailPerMille) ‰ of mean \(milliseconds(network.tailMean))"),
+            (
+                "compile",
+                "\(milliseconds(engine.compileLeast)) to \(milliseconds(engine.compileMost))"
+            ),
+            (
+                "planning",
+                "\(milliseconds(engine.planningLeast)) to \(milliseconds(engine.planningMost))"
+            ),
+            ("engine noise", "\(engine.noisePercent) %"),
+            (
+                "discovery",
+                "\(discovery.missingPerMille) ‰ missing, \(discovery.duplicatePerMille) ‰ twice"
+            ),
+        ]
+        for (index, model) in models.enumerated() {
+            knobs.append(
+                (
+                    "model \(index)",
+                    "\(model.operators) operators"
+                        + (model.modes.contains(.replicas) ? ", replicas" : "")
+                ))
+        }
+        knobs.append(
+            ("requests", "\(workload.requests), one per \(milliseconds(workload.period))"))
+        if Set(parts).count > 1 { knobs.append(("parts after healing", "\(parts)")) }
+        knobs.append(("heals at", "\(healAt.nanoseconds / 1_000_000) ms"))
+        return knobs.map { (name: $0.0, value: $0.1) }
     }
 }

@@ -4,12 +4,21 @@ import TesseraCore
 /// of what it read.
 ///
 /// A stage that is skipped, doubled or fed with another plan's slice changes the result.
-struct SimulatedModel {
+final class SimulatedModel {
     let outline: ModelOutline
+    let modes: ModeSet
+    /// The place of each blob in the outline.
+    let places: [BlobID: Int]
+    private let reads: [[Int]]
+    private let makes: [[Int]]
+    private var inputs: [Range<Int>: [Int]] = [:]
+    private var outputs: [Range<Int>: [Int]] = [:]
 
     /// A random chain with skips: most operators read their predecessor, some also an earlier one.
-    init(operators count: Int, seed: UInt64) {
-        var draw = SeededGenerator(seed: seed).derived(name: "model")
+    init(_ knobs: Scenario.Model, number: Int, seed: UInt64) {
+        modes = knobs.modes
+        let count = knobs.operators
+        var draw = SeededGenerator(seed: seed).derived(name: "model \(number)")
         var tensors = [
             ModelOutline.Tensor(
                 descriptor: TensorDescriptor(
@@ -21,7 +30,7 @@ struct SimulatedModel {
                 ModelOutline.Tensor(
                     descriptor: TensorDescriptor(
                         name: "t\(index)", type: .float32,
-                        shape: [1, 16 + draw.next(below: 16_384)]),
+                        shape: [1, 16 + draw.next(below: 8_192)]),
                     producer: index, consumers: index + 1 < count ? [index + 1] : [],
                     isOutput: index + 1 == count))
             if index > 1, draw.chance(1, outOf: 4) {
@@ -34,39 +43,84 @@ struct SimulatedModel {
         if count > 3 { tensors[2].isOutput = true }
         let blobs = (0..<count).map { index in
             ModelOutline.Blob(
-                id: BlobID(seed, 1, UInt64(index), draw.next()),
-                byteCount: 1_000 + draw.next(below: 5_000_000))
+                id: BlobID(seed, 1, UInt64(number) << 32 | UInt64(index), draw.next()),
+                byteCount: 1_000 + draw.next(below: knobs.blobBytesMax))
         }
+        let least = knobs.operationsMax / 20
         outline = ModelOutline(
-            manifest: ManifestID(seed, 2, 0, 0),
+            manifest: ManifestID(seed, 2, UInt64(number), 0),
             operators: (0..<count).map { index in
                 ModelOutline.Operator(
                     name: "op\(index)", kind: "Toy",
-                    operationCount: UInt64(100_000 + draw.next(below: 4_000_000)),
+                    operationCount: least + draw.next(upperBound: knobs.operationsMax),
                     movedBytes: UInt64(blobs[index].byteCount), blobs: [index])
             }, tensors: tensors, inputs: [0],
             outputs: tensors.indices.filter { tensors[$0].isOutput },
             blobs: blobs)
+        places = Dictionary(
+            zip(blobs.map(\.id), blobs.indices), uniquingKeysWith: { first, _ in first })
+        var reads = [[Int]](repeating: [], count: count)
+        var makes = reads
+        for (index, tensor) in tensors.enumerated() {
+            if let producer = tensor.producer { makes[producer].append(index) }
+            for consumer in tensor.consumers { reads[consumer].append(index) }
+        }
+        self.reads = reads
+        self.makes = makes
+    }
+
+    var manifest: ManifestID { outline.manifest }
+
+    /// The manifest as a blob: its bytes are fetched like any other ones.
+    var manifestBlob: BlobID {
+        let words = manifest.words
+        return BlobID(words.0, words.1, words.2, words.3)
+    }
+
+    /// The tensors that a fragment reads, in the engine's order.
+    func inputTensors(of range: Range<Int>) -> [Int] {
+        if let known = inputs[range] { return known }
+        let tensors = outline.inputTensors(of: range)
+        inputs[range] = tensors
+        return tensors
+    }
+
+    /// The tensors that a fragment makes for others, in the engine's order.
+    func outputTensors(of range: Range<Int>) -> [Int] {
+        if let known = outputs[range] { return known }
+        let tensors = outline.outputTensors(of: range)
+        outputs[range] = tensors
+        return tensors
     }
 
     /// Runs operators `range` on values by tensor index, and adds what they make.
-    func run(_ range: Range<Int>, _ values: inout [Int: UInt64]) {
+    func run(_ range: Range<Int>, _ values: inout [UInt64]) {
         for index in range {
             var value: UInt64 = 0xcbf2_9ce4_8422_2325 ^ UInt64(index)
-            for (number, tensor) in outline.tensors.enumerated()
-            where tensor.consumers.contains(index) {
-                value = (value ^ (values[number] ?? 0)) &* 0x100_0000_01b3
-            }
-            for (number, tensor) in outline.tensors.enumerated() where tensor.producer == index {
-                values[number] = value ^ value >> 29 &+ UInt64(number)
-            }
+            for tensor in reads[index] { value = (value ^ values[tensor]) &* 0x100_0000_01b3 }
+            for tensor in makes[index] { values[tensor] = value ^ value >> 29 &+ UInt64(tensor) }
         }
     }
 
+    /// Room for the value of every tensor.
+    var noValues: [UInt64] { .init(repeating: 0, count: outline.tensors.count) }
+
     /// The outputs that one node would compute alone from an input value.
     func expected(_ input: UInt64) -> [UInt64] {
-        var values = [0: input]
+        var values = noValues
+        values[0] = input
         run(0..<outline.operators.count, &values)
-        return outline.outputs.map { values[$0] ?? 0 }
+        return outline.outputs.map { values[$0] }
+    }
+
+    /// How long a device takes for a fragment.
+    func cost(of range: Range<Int>, on device: SimulatedMesh.Device) -> TimeSpan {
+        let work = outline.operators[range].reduce((UInt64(0), UInt64(0))) {
+            ($0.0 + $1.operationCount, $0.1 + $1.movedBytes)
+        }
+        let nanoseconds = max(
+            work.0 * 1_000 / max(device.operationsPerMicrosecond, 1),
+            work.1 * 1_000 / max(device.movedBytesPerMicrosecond, 1))
+        return TimeSpan(nanoseconds: Int64(nanoseconds) + 10_000)
     }
 }

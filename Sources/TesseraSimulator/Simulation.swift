@@ -1,47 +1,33 @@
-import TesseraCore
-import TesseraWire
+public import TesseraCore
 
 /// The core of every node under virtual time: one thread, one queue, no clock.
 ///
 /// The same seed gives the same run, event for event. The simulation is a shell: it carries
 /// directives out on a network, engines and disks that exist as data, sends every message through
 /// the wire's encoding, and shows every step to the checkers.
-public struct Simulation {
-    /// What a finished run tells.
-    public struct Outcome: Sendable {
-        /// What failed first, if anything.
-        public var violation: Violation?
-        /// Right answers.
-        public var answered: Int
-        /// Clear errors, by text.
-        public var rejected: [String: Int]
-        /// Events handled.
-        public var steps: Int
-        /// A fold of every event's node and time and of every message's bytes: equal runs have
-        /// equal traces, in every process.
-        public var trace: UInt64
-        /// Decisions, for figures on flapping.
-        public var decisions: Int
-        /// Attempts that a host had no room for.
-        public var overfull: Int
-        /// Attempts that were started a second time or more often.
-        public var retries: Int
-        /// Whether at the end the living nodes could serve: all blobs, and memory for a plan.
-        public var isPlannable: Bool
-    }
-
+///
+/// A run has two phases. In the first one faults happen, and nothing wrong may (safety). Then all
+/// heals, no new faults come, and each connected part must agree, serve and come to rest (liveness).
+public final class Simulation {
     enum Step {
-        case deliver(Event, to: NodeBoot)
-        /// An event that came over a connection, and is lost with it.
-        case arrive(Arrival, from: NodeBoot, to: NodeBoot, connection: Int)
-        case wake(NodeBoot, Timestamp)
-        case dial(from: NodeBoot, Address)
-        case connectionBroke(NodeBoot, NodeBoot, onlyIfCut: Bool)
-        case engineDone(NodeBoot, AttemptID, fragment: Int, outputs: [EngineOutput], TimeSpan)
+        /// Something that happens to a run by itself.
+        case event(Event, run: Int)
+        /// What came over a connection; it is lost with it.
+        case arrive(Arrival, from: Int, to: Int, connection: Int)
+        case datagram(Message, from: Int, to: Int)
+        case wake(Int)
+        case dial(Int, Address)
+        /// A connection breaks, unless it is a newer one by then.
+        case broke(Int, Int, connection: Int?)
+        /// A connection was silent for too long, if nothing passes still.
+        case silence(Int, Int, connection: Int)
+        case ran(Int, EngineRun)
         case fault(Fault)
+        case restart(Int)
         case request
-        case lateRequests
         case heal
+        /// Looks whether the parts have agreed.
+        case look
     }
 
     /// What travels over a connection.
@@ -50,335 +36,337 @@ public struct Simulation {
         /// A slice with its value and the attempt whose tensor it is.
         case slice(SliceHeader, UInt64, of: AttemptID)
         case blob(BlobID, isManifest: Bool)
+        /// Bytes that cannot be what was sent.
+        case garbage
     }
 
-    /// A message that waits for a cut to heal.
-    struct Held {
-        var arrival: Arrival
-        var sender: NodeBoot
-        var receiver: NodeBoot
+    /// One run of a fragment on an engine.
+    struct EngineRun {
+        var attempt: AttemptID
+        var fragment: Int
+        var outputs: [EngineOutput]
+        var cost: TimeSpan
+        var failure: String?
+        var isFatal = false
+    }
+
+    /// What the simulated engine makes of one output: a fingerprint that stands for so many bytes.
+    struct EngineOutput {
+        var value: UInt64
         var byteCount: Int
-        var connection: Int
     }
 
     let scenario: Scenario
-    let model: SimulatedModel
-    private let modes: ModeSet
+    let models: [SimulatedModel]
     let directory: NodeDirectory
+    let nodes: [SimulatedNode]
     /// A planted bug, in tests of the checkers.
-    var sabotage: Sabotage?
+    package var sabotage: Sabotage? {
+        didSet { tampering.isOn = sabotage != nil }
+    }
+    /// How membership is set, in runs for figures of it.
+    package var membership = MembershipSettings()
+
+    /// Sees every report of every node, for people who look into a run.
+    public var observer: ((_ at: Timestamp, _ node: Int, _ report: Report) -> Void)?
+
     var now = Timestamp.zero
     var queue = EventQueue<Step>()
-    var held: [Held] = []
-    var nodes: [SimulatedNode]
     var network: SimulatedNetwork
+    /// The node of each run that ever began.
+    var runNodes: [Int] = []
+    /// Its member.
+    var runMembers: [NodeBoot] = []
+    var runs: [NodeBoot: Int] = [:]
     var workload: SeededGenerator
     var requestsLeft: Int
-    var steps = 0
-    var trace: UInt64 = 0xcbf2_9ce4_8422_2325
-    var decisions = 0
-    var overfull = 0
-    var retries = 0
-    var lastAttempt: AttemptID?
+    var requestsSent = 0
+    var plans = PlanCache()
+    /// Plans take so long until then.
+    var slowPlanning = (each: TimeSpan.zero, until: Timestamp.zero)
+    /// Messages that are to be lost with their connections.
+    var toLose: [Fault.Message: Int] = [:]
+    var lastProposer: Int?
 
-    var onePlanPerBallot = OnePlanPerBallot()
-    var currentOnlyGrows = CurrentOnlyGrows()
-    var ends = EndsExactlyOnce()
-    /// The requests of `lateRequests`, by index of the node.
-    var lateKeys: [Int: EndsExactlyOnce.ClientKey] = [:]
-    private var isPlannable = false
+    var figures = Figures()
+    var checks = Checks()
+    var liveness = Liveness()
+    var tampering = Tampering()
+    private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
+    private(set) var steps = 0
+    private var stepsAtInstant = 0
+    private var directives: [Directive] = []
 
-    /// Late requests come this long before the end of a run, and must be answered by then.
-    private static let lateSpan = TimeSpan.seconds(7)
+    /// What a run counts.
+    struct Figures {
+        var decisions = 0
+        var overfull = 0
+        var retries = 0
+        var messages = 0
+        var messageBytes = 0
+        var datagrams = 0
+        var datagramBytes = 0
+        var agreementMessages = 0
+        var agreementBytes = 0
+        var faults = 0
+    }
 
     /// Prepares a run.
     public init(_ scenario: Scenario) {
         self.scenario = scenario
-        model = SimulatedModel(operators: scenario.operators, seed: scenario.seed)
-        // Replicas in some runs, so that requests meet every kind of stage; pipelines alone are
-        // planned many times as fast.
-        modes = scenario.seed % 4 == 0 ? [.single, .replicas] : .single
-        let generator = SeededGenerator(seed: scenario.seed)
-        let directory = NodeDirectory(count: scenario.speeds.count, seed: scenario.seed)
+        models = scenario.models.enumerated().map {
+            SimulatedModel($0.element, number: $0.offset, seed: scenario.seed)
+        }
+        let directory = NodeDirectory(seed: scenario.seed)
         self.directory = directory
-        network = SimulatedNetwork(scenario, directory: directory)
-        workload = generator.derived(name: "workload")
-        requestsLeft = scenario.requests
-        nodes = scenario.speeds.indices.map {
-            SimulatedNode(index: $0, scenario: scenario, directory: directory)
+        network = SimulatedNetwork(scenario)
+        workload = SeededGenerator(seed: scenario.seed).derived(name: "workload")
+        requestsLeft = scenario.workload.requests
+        let models = models
+        nodes = scenario.mesh.devices.indices.map {
+            SimulatedNode(index: $0, scenario: scenario, models: models, directory: directory)
         }
     }
 
     /// Runs to the end or to the first violation.
-    public mutating func run() -> Outcome {
+    public func run() -> Outcome {
         var violation: Violation?
         do {
-            for index in 0..<scenario.nodes { try boot(index) }
-            addModel()
-            for item in scenario.faults { queue.insert(.fault(item.fault), at: item.at) }
-            queue.insert(.heal, at: scenario.healAt)
-            queue.insert(.request, at: .zero + .seconds(3))
-            queue.insert(.lateRequests, at: scenario.until - Self.lateSpan)
-            while let next = queue.nextTime, next <= scenario.until {
+            try begin()
+            while !liveness.isDone, let next = queue.nextTime, next <= end {
                 guard let (time, step) = queue.removeFirst() else { break }
-                now = time
+                try advance(to: time)
                 try perform(step)
                 steps += 1
-                if steps % 256 == 0 { try ends.onTime(now) }
+                if steps % 256 == 0 { try checks.ends.onTime(now) }
             }
-            now = scenario.until
-            try ends.onTime(now)
-            try checkEnd()
+            try finish()
         } catch {
             violation = error
         }
-        return Outcome(
-            violation: violation, answered: ends.answered, rejected: ends.rejected, steps: steps,
-            trace: trace, decisions: decisions, overfull: overfull, retries: retries,
-            isPlannable: isPlannable)
+        return outcome(violation)
     }
 
-    private mutating func perform(_ step: Step) throws(Violation) {
+    /// Runs on to a time, for figures.
+    func run(until time: Timestamp) throws(Violation) {
+        while let next = queue.nextTime, next <= time {
+            guard let (time, step) = queue.removeFirst() else { break }
+            try advance(to: time)
+            try perform(step)
+            steps += 1
+        }
+        now = time
+    }
+
+    /// More steps than this without time going on are a loop that never ends.
+    private static let stepsPerInstantMax = 100_000
+    /// Ten times what the busiest drawn runs take.
+    private static let stepsMax = 5_000_000
+
+    private func advance(to time: Timestamp) throws(Violation) {
+        stepsAtInstant = time == now ? stepsAtInstant + 1 : 0
+        now = time
+        guard stepsAtInstant > Self.stepsPerInstantMax || steps > Self.stepsMax else { return }
+        throw Violation(
+            checker: "time goes on", at: now,
+            what: "\(steps) steps, the last \(stepsAtInstant) of them at one instant")
+    }
+
+    /// When the run ends at the latest.
+    var end: Timestamp {
+        let limit = scenario.healAt + Scenario.convergence + Liveness.rest
+        return scenario.until.map { min($0, limit) } ?? limit
+    }
+
+    /// Starts the first nodes and puts the faults into the queue.
+    func begin() throws(Violation) {
+        for index in 0..<scenario.nodes { try boot(index) }
+        if !models.isEmpty {
+            addModel(0, at: nodes[0], time: .zero + .seconds(1))
+            queue.insert(.request, at: .zero + .seconds(2))
+        }
+        for item in scenario.faults { queue.insert(.fault(item.fault), at: item.at) }
+        if scenario.healAt != .never { queue.insert(.heal, at: scenario.healAt) }
+    }
+
+    private func perform(_ step: Step) throws(Violation) {
         switch step {
-        case .deliver(let event, let target):
-            try handle(event, target)
+        case .event(let event, let run):
+            try handle(event, run)
         case .arrive(let arrival, let sender, let target, let connection):
-            guard network.connection(sender, target) == connection else { return }
-            try arrive(arrival, from: sender, to: target)
-        case .wake(let target, let time):
-            guard let index = living(target), nodes[index].wakeAt == time else { return }
-            nodes[index].wakeAt = .never
-            try handle(.woke, target)
-        case .dial(let dialler, let address):
-            try dial(dialler, address)
-        case .connectionBroke(let one, let other, let onlyIfCut):
-            if onlyIfCut, !network.isCut(one, other) { return }
-            if network.disconnect(one, other) {
-                try handle(.disconnected(other), one)
-                try handle(.disconnected(one), other)
-                try failFetches(of: one, from: other)
-                try failFetches(of: other, from: one)
-            }
-        case .engineDone(let member, let attempt, let fragment, let outputs, let span):
-            try engineDone(member, attempt, fragment, outputs, span)
+            try arrive(arrival, from: sender, to: target, connection: connection)
+        case .datagram(let message, let sender, let target):
+            try handle(.received(message, from: runMembers[sender]), target)
+        case .wake(let run):
+            try wake(run)
+        case .dial(let run, let address):
+            try dial(run, address)
+        case .broke(let one, let other, let connection):
+            if let connection, network.connection(one, other) != connection { return }
+            try breakConnection(one, other)
+        case .silence(let one, let other, let connection):
+            guard network.connection(one, other) == connection,
+                network.isCut(runNodes[one], runNodes[other], at: now)
+            else { return }
+            try breakConnection(one, other)
+        case .ran(let run, let result):
+            try engineRan(run, result)
         case .fault(let fault):
+            figures.faults += 1
             try perform(fault)
+        case .restart(let index):
+            if nodes[index].agent == nil, !nodes[index].hasLeft { try boot(index) }
         case .request:
             try submitRequest()
-        case .lateRequests:
-            for index in nodes.indices
-            where nodes[index].agent != nil && nodes[index].hasManifest {
-                lateKeys[index] = try submit(at: index, deadline: Self.lateSpan - .seconds(1))
-            }
         case .heal:
-            heal()
-            for index in nodes.indices where nodes[index].hasBooted && nodes[index].agent == nil {
-                if !nodes[index].hasLeft { try boot(index) }
-            }
+            try heal()
+        case .look:
+            try look()
         }
     }
 
     // MARK: Nodes
 
-    func living(_ member: NodeBoot) -> Int? {
-        guard let index = directory.index(of: member.node), nodes[index].agent != nil,
-            nodes[index].member == member
-        else { return nil }
-        return index
+    /// The node of a run that is on.
+    func living(_ run: Int) -> SimulatedNode? {
+        let node = nodes[runNodes[run]]
+        return node.run == run && node.agent != nil ? node : nil
     }
 
-    /// Hands an event to a node, at once or when it goes on after a pause.
-    mutating func handle(_ event: Event, _ target: NodeBoot) throws(Violation) {
-        guard let index = living(target) else { return }
-        if nodes[index].pausedUntil > now {
-            queue.insert(.deliver(event, to: target), at: nodes[index].pausedUntil)
+    private func wake(_ run: Int) throws(Violation) {
+        guard let node = living(run), node.queuedWake <= now else { return }
+        node.queuedWake = .never
+        if node.wakeAt > now {
+            // The wish was put off since.
+            return queueWake(node)
+        }
+        node.wakeAt = .never
+        try handle(.woke, run)
+    }
+
+    /// Has the queue wake a node, unless it will do so earlier anyway.
+    func queueWake(_ node: SimulatedNode) {
+        guard node.wakeAt < node.queuedWake else { return }
+        node.queuedWake = node.wakeAt
+        queue.insert(.wake(node.run), at: max(node.wakeAt, now))
+    }
+
+    /// Hands an event to a run, at once or when it goes on after a pause.
+    func handle(_ event: Event, _ run: Int) throws(Violation) {
+        guard let node = living(run) else { return }
+        if node.pausedUntil > now {
+            queue.insert(.event(event, run: run), at: node.pausedUntil)
             return
         }
-        fold(UInt64(index))
+        fold(UInt64(node.index))
         fold(UInt64(bitPattern: now.nanoseconds))
-        var directives: [Directive] = []
-        nodes[index].agent?.handle(event, at: now, into: &directives)
-        try carryOut(directives, of: index)
-        switch event {
-        case .sliceArrived, .executed, .received(.request, _):
-            guard let agent = nodes[index].agent else { return }
-            try WithinWindow.check(agent.openAttempts, of: "open attempts", at: index, now)
-            try WithinWindow.check(agent.ticketsOut, of: "tickets out", at: index, now)
-        default: break
+        let event = tampering.isOn ? tamper(event, node) : event
+        var heldBefore = true
+        if case .sliceArrived(let header, _, _) = event {
+            heldBefore = node.agent?.isReady(header.attempt.plan) ?? false
         }
+        var directives = self.directives
+        self.directives = []
+        directives.removeAll(keepingCapacity: true)
+        node.agent?.handle(event, at: now, into: &directives)
+        if tampering.isOn { tamper(&directives, after: event, node) }
+        try check(event, heldBefore: heldBefore, directives, node)
+        try carryOut(directives, of: node)
+        self.directives = directives
     }
 
-    mutating func fold(_ value: UInt64) {
+    func fold(_ value: UInt64) {
         trace = (trace ^ value) &* 0x100_0000_01b3
         trace ^= trace >> 29
     }
 
-    private mutating func boot(_ index: Int) throws(Violation) {
-        guard nodes[index].agent == nil else { return }
+    func boot(_ index: Int) throws(Violation) {
+        let node = nodes[index]
+        guard node.agent == nil else { return }
+        let before = node.run
+        let run = runNodes.count
         var directives: [Directive] = []
-        let member = nodes[index].boot(at: now, into: &directives)
-        try carryOut(directives, of: index)
-        let capability = nodes[index].capability
+        node.boot(at: now, run: run, membership: membership, into: &directives)
+        plant(node)
+        runNodes.append(index)
+        runMembers.append(node.member)
+        runs[node.member] = run
+        // Peers that wait for the silence of the run before learn sooner that it is gone: the new one
+        // knows nothing of their connections.
+        if before >= 0 {
+            for peer in network.peers(of: before) {
+                var fate = Fate(seed: scenario.seed, .boot, index, peer)
+                queue.insert(
+                    .broke(peer, before, connection: nil),
+                    at: now + fate.span(.milliseconds(1), .seconds(1)))
+            }
+        }
+        try carryOut(directives, of: node)
         queue.insert(
-            .deliver(.capabilityMeasured(capability), to: member), at: now + .milliseconds(200))
-        try handle(.catalogueRestored(nodes[index].catalogue), member)
-        if nodes[index].hasManifest {
-            try handle(
-                .manifestStored(model.outline, blobs: nodes[index].blobs.sorted()), member)
+            .event(.capabilityMeasured(node.capability), run: run), at: now + .milliseconds(200))
+        try handle(.catalogueRestored(node.disk.catalogue), run)
+        for (number, model) in models.enumerated() where node.disk.hasManifest[number] {
+            try handle(.manifestStored(model.outline, blobs: node.blobs(of: number)), run)
         }
-        // Discovery: everybody who is there hears of the newcomer, and it of them.
-        for other in nodes.indices where other != index && nodes[other].agent != nil {
-            let delay = TimeSpan.milliseconds(Int64(10 + network.draw(below: 900)))
-            queue.insert(
-                .deliver(.discovered(nodes[index].address), to: nodes[other].member),
-                at: now + delay)
-            queue.insert(
-                .deliver(.discovered(nodes[other].address), to: member), at: now + delay)
-        }
+        announce(node)
     }
 
-    /// The operator adds the model at node 0 one second into the run.
-    private mutating func addModel() {
-        nodes[0].hasManifest = true
-        nodes[0].blobs = Set(model.outline.blobs.indices)
-        let member = nodes[0].member
-        let at = Timestamp.zero + .seconds(1)
+    /// An operator adds a model at a node that is given its blobs.
+    func addModel(_ number: Int, at node: SimulatedNode, time: Timestamp) {
+        let model = models[number]
+        node.write { disk in
+            disk.hasManifest[number] = true
+            for blob in disk.blobs[number].indices { disk.blobs[number][blob] = true }
+        }
         queue.insert(
-            .deliver(
+            .event(
                 .manifestStored(model.outline, blobs: Array(model.outline.blobs.indices)),
-                to: member), at: at)
+                run: node.run), at: time)
         queue.insert(
-            .deliver(
+            .event(
                 .modelAdded(
-                    name: "toy", manifest: model.outline.manifest,
-                    settings: ModelSettings(allowedModes: modes)),
-                to: member), at: at)
-    }
-
-    // MARK: The end
-
-    private mutating func checkEnd() throws(Violation) {
-        var ending: [HealedMesh.Node] = []
-        var problem: PlanningProblem?
-        var blobs: Set<Int> = []
-        for index in nodes.indices {
-            guard var agent = nodes[index].agent else { continue }
-            let snapshot = agent.snapshot()
-            let seen = snapshot.models.first
-            problem = problem ?? seen?.problem
-            blobs.formUnion(nodes[index].blobs)
-            ending.append(
-                HealedMesh.Node(
-                    index: index, member: nodes[index].member,
-                    alive: snapshot.members.filter { $0.status == .alive && $0.isConnected }
-                        .map(\.member), current: seen?.current?.primary.id,
-                    payloads: nodes[index].payloads.count, isIdle: agent.isIdle,
-                    lateEnd: lateKeys[index].map { ends.end(of: $0) ?? .open }))
-        }
-        if let problem, blobs.count == model.outline.blobs.count,
-            case .bundle = Planner.plan(problem, naming: PlanNaming.name)
-        {
-            isPlannable = true
-        }
-        try HealedMesh.check(ending, isPlannable: isPlannable, at: now)
+                    name: "toy-\(number)", manifest: model.manifest,
+                    settings: ModelSettings(allowedModes: model.modes)), run: node.run),
+            at: time)
     }
 
     // MARK: Requests
 
-    private mutating func submitRequest() throws(Violation) {
+    private func submitRequest() throws(Violation) {
         guard requestsLeft > 0 else { return }
         requestsLeft -= 1
-        if requestsLeft > 0 { queue.insert(.request, at: now + scenario.requestPeriod) }
-        let candidates = nodes.indices.filter {
-            nodes[$0].agent != nil && nodes[$0].pausedUntil <= now && nodes[$0].hasManifest
+        if requestsLeft > 0 { queue.insert(.request, at: now + scenario.workload.period) }
+        let candidates = nodes.filter { node in
+            node.agent != nil && node.pausedUntil <= now && node.disk.hasManifest[0]
+                && scenario.mesh.entry.map { $0 == node.index } ?? true
         }
-        guard let index = workload.pick(candidates) else { return }
+        guard let node = workload.pick(candidates) else { return }
+        let range = scenario.workload.deadlineMost - scenario.workload.deadlineLeast
         _ = try submit(
-            at: index, deadline: .milliseconds(Int64(2_000 + workload.next(below: 20_000))))
+            at: node,
+            model: requestsLeft % 4 == 0 && node.disk.hasManifest.last == true
+                && node.agent?.names(models[models.count - 1].manifest) == true
+                ? models.count - 1 : 0,
+            deadline: scenario.workload.deadlineLeast + workload.next(below: range))
     }
 
-    private mutating func submit(
-        at index: Int, deadline: TimeSpan
+    func submit(
+        at node: SimulatedNode, model number: Int, deadline: TimeSpan
     ) throws(Violation) -> EndsExactlyOnce.ClientKey {
+        let model = models[number]
         let input = workload.next()
-        let member = nodes[index].member
         let client = ClientID(number: workload.next())
-        let key = EndsExactlyOnce.ClientKey(entry: member, client: client)
-        ends.onSubmitted(key, deadline: now + deadline, expected: model.expected(input))
+        let key = EndsExactlyOnce.ClientKey(entry: node.member, client: client)
+        checks.ends.onSubmitted(key, deadline: now + deadline, expected: model.expected(input))
+        requestsSent += 1
+        node.clients.append(client)
         let payload = Payload(
-            id: nodes[index].payloads.insert(input, of: nil),
+            id: node.payloads.insert(input, of: nil),
             byteCount: model.outline.tensors[0].descriptor.byteCount)
         try handle(
             .submitted(
-                client: client, manifest: model.outline.manifest, inputs: [payload],
-                deadline: deadline), member)
+                client: client, manifest: model.manifest, inputs: [payload], deadline: deadline),
+            node.run)
         return key
-    }
-}
-
-// MARK: Faults
-
-extension Simulation {
-    private mutating func stop(_ index: Int, isSilent: Bool) {
-        guard nodes[index].agent != nil else { return }
-        let member = nodes[index].member
-        nodes[index].agent = nil
-        nodes[index].isSilent = isSilent
-        nodes[index].payloads = PayloadTable()
-        ends.onEntryDied(member)
-        // Broken connections tell at once; a device without power is missed after the keepalive.
-        let delay = isSilent ? Self.silencePatience : .milliseconds(1)
-        for peer in network.peers(of: member) {
-            queue.insert(.connectionBroke(peer, member, onlyIfCut: false), at: now + delay)
-        }
-    }
-
-    /// A connection that is silent for so long is closed (the shell's keepalive).
-    private static let silencePatience = TimeSpan.seconds(3)
-
-    private mutating func heal() {
-        network.heal()
-        let waiting = held
-        held = []
-        for item in waiting
-        where network.connection(item.sender, item.receiver) == item.connection {
-            transmit(
-                item.arrival, byteCount: item.byteCount, from: item.sender, to: item.receiver)
-        }
-    }
-
-    private mutating func perform(_ fault: Fault) throws(Violation) {
-        switch fault {
-        case .crash(let node): stop(node, isSilent: false)
-        case .powerLoss(let node): stop(node, isSilent: true)
-        case .restart(let node):
-            if nodes[node].hasBooted, !nodes[node].hasLeft { try boot(node) }
-        case .join(let node): try boot(node)
-        case .pause(let node, let span):
-            guard nodes[node].agent != nil else { return }
-            let member = nodes[node].member
-            let until = max(nodes[node].pausedUntil, now + span)
-            let longer = until - max(nodes[node].pausedUntil, now)
-            nodes[node].pausedUntil = until
-            ends.onEntryPaused(member, for: longer)
-            if span > Self.silencePatience {
-                for peer in network.peers(of: member) {
-                    queue.insert(
-                        .connectionBroke(peer, member, onlyIfCut: false),
-                        at: now + Self.silencePatience)
-                }
-            }
-        case .cut(let one, let other):
-            network.cut(one, other)
-            if nodes[one].agent != nil, nodes[other].agent != nil {
-                queue.insert(
-                    .connectionBroke(nodes[one].member, nodes[other].member, onlyIfCut: true),
-                    at: now + Self.silencePatience)
-            }
-        case .heal: heal()
-        case .leave(let node):
-            guard nodes[node].agent != nil else { return }
-            try handle(.leaveRequested, nodes[node].member)
-        }
     }
 }

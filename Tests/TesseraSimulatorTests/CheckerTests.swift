@@ -30,18 +30,6 @@ import Testing
         }
     }
 
-    @Test("two plans under one ballot are caught, whoever decided them")
-    func onePlanPerBallot() throws {
-        var state = OnePlanPerBallot()
-        try state.onDecided(plan(round: 1), id(1), at: now)
-        try state.onDecided(plan(round: 1), id(1), at: now)
-        try state.onDecided(plan(round: 1, proposer: 2), id(2), at: now)
-        #expect(
-            checker { () throws(Violation) in
-                try state.onDecided(plan(round: 1), id(3), at: now)
-            } == "one plan per ballot")
-    }
-
     @Test("a current plan that goes back within a boot is caught, a new boot may")
     func currentOnlyGrows() throws {
         var state = CurrentOnlyGrows()
@@ -143,36 +131,5 @@ import Testing
             checker { () throws(Violation) in
                 try WithinWindow.check(uses(3), of: "tickets", at: 0, now)
             } == "buffers stay within their reservation")
-    }
-
-    private func ending(_ number: UInt64) -> HealedMesh.Node {
-        HealedMesh.Node(
-            index: Int(number), member: member(number), alive: [member(1), member(2)],
-            current: id(1), payloads: 0, isIdle: true, lateEnd: .answered)
-    }
-
-    @Test("a mesh that converged passes")
-    func converged() throws {
-        try HealedMesh.check([ending(1), ending(2)], isPlannable: true, at: now)
-    }
-
-    @Test(
-        "a mesh that did not converge is caught",
-        arguments: ["member", "plan", "none", "payload", "busy", "rejected", "open"])
-    func notConverged(what: String) {
-        var last = ending(2)
-        switch what {
-        case "member": last.alive = [member(2)]
-        case "plan": last.current = id(2)
-        case "none": last.current = nil
-        case "payload": last.payloads = 1
-        case "busy": last.isIdle = false
-        case "rejected": last.lateEnd = .rejected(.deadlineExceeded)
-        default: last.lateEnd = .open
-        }
-        #expect(
-            checker { () throws(Violation) in
-                try HealedMesh.check([ending(1), last], isPlannable: true, at: now)
-            } == "a healed mesh converges")
     }
 }

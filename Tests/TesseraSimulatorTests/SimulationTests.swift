@@ -4,21 +4,24 @@ import Testing
 @testable import TesseraSimulator
 
 @Suite struct SimulationTests {
-    /// Runs of these seeds take about half a second each without optimisation.
-    private static let seeds = Array(UInt64(1)...40)
-
-    /// Drawn anew in each test run, so that the tests look at new meshes every time.
+    /// A fixed list, and some that nobody has looked at before.
+    private static let seeds = Array(UInt64(1)...500)
     private static let freshSeeds: [UInt64] = {
         var system = SystemRandomNumberGenerator()
-        let seeds = (0..<5).map { _ in system.next() % 1_000_000_000 + 1_000 }
+        let seeds = (0..<20).map { _ in system.next() % 1_000_000_000 + 1_000 }
         print("fresh seeds of this test run: \(seeds)")
         return seeds
     }()
 
+    /// Seeds that found bugs in the core.
+    private static let regressions: [UInt64] = []
+
     @Test(
         "a quiet mesh answers every request rightly and keeps nothing", arguments: [1, 2, 3, 4, 6])
     func quiet(nodes: Int) throws {
-        var simulation = Simulation(.quiet(seed: UInt64(nodes), nodes: nodes))
+        var scenario = Scenario.quiet(seed: UInt64(nodes), nodes: nodes)
+        scenario.healAt = .zero + .seconds(13)
+        let simulation = Simulation(scenario)
         let outcome = simulation.run()
         #expect(outcome.violation == nil)
         #expect(outcome.isPlannable)
@@ -31,10 +34,8 @@ import Testing
     @Test("a quiet mesh under overload keeps within its windows and ends every request")
     func quietOverload() throws {
         var scenario = Scenario.quiet(seed: 1, nodes: 3, requests: 1_000)
-        scenario.requestPeriod = .milliseconds(1)
-        scenario.speeds = scenario.speeds.map { _ in 1_500 }
-        var simulation = Simulation(scenario)
-        let outcome = simulation.run()
+        scenario.workload.period = .milliseconds(1)
+        let outcome = Simulation(scenario).run()
         #expect(outcome.violation == nil)
         #expect(outcome.retries == 0 && outcome.overfull == 0)
     }
@@ -42,77 +43,66 @@ import Testing
     @Test("a model that no node can hold alone is served by several")
     func tight() throws {
         var scenario = Scenario.quiet(seed: 4, nodes: 4)
-        scenario.memory = scenario.memory.map { _ in 64 << 20 }
-        var simulation = Simulation(scenario)
-        let outcome = simulation.run()
+        scenario.healAt = .zero + .seconds(13)
+        for index in scenario.mesh.devices.indices {
+            scenario.mesh.devices[index].memoryBytes = 12 << 20
+        }
+        let outcome = Simulation(scenario).run()
         #expect(outcome.violation == nil)
         #expect(outcome.isPlannable)
         #expect(outcome.answered == 104, "rejected: \(outcome.rejected)")
     }
 
     @Test("properties hold in drawn meshes with faults", arguments: seeds)
-    func drawn(seed: UInt64) { check(seed) }
+    func drawn(seed: UInt64) { check(seed, .short) }
 
     @Test("properties hold in meshes that nobody has looked at before", arguments: freshSeeds)
-    func fresh(seed: UInt64) { check(seed) }
+    func fresh(seed: UInt64) { check(seed, .short) }
 
-    private func check(_ seed: UInt64) {
-        var simulation = Simulation(.drawn(seed: seed))
-        if let violation = simulation.run().violation {
-            Issue.record(
-                "seed \(seed): \(violation). Again: tessera simulate --seed \(seed) --count 1")
-        }
+    @Test("seeds that found a bug pass", arguments: regressions)
+    func regression(seed: UInt64) { check(seed, .full) }
+
+    private func check(_ seed: UInt64, _ length: Scenario.Length) {
+        let outcome = Simulation(.drawn(seed: seed, length: length)).run()
+        guard let violation = outcome.violation else { return }
+        let short = length == .short ? " --short" : ""
+        Issue.record(
+            "seed \(seed): \(violation). Again: tessera simulate --seed \(seed) --count 1\(short)")
     }
 
-    @Test("the same seed gives the same run", arguments: [UInt64(3), 8, 15])
-    func repeatable(seed: UInt64) {
-        var first = Simulation(.drawn(seed: seed))
-        var second = Simulation(.drawn(seed: seed))
-        let outcomes = (first.run(), second.run())
-        #expect(outcomes.0.trace == outcomes.1.trace)
-        #expect(outcomes.0.steps == outcomes.1.steps)
+    /// The traces of some seeds, in a process of their own.
+    private static func traces() -> [UInt64] {
+        (600..<608).map { Simulation(.drawn(seed: $0, length: .short)).run().trace }
+    }
+
+    @Test("two processes with the same seeds have the same traces")
+    func twoProcesses() async throws {
+        let result = await #expect(
+            processExitsWith: .success, observing: [\.standardOutputContent]
+        ) {
+            print("traces \(SimulationTests.traces())")
+        }
+        let output = String(decoding: try #require(result).standardOutputContent, as: UTF8.self)
+        #expect(output.contains("traces \(Self.traces())"))
     }
 
     @Test("another seed gives another run")
     func seedsDiffer() {
-        var first = Simulation(.drawn(seed: 3))
-        var second = Simulation(.drawn(seed: 4))
+        let first = Simulation(.drawn(seed: 3, length: .short))
+        let second = Simulation(.drawn(seed: 4, length: .short))
         #expect(first.run().trace != second.run().trace)
     }
-}
 
-@Suite struct SabotageTests {
-    private func violation(_ sabotage: Sabotage) -> String? {
-        var scenario = Scenario.quiet(seed: 2, nodes: 3)
-        scenario.requestPeriod = .milliseconds(2)
-        scenario.memory = scenario.memory.map { _ in 64 << 20 }
-        var simulation = Simulation(scenario)
-        simulation.sabotage = sabotage
-        return simulation.run().violation?.checker
-    }
-
-    @Test("slices that arrive under another attempt's name are caught")
-    func swapsAttempts() {
-        #expect(violation(.swapsAttempts) == "no attempt joins slices of two plans")
-    }
-
-    @Test("a result that is told twice is caught by its payloads")
-    func tellsResultTwice() {
-        #expect(violation(.tellsResultTwice) == "payloads are released exactly once")
-    }
-
-    @Test("an operator that is left out is caught by the result")
-    func skipsOperator() {
-        #expect(violation(.skipsOperator) == "results equal the whole model's")
-    }
-
-    @Test("a client that is answered twice is caught")
-    func answersTwice() {
-        #expect(violation(.answersTwice) == "every request ends exactly once")
-    }
-
-    @Test("a client that is never answered is caught")
-    func answersNever() {
-        #expect(violation(.answersNever) == "every request ends by its deadline")
+    @Test("a fault that is taken out leaves the drawn knobs and the other faults as they were")
+    func reduction() {
+        let scenario = Scenario.drawn(seed: 7)
+        let reduced = scenario.reduced(
+            by: Reduction(faults: [1], nodes: 2, requests: 4, without: [.loss]))
+        #expect(reduced.faults.count <= 1)
+        #expect(reduced.mesh.devices.count == 2 && reduced.nodes == 2)
+        #expect(reduced.network.lossPerMille == 0)
+        #expect(reduced.network.jitter == scenario.network.jitter)
+        #expect(reduced.workload.requests == 4)
+        #expect(scenario.reduced(by: Reduction()) == scenario)
     }
 }

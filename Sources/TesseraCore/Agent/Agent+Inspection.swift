@@ -17,6 +17,39 @@ package struct ReservationUse: Hashable, Sendable {
     }
 }
 
+/// One node's part in the agreement on one model.
+package struct AgreementSight: Hashable, Sendable {
+    /// The highest ballot that this run promised to.
+    package var promised: Ballot?
+    /// The highest ballot that this run accepted, with its plan.
+    package var accepted: BallotPlan?
+    /// The decided plan that this node follows.
+    package var current: BallotPlan?
+    /// The round that this node leads, if any.
+    package var round: Ballot?
+    /// The nodes that the round asks to vote.
+    package var view: [NodeBoot]
+    /// The round's proposal, once its hosts were all ready and acceptances are asked for.
+    package var accepting: NamedPlan?
+}
+
+/// How one node sees another one.
+package struct MemberSight: Hashable, Sendable {
+    /// The node and its newest known run.
+    package var member: NodeBoot
+    /// How it is seen.
+    package var status: MemberStatus
+    /// The number that only the member raises.
+    package var incarnation: UInt64
+
+    /// Makes a sight.
+    package init(member: NodeBoot, status: MemberStatus, incarnation: UInt64) {
+        self.member = member
+        self.status = status
+        self.incarnation = incarnation
+    }
+}
+
 extension Agent {
     /// Attempts that are open at this host, by decision, ascending.
     package var openAttempts: [ReservationUse] { attempts.uses }
@@ -24,4 +57,82 @@ extension Agent {
     package var ticketsOut: [ReservationUse] { gate.uses }
     /// Whether no request, attempt or engine run is under way here.
     package var isIdle: Bool { requests.openCount == 0 && attempts.isIdle }
+    /// Attempts that this entry has in flight, by decision, ascending.
+    package var attemptsInFlight: [ReservationUse] {
+        var uses: [Ballot: ReservationUse] = [:]
+        for case let attempt? in requests.requests.values.map(\.attempt) {
+            let plan = attempt.layout.plan
+            var use =
+                uses[plan.ballot]
+                ?? ReservationUse(ballot: plan.ballot, window: plan.window, used: 0)
+            use.used += 1
+            use.window = max(use.window, plan.window)
+            uses[plan.ballot] = use
+        }
+        return uses.values.sorted { $0.ballot < $1.ballot }
+    }
+    /// Requests that were accepted here and not answered yet.
+    package var openRequests: Int { requests.openCount }
+
+    /// The plans that this host holds, ready or not, ascending.
+    package var heldPlans: [NamedPlan] { host.heldNamed }
+    /// Whether every fragment that a plan gives this host is compiled.
+    package func isReady(_ plan: PlanID) -> Bool { host.layout(ofReady: plan) != nil }
+    /// Bytes that fragments reserve here.
+    package var reservedBytes: Int { host.reservedBytes }
+    /// Whether an attempt is open here under a plan that is not held.
+    package var hasOrphanedAttempts: Bool {
+        !attempts.isIdle && attempts.plansInUse.contains { !host.holds($0) }
+    }
+
+    /// This node's part in the agreement on a model; nil if it has none.
+    package func agreementSight(_ manifest: ManifestID) -> AgreementSight? {
+        guard let model = agreement.models[manifest] else { return nil }
+        var accepting: NamedPlan?
+        if case .accepting(let bundle) = model.round?.phase { accepting = bundle.primary }
+        return AgreementSight(
+            promised: model.register.promised, accepted: model.register.accepted,
+            current: model.register.currentBallotPlan, round: model.round?.ballot,
+            view: model.round?.view ?? [], accepting: accepting)
+    }
+
+    /// The decided plan that this node follows.
+    package func currentPlan(_ manifest: ManifestID) -> NamedPlan? {
+        agreement.current(manifest)?.primary
+    }
+
+    /// Whether this node is on its way out of the mesh.
+    package var isLeaving: Bool { leaving != nil }
+
+    /// Whether the catalogue names a model here.
+    package func names(_ manifest: ManifestID) -> Bool {
+        mesh.catalogue.models.contains { $0.manifest == manifest }
+    }
+
+    /// The number that this node raises to contradict what is said of it.
+    package var incarnation: UInt64 { membership.incarnation }
+
+    /// How this node sees another one; nil if it never heard of it.
+    package func sight(of node: NodeID) -> MemberSight? {
+        membership.index(of: node).map { index in
+            let member = membership.others[index]
+            return MemberSight(
+                member: member.member, status: member.status, incarnation: member.incarnation)
+        }
+    }
+
+    /// Members that are alive and connected, this node included, ascending.
+    package var aliveMembers: [NodeBoot] {
+        membership.members.filter { $0.status == .alive && $0.isConnected }.map(\.member)
+    }
+
+    /// How many other members are seen alive, connected or not.
+    package var aliveCount: Int { membership.others.count { $0.status == .alive } }
+
+    #if DEBUG
+    /// Plants a bug: every ballot of this agent names this proposer, so that an epoch is a round.
+    package mutating func plantProposer(_ proposer: NodeBoot) {
+        agreement.plantedProposer = proposer
+    }
+    #endif
 }

@@ -247,9 +247,11 @@ extension Agent {
             let manifest = bundle.primary.plan.manifest
             guard let outline = placement.outline(of: manifest) else { return }
             let current = agreement.current(manifest)
-            let usable = usableMembers
+            // A host on its way out takes the current plan with it: where both plans do not fit, the
+            // new one stops the old one, and entries queue until the switch.
+            let staying = usableMembers.filter { mesh.record(of: $0)?.isLeaving != true }
             let mayEvict = current.map { bundle in
-                !bundle.primary.plan.hosts.allSatisfy { usable.contains($0) }
+                !bundle.primary.plan.hosts.allSatisfy { staying.contains($0) }
             }
             host.onStage(
                 bundle.primary, by: proposer, outline: outline, mayEvictCurrent: mayEvict ?? true,

@@ -48,6 +48,8 @@ struct Agreement: Sendable {
         /// The need as it stands, and since when.
         var need: PlanRound.Need?
         var needSince = Timestamp.zero
+        /// Whether the host that a repair is about is gone, and not only on its way out.
+        var isHostGone = false
         /// The pool that the last finished look at improvement saw.
         var consideredPool: [NodeBoot] = []
         /// How many measured links it saw.
@@ -96,6 +98,10 @@ struct Agreement: Sendable {
     private var nextToken: UInt64 = 1
     private var generator: SeededGenerator
     var changes: [Change] = []
+    #if DEBUG
+    /// A planted bug, so that a test sees its checker fire: every ballot names this proposer.
+    var plantedProposer: NodeBoot?
+    #endif
 
     init(me: NodeBoot, generator: SeededGenerator) {
         self.me = me
@@ -147,14 +153,22 @@ struct Agreement: Sendable {
         if need != model.need {
             model.need = need
             model.needSince = now
-            // What hosts refused while the old plan held their memory says nothing about now.
+            model.isHostGone = false
             if case .repair = need { model.refusals = [:] }
+        }
+        if case .repair(let lost) = need, !model.isHostGone, !view.usable.contains(lost) {
+            // What hosts refused while the old plan held their memory says nothing about now.
+            model.isHostGone = true
+            model.refusals = [:]
         }
         guard let need, model.round == nil, now >= startTime(model, need, manifest, view) else {
             return
         }
         if model.lease != nil || isYielding(model, view, now: now) { return }
-        let ballot = Ballot(round: model.register.highestRound + 1, proposer: me)
+        var ballot = Ballot(round: model.register.highestRound + 1, proposer: me)
+        #if DEBUG
+        if let plantedProposer { ballot.proposer = plantedProposer }
+        #endif
         model.register.observe(ballot)
         let token = nextToken
         nextToken += 1

@@ -93,6 +93,9 @@ struct FragmentHost: Sendable {
     /// Every plan held, ascending.
     var heldPlans: [PlanID] { plans.keys.sorted() }
 
+    /// Every plan held, ascending by name.
+    var heldNamed: [NamedPlan] { plans.keys.sorted().compactMap { plans[$0]?.layout.named } }
+
     /// Whether a plan is held, ready or not.
     func holds(_ plan: PlanID) -> Bool { plans[plan] != nil }
 

@@ -30,6 +30,9 @@ struct EndsExactlyOnce {
 
     func end(of key: ClientKey) -> End? { requests[key]?.end }
 
+    /// Whether every accepted request has had its end.
+    var isIdle: Bool { open.isEmpty }
+
     mutating func onSubmitted(
         _ key: ClientKey, deadline: Timestamp, expected: [UInt64]
     ) {
@@ -68,6 +71,12 @@ struct EndsExactlyOnce {
             guard let deadline = requests[key]?.deadline else { continue }
             requests[key]?.deadline = deadline + span
         }
+    }
+
+    /// The client went away: it wants no end, and an end that is on its way is no mistake.
+    mutating func onAbandoned(_ key: ClientKey) {
+        requests.removeValue(forKey: key)
+        open.remove(key)
     }
 
     mutating func onTime(_ time: Timestamp) throws(Violation) {

@@ -1,0 +1,167 @@
+import TesseraCore
+
+// What an agent with a planted bug would do, made of messages and directives.
+
+extension Simulation {
+    /// What a planted bug remembers.
+    struct Tampering {
+        var isOn = false
+        fileprivate var lastAttempt: AttemptID?
+        fileprivate var firstAttempts: [AttemptKey: AttemptID] = [:]
+        fileprivate var lastViews: [Int: [NodeBoot]] = [:]
+    }
+
+    fileprivate struct AttemptKey: Hashable {
+        var run: Int
+        var request: RequestID
+    }
+
+    /// Plants what cannot be told at the boundary, in debug builds only.
+    func plant(_ node: SimulatedNode) {
+        #if DEBUG
+        guard sabotage == .epochWithoutProposer else { return }
+        node.agent?.plantProposer(
+            NodeBoot(node: NodeID(1, 0, 0, 0), boot: Boot(counter: 1, random: 1)))
+        #endif
+    }
+
+    /// A slice as it is sent.
+    func tamper(_ header: SliceHeader) -> SliceHeader {
+        guard sabotage == .swapsAttempts else { return header }
+        defer { tampering.lastAttempt = header.attempt }
+        guard let last = tampering.lastAttempt, last != header.attempt,
+            last.plan == header.attempt.plan
+        else { return header }
+        var header = header
+        header.attempt = last
+        return header
+    }
+
+    /// An event as it comes to a node.
+    func tamper(_ event: Event, _ node: SimulatedNode) -> Event {
+        switch (sabotage, event) {
+        case (.joinsWithoutPlan, .sliceArrived(let header, let payload, let sender)):
+            return .sliceArrived(joined(header, node), payload, from: sender)
+        case (.joinsWithoutPlan, .received(.request(.cancel), _)):
+            return .discovered(node.address)
+        case (.votesAcrossBoots, .received(.agreement(let message), let sender)):
+            return .received(.agreement(withBoots(message, node)), from: voter(sender, node))
+        case (.revivesTheDead, .received(.membership(.sync(let rumours, let isReply)), let sender)):
+            let alive = rumours.map { rumour in
+                var rumour = rumour
+                if rumour.status == .dead {
+                    rumour.status = .alive
+                    rumour.incarnation += 1
+                }
+                return rumour
+            }
+            return .received(.membership(.sync(rumours: alive, isReply: isReply)), from: sender)
+        default: return event
+        }
+    }
+
+    /// The same tensor for the same fragment under the first attempt of the request.
+    private func joined(_ header: SliceHeader, _ node: SimulatedNode) -> SliceHeader {
+        guard header.attempt.request.entry != node.member else { return header }
+        let key = AttemptKey(run: node.run, request: header.attempt.request)
+        guard let first = tampering.firstAttempts[key] else {
+            tampering.firstAttempts[key] = header.attempt
+            return header
+        }
+        let held = node.agent?.heldPlans ?? []
+        guard first != header.attempt, let old = held.first(where: { $0.id == first.plan })?.plan,
+            let new = held.first(where: { $0.id == header.attempt.plan })?.plan,
+            let route = old.routes.firstIndex(where: { route in
+                guard case .fragment(let reader) = route.destination else { return false }
+                return route.tensor == new.routes[header.route].tensor
+                    && old.fragments[reader].host == node.member
+            })
+        else { return header }
+        var header = header
+        header.attempt = first
+        header.route = route
+        return header
+    }
+
+    /// A view that names this node by whichever run.
+    private func withBoots(_ message: AgreementMessage, _ node: SimulatedNode) -> AgreementMessage {
+        func own(_ view: [NodeBoot]) -> [NodeBoot] {
+            view.map { $0.node == node.member.node ? node.member : $0 }
+        }
+        return switch message {
+        case .prepare(let manifest, let ballot, let view):
+            .prepare(manifest: manifest, ballot: ballot, view: own(view))
+        case .accept(let manifest, let ballot, let bundle, let view):
+            .accept(manifest: manifest, ballot: ballot, bundle: bundle, view: own(view))
+        default: message
+        }
+    }
+
+    /// The run under which a proposer's view names the sender.
+    private func voter(_ sender: NodeBoot, _ node: SimulatedNode) -> NodeBoot {
+        for model in models {
+            let view = node.agent?.agreementSight(model.manifest)?.view ?? []
+            if let named = view.first(where: { $0.node == sender.node }) { return named }
+        }
+        return sender
+    }
+
+    /// Directives as they leave a node.
+    func tamper(
+        _ directives: inout [Directive], after event: Event, _ node: SimulatedNode
+    ) {
+        switch sabotage {
+        case .forgetsPromises:
+            forgetPromises(&directives, after: event, node)
+        case .acceptsBeforeReady:
+            for case .send(.agreement(.stage(let manifest, let ballot, let bundle)), let host)
+                in directives
+            {
+                queue.insert(
+                    .event(
+                        .received(
+                            .agreement(
+                                .ready(
+                                    manifest: manifest, ballot: ballot, plan: bundle.primary.id)),
+                            from: host), run: node.run), at: now)
+            }
+        case .dropsWithoutGone:
+            directives.removeAll {
+                if case .send(.request(.failed(_, _, .gone)), _) = $0 { true } else { false }
+            }
+        case .creditPerRoute:
+            directives = directives.map { directive in
+                guard case .send(.request(.tickets(let plan, let numbers)), let entry) = directive
+                else { return directive }
+                // Every second route brings as many again.
+                let more = (1...8).flatMap { route in numbers.map { $0 + UInt64(route) << 40 } }
+                return .send(.request(.tickets(plan: plan, numbers: numbers + more)), to: entry)
+            }
+        case .votesAcrossBoots:
+            directives = directives.map { directive in
+                guard case .send(.agreement(let message), let target) = directive,
+                    let newest = nodes.first(where: { $0.identity.id == target.node })?.member
+                else { return directive }
+                return .send(.agreement(message), to: newest)
+            }
+        default: break
+        }
+    }
+
+    private func forgetPromises(
+        _ directives: inout [Directive], after event: Event, _ node: SimulatedNode
+    ) {
+        guard case .received(.agreement(.prepare(let manifest, let ballot, let view)), _) = event
+        else { return }
+        defer { tampering.lastViews[node.run] = view }
+        guard tampering.lastViews[node.run] != view else { return }
+        directives = directives.map { directive in
+            guard case .send(.agreement(.refuse(_, _, .promisedHigher)), let proposer) = directive
+            else { return directive }
+            return .send(
+                .agreement(
+                    .promise(manifest: manifest, ballot: ballot, accepted: nil, current: nil)),
+                to: proposer)
+        }
+    }
+}
