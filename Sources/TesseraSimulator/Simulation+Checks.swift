@@ -36,7 +36,12 @@ extension Simulation {
             try checkWindows(node)
         case .executed, .received(.request, _):
             try checkWindows(node)
-        case .received(.membership(.ping), _), .received(.membership(.ack), _): break
+        case .received(.membership(.ping), _), .received(.membership(.ack), _):
+            // The most frequent events; a plan is decided by one of them at most.
+            if directives.contains(where: { if case .report = $0 { true } else { false } }) {
+                noteReady(node)
+                try checkAgreement(node)
+            }
         default:
             noteReady(node)
             try checkAgreement(node)
