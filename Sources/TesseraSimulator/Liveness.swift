@@ -6,8 +6,7 @@ struct Liveness {
     static let period = TimeSpan.milliseconds(500)
     /// How long serving and coming to rest may take after agreement.
     static let rest = TimeSpan.seconds(14)
-    /// How long a mesh at rest is watched for plan changes, in most runs and in some.
-    static let watch = TimeSpan.seconds(3)
+    /// How long a mesh at rest is watched for plan changes in some runs.
     static let longWatch = TimeSpan.seconds(25)
 
     /// When all parts agreed.
@@ -26,7 +25,9 @@ extension Simulation {
     func look() throws(Violation) {
         queue.insert(.look, at: now + Liveness.period)
         if let rested = liveness.restedAt {
-            let watch = scenario.seed % 16 == 0 ? Liveness.longWatch : Liveness.watch
+            let watch =
+                scenario.watch >= .seconds(3) && scenario.seed % 16 == 0
+                ? Liveness.longWatch : scenario.watch
             if now >= rested + watch { liveness.isDone = true }
             return
         }

@@ -25,8 +25,6 @@ package enum Sabotage: String, CaseIterable, Sendable {
     case dropsWithoutGone
     /// Each route of a plan has tickets of its own.
     case creditPerRoute
-    /// A vote counts for a node, whichever run of it gave it.
-    case votesAcrossBoots
     /// A member that was declared dead comes back without raising its incarnation.
     case revivesTheDead
 }

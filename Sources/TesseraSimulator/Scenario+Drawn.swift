@@ -5,7 +5,7 @@ import TesseraCore
 extension Scenario {
     /// How long a drawn run's faults go on, and how much is asked.
     public enum Length: Sendable {
-        /// For tests: faults for 4 s in small meshes.
+        /// For tests without optimisation: faults for 3 s, small meshes and models, short rests.
         case short
         /// Faults for 12 s.
         case full
@@ -31,8 +31,10 @@ extension Scenario {
         }
         scenario.drawNetwork(&knobs)
         scenario.drawWork(&knobs, isShort: isShort)
-        scenario.drawModels(&knobs, isTight: described == nil && knobs.chance(1, outOf: 3))
-        scenario.healAt = .zero + (isShort ? .seconds(7) : .seconds(15))
+        scenario.drawModels(
+            &knobs, isTight: described == nil && knobs.chance(1, outOf: 3), isShort: isShort)
+        if isShort { scenario.watch = .seconds(1) }
+        scenario.healAt = .zero + (isShort ? .seconds(5) : .seconds(15))
         if nodes > 2, knobs.chance(1, outOf: 8) {
             scenario.parts = scenario.parts.map { _ in knobs.next(below: 2) }
         }
@@ -84,21 +86,24 @@ extension Scenario {
         engine.planningMost = .milliseconds(Int64(2 + knobs.next(below: 100)))
         engine.noisePercent = knobs.chance(1, outOf: 2) ? 0 : knobs.next(below: 40)
         workload.period = .milliseconds(Int64(20 + knobs.next(below: isShort ? 200 : 100)))
-        workload.requests = isShort ? 20 + knobs.next(below: 40) : 60 + knobs.next(below: 140)
+        workload.requests = isShort ? 10 + knobs.next(below: 30) : 60 + knobs.next(below: 140)
     }
 
     /// Models whose work suits the devices and whose constants suit the links.
-    private mutating func drawModels(_ knobs: inout SeededGenerator, isTight: Bool) {
+    private mutating func drawModels(
+        _ knobs: inout SeededGenerator, isTight: Bool, isShort: Bool
+    ) {
         let speeds = mesh.devices.map(\.operationsPerMicrosecond).sorted()
         let middle = speeds[speeds.count / 2]
         models = (0..<2).map { index in
-            let operators = index == 0 ? 3 + knobs.next(below: 30) : 3 + knobs.next(below: 8)
+            let operators =
+                index == 0 ? 3 + knobs.next(below: isShort ? 6 : 30) : 3 + knobs.next(below: 8)
             // All constants pass the slowest link within half a second.
             let blobBytesMax = mesh.slowestBitsPerSecond / 8 / operators
             return Model(
                 operators: operators, blobBytesMax: min(max(blobBytesMax, 1_000), 2_000_000),
                 operationsMax: middle * UInt64(200 + knobs.next(below: 3_000)),
-                modes: knobs.chance(1, outOf: 4) ? [.single, .replicas] : .single)
+                modes: knobs.chance(1, outOf: isShort ? 32 : 4) ? [.single, .replicas] : .single)
         }
         guard isTight else { return }
         // No device can hold the whole model, at times not even both models in parts.

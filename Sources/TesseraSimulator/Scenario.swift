@@ -116,6 +116,9 @@ public struct Scenario: Hashable, Sendable {
     /// When the run ends at the latest, whether or not it converged.
     public var until: Timestamp?
 
+    /// How long a mesh that came to rest is watched for plan changes.
+    public var watch = TimeSpan.seconds(3)
+
     /// Within this time after the healing each connected part agrees and serves.
     ///
     /// It is the sum of what a node may legitimately wait for: 20 s for a host that could not load

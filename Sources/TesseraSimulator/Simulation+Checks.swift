@@ -36,12 +36,15 @@ extension Simulation {
             try checkWindows(node)
         case .executed, .received(.request, _):
             try checkWindows(node)
-        case .received(.agreement, _), .compiled, .blobStored, .planned, .manifestStored:
+        case .received(.membership(.ping), _), .received(.membership(.ack), _):
+            // The most frequent events; a plan is decided by one of them at most.
+            if directives.contains(where: { if case .report = $0 { true } else { false } }) {
+                noteReady(node)
+                try checkAgreement(node)
+            }
+        default:
             noteReady(node)
             try checkAgreement(node)
-        case .woke, .connected, .disconnected, .received(.membership, _), .received(.mesh, _):
-            try checkAgreement(node)
-        default: break
         }
         try checkMemory(node)
         for directive in directives { try check(directive, of: node) }
@@ -58,6 +61,9 @@ extension Simulation {
             switch message {
             case .prepare(let manifest, let ballot, let view):
                 checks.majority.onRound(ballot, manifest, view: view)
+            case .ready(_, _, let plan):
+                // A plan may be ready and dropped within one event.
+                checks.majority.onReady(plan, at: node.member)
             case .promise(let manifest, let ballot, _, _):
                 try checks.promises.onBound(
                     ballot, node.member, manifest, by: "a promise", at: now)

@@ -44,8 +44,6 @@ extension Simulation {
             return .sliceArrived(joined(header, node), payload, from: sender)
         case (.joinsWithoutPlan, .received(.request(.cancel), _)):
             return .discovered(node.address)
-        case (.votesAcrossBoots, .received(.agreement(let message), let sender)):
-            return .received(.agreement(withBoots(message, node)), from: voter(sender, node))
         case (.revivesTheDead, .received(.membership(.sync(let rumours, let isReply)), let sender)):
             let alive = rumours.map { rumour in
                 var rumour = rumour
@@ -83,29 +81,6 @@ extension Simulation {
         return header
     }
 
-    /// A view that names this node by whichever run.
-    private func withBoots(_ message: AgreementMessage, _ node: SimulatedNode) -> AgreementMessage {
-        func own(_ view: [NodeBoot]) -> [NodeBoot] {
-            view.map { $0.node == node.member.node ? node.member : $0 }
-        }
-        return switch message {
-        case .prepare(let manifest, let ballot, let view):
-            .prepare(manifest: manifest, ballot: ballot, view: own(view))
-        case .accept(let manifest, let ballot, let bundle, let view):
-            .accept(manifest: manifest, ballot: ballot, bundle: bundle, view: own(view))
-        default: message
-        }
-    }
-
-    /// The run under which a proposer's view names the sender.
-    private func voter(_ sender: NodeBoot, _ node: SimulatedNode) -> NodeBoot {
-        for model in models {
-            let view = node.agent?.agreementSight(model.manifest)?.view ?? []
-            if let named = view.first(where: { $0.node == sender.node }) { return named }
-        }
-        return sender
-    }
-
     /// Directives as they leave a node.
     func tamper(
         _ directives: inout [Directive], after event: Event, _ node: SimulatedNode
@@ -136,13 +111,6 @@ extension Simulation {
                 // Every second route brings as many again.
                 let more = (1...8).flatMap { route in numbers.map { $0 + UInt64(route) << 40 } }
                 return .send(.request(.tickets(plan: plan, numbers: numbers + more)), to: entry)
-            }
-        case .votesAcrossBoots:
-            directives = directives.map { directive in
-                guard case .send(.agreement(let message), let target) = directive,
-                    let newest = nodes.first(where: { $0.identity.id == target.node })?.member
-                else { return directive }
-                return .send(.agreement(message), to: newest)
             }
         default: break
         }

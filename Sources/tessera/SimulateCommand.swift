@@ -55,6 +55,12 @@ struct SimulateCommand: ParsableCommand {
     @Flag(help: "Print every knob and fault of each run, and what the nodes report.")
     var verbose = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Instead measure membership in meshes of so many nodes, such as 10,100, and print a "
+                + "table.", valueName: "counts"))
+    var scale: String?
+
     @Flag(name: .customLong("json"), help: "Print one JSON document with a version field.")
     var isJSON = false
 
@@ -71,6 +77,16 @@ struct SimulateCommand: ParsableCommand {
         if let nodes, nodes < 1 { throw ValidationError("--nodes is at least 1.") }
         if let requests, requests < 0 { throw ValidationError("--requests is at least 0.") }
         _ = try reduction()
+        _ = try scaleCounts()
+    }
+
+    private func scaleCounts() throws -> [Int] {
+        try (scale ?? "").split(separator: ",").map { text in
+            guard let count = Int(text), (2...1_000).contains(count) else {
+                throw ValidationError("--scale takes counts from 2 to 1000, such as 10,100.")
+            }
+            return count
+        }
     }
 
     private func reduction() throws -> Reduction {
@@ -95,6 +111,7 @@ struct SimulateCommand: ParsableCommand {
     }
 
     func run() throws {
+        if scale != nil { return try SimulateScale(counts: scaleCounts(), seed: seed).run(isJSON) }
         let mesh = try topology.map { try Topology(path: $0).simulatedMesh }
         var runs: [SimulationDocument] = []
         for seed in seed..<(seed + count) {

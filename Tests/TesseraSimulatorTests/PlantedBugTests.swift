@@ -18,7 +18,6 @@ import Testing
         .epochWithoutProposer: ["one plan per ballot", "decided by a majority"],
         .dropsWithoutGone: ["gone is told"],
         .creditPerRoute: ["buffers stay within their reservation"],
-        .votesAcrossBoots: ["decided by a majority"],
         .revivesTheDead: ["nobody returns from dead"],
     ]
     /// A bug must show within so many seeds.

@@ -37,7 +37,8 @@ struct DecidedByMajority {
     mutating func onDecided(_ plan: Plan, at time: Timestamp) throws(Violation) {
         let key = Key(manifest: plan.manifest, ballot: plan.ballot)
         guard decided.insert(key).inserted else { return }
-        let view = views[key] ?? []
+        // A view of the proposer alone is decided within one event, and nobody else hears of it.
+        let view = views[key] ?? [plan.ballot.proposer]
         let count = view.count { accepts[key]?.contains($0) == true }
         guard count * 2 > view.count else {
             throw Violation(
