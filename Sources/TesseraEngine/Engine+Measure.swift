@@ -32,9 +32,13 @@ extension Engine {
         var runs = 0
         // At least three runs on a slow device, no more than the time needs on a fast one.
         while runs < 3 || clock.now - start < .milliseconds(80) {
-            let began = clock.now
+            let (began, used) = (clock.now, ThreadClock.nanoseconds)
             try fragment.run(inputs: readable, outputs: outputs)
-            shortest = min(shortest, clock.now - began)
+            // One thread is the calling one: what else runs here, and a quota, do not count.
+            shortest = min(
+                shortest,
+                threads == 1
+                    ? .nanoseconds(ThreadClock.nanoseconds - used) : clock.now - began)
             runs += 1
         }
         let nanoseconds = max(1, UInt64(shortest / .nanoseconds(1)))

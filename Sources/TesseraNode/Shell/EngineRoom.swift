@@ -8,6 +8,7 @@ import Darwin
 import Dispatch
 import NIOCore
 import NIOPosix
+import Synchronization
 import TesseraCore
 import TesseraEngine
 import TesseraModel
@@ -25,6 +26,8 @@ final class EngineRoom: @unchecked Sendable {
     private let runners: NIOThreadPool
     /// Compiles, cuts and plans, one at a time.
     private let builder: NIOThreadPool
+    /// The share of its threads that this process may use, in thousandths.
+    private let share: Atomic<Int>
     // `@unchecked Sendable`: touched on the control loop only.
     private var fragments: [FragmentKey: CompiledFragment] = [:]
 
@@ -35,6 +38,7 @@ final class EngineRoom: @unchecked Sendable {
         engine = try Engine(threads: threads)
         self.library = library
         self.threads = threads
+        share = Atomic(ProcessorShare.ofThreads(threads))
         runners = NIOThreadPool(numberOfThreads: threads)
         builder = NIOThreadPool(numberOfThreads: 1)
     }
@@ -129,11 +133,22 @@ final class EngineRoom: @unchecked Sendable {
             var outputs = fragment.outputs.map {
                 ByteBufferAllocator().buffer(capacity: $0.byteCount)
             }
-            let start = MonotonicClock.now
+            let (start, used) = (MonotonicClock.now, ThreadClock.nanoseconds)
             let result = Result { try Self.run(fragment, inputs: inputs, outputs: &outputs) }
-            let span = MonotonicClock.now - start
-            done(result.map { (outputs, span.microseconds) })
+            let span = (MonotonicClock.now - start).microseconds
+            // What each of many runs one after the other would take under the quota.
+            let share = Int64(self.share.load(ordering: .relaxed))
+            let sustained =
+                (ThreadClock.nanoseconds - used) / 1_000 * Int64(ProcessorShare.all) / share
+            done(result.map { (outputs, max(span, sustained)) })
         }
+    }
+
+    /// Reads the share anew; on the builder's thread.
+    func readShare() -> Int {
+        let now = ProcessorShare.ofThreads(threads)
+        share.store(now, ordering: .relaxed)
+        return now
     }
 
     /// Lends the buffers' own memory to the engine: nothing is copied either way.
