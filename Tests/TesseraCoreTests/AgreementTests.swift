@@ -125,6 +125,34 @@ import Testing
         #expect(problem?.ballot.round == bundle.primary.plan.ballot.round + 1)
     }
 
+    @Test(
+        "a host that gave its part up for a later round ends the round, and is planned with again")
+    func superseded() {
+        var mesh = AgreementMesh(count: 3)
+        let proposer = mesh.waitForProposal()
+        mesh.plan()
+        mesh.deliver()
+        guard let proposer,
+            let host = mesh.changes.first(where: { !$0.value.isEmpty })?.key,
+            case .stage(let bundle, _) = mesh.changes[host]?.first
+        else {
+            Issue.record("nothing was staged")
+            return
+        }
+        mesh.receive(
+            .cannot(
+                manifest: manifest, ballot: bundle.primary.plan.ballot, plan: bundle.primary.id,
+                reason: .superseded), from: host, at: proposer)
+        #expect(
+            mesh.messages.contains {
+                $0.message == .abandon(manifest: manifest, ballot: bundle.primary.plan.ballot)
+            })
+        mesh.now = mesh.wake(proposer)
+        mesh.consider(proposer)
+        let problem = mesh.problems.last?.problem
+        #expect(problem?.nodes.first { $0.member == host }?.freeMemoryBytes == 1 << 30)
+    }
+
     @Test("a decision that was made just now is followed")
     func freshDecision() {
         var mesh = AgreementMesh(count: 3)
@@ -192,6 +220,36 @@ import Testing
         #expect(
             mesh.messages.map(\.message)
                 == [.refuse(manifest: manifest, ballot: broken.ballot, reason: .invalidPlan)])
+    }
+
+    @Test("an acceptor refuses a plan that carries another ballot than its round")
+    func otherBallot() {
+        var mesh = AgreementMesh(count: 3)
+        let bundle = PlanBundle(
+            primary: Fixture.plan(hosts: [0, 1], cuts: [2], round: 1), alternates: [])
+        let later = Ballot(round: 2, proposer: mesh.pool[0])
+        let refusal = AgreementMessage.refuse(
+            manifest: manifest, ballot: later, reason: .invalidPlan)
+        mesh.receive(
+            .stage(manifest: manifest, ballot: later, bundle: bundle), from: mesh.pool[0],
+            at: mesh.pool[1])
+        mesh.receive(
+            .accept(manifest: manifest, ballot: later, bundle: bundle, view: mesh.pool),
+            from: mesh.pool[0], at: mesh.pool[1])
+        #expect(mesh.messages.map(\.message) == [refusal, refusal])
+        #expect(mesh.changes[mesh.pool[1]] == [])
+    }
+
+    @Test("a decision that carries another ballot than it names is not followed")
+    func otherBallotDecided() {
+        var mesh = AgreementMesh(count: 3)
+        let bundle = PlanBundle(
+            primary: Fixture.plan(hosts: [0, 1], cuts: [2], round: 1), alternates: [])
+        mesh.receive(
+            .decided(
+                manifest: manifest, ballot: Ballot(round: 2, proposer: mesh.pool[0]),
+                bundle: bundle, isFresh: true), from: mesh.pool[0], at: mesh.pool[1])
+        #expect(mesh.current(mesh.pool[1]) == nil)
     }
 
     @Test("a lost host is repaired at once")

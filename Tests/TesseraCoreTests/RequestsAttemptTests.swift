@@ -194,7 +194,7 @@ import Testing
                 == [.failed(attempt: attempt, fragment: nil, reason: .gone(current: nil))])
     }
 
-    @Test("a lost entry's attempts end, others go on")
+    @Test("a lost entry's attempts end and it is told, in case it still waits; others go on")
     func entryLost() {
         var table = table()
         var other = Fixture.attempt(plan)
@@ -203,7 +203,12 @@ import Testing
         _ = give(&table, other, tensor: 1, payload: 2)
         var directives: [Directive] = []
         table.onEntryLost(entry, into: &directives)
-        #expect(directives == [.release(PayloadID(number: 1))])
+        #expect(directives.released == [1])
+        #expect(
+            directives.requests(to: entry) == [
+                .failed(
+                    attempt: Fixture.attempt(plan), fragment: nil, reason: .gone(current: nil))
+            ])
         #expect(table.openCount(plan.plan.ballot) == 1)
     }
 

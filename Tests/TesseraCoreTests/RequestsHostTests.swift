@@ -172,6 +172,8 @@ import Testing
         _ = stage(&host, first)
         let (changes, _) = stage(&host, second)
         #expect(changes.contains(.dropped(first.id, first.plan.ballot)))
+        // Its proposer waits for this host until it is told.
+        #expect(changes.contains(.cannot(first, .staged(by: proposer), .superseded)))
         #expect(host.heldPlans == [second.id])
     }
 
@@ -213,6 +215,7 @@ import Testing
         _ = stage(&host, staged)
         let (changes, _) = decide(&host, PlanBundle(primary: decided, alternates: []))
         #expect(changes.first == .dropped(staged.id, staged.plan.ballot))
+        #expect(changes.contains(.cannot(staged, .staged(by: proposer), .superseded)))
     }
 
     @Test("an abandoned staging goes, a decided plan of the same ballot stays")

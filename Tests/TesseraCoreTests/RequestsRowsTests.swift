@@ -164,4 +164,34 @@ import Testing
         // Evenly: never long at one replica.
         #expect(longest <= 5)
     }
+
+    @Test("tickets of attempts that do not use the gate go back to it, though it was held dead")
+    func gateHeldDead() {
+        let parts = [0, 1].map {
+            Fragment(host: Fixture.member($0), operators: 0..<4, weight: 1)
+        }
+        let plan = Self.plan([(0..<4, .replicas, parts)])
+        let routing = RequestTable.Routing(
+            usable: PlanLayout(plan, outline: Self.outline), reason: "")
+        let gate = Fixture.member(0)
+        var table = RequestTable(me: Fixture.entry)
+        var directives: [Directive] = []
+        for client in 1...4 as ClosedRange<UInt64> {
+            table.onSubmitted(
+                ClientID(number: client), manifest: Fixture.manifest,
+                inputs: [Fixture.payload(client)], deadline: .seconds(9), routing: routing,
+                now: .zero, into: &directives)
+        }
+        _ = table.onTickets(plan: plan.id, numbers: [1, 2, 3, 4], from: gate, into: &directives)
+        table.advance(Fixture.manifest, routing, now: .zero, into: &directives)
+        directives = []
+        _ = table.onLost(gate, now: .zero, into: &directives)
+        for client in 1...4 as ClosedRange<UInt64> {
+            table.onAbandoned(ClientID(number: client), into: &directives)
+        }
+        let returned = directives.requests(to: gate).flatMap { message -> [UInt64] in
+            if case .ticketReturn(plan.id, let numbers) = message { numbers } else { [] }
+        }
+        #expect(returned.sorted() == [1, 2, 3, 4])
+    }
 }

@@ -14,7 +14,10 @@ import Testing
     }()
 
     /// Seeds that found bugs in the core.
-    private static let regressions: [UInt64] = []
+    private static let regressions: [UInt64] = [
+        // A host gave a staging up for a later one, and its proposer waited on for a minute.
+        11_202
+    ]
 
     @Test(
         "a quiet mesh answers every request rightly and keeps nothing", arguments: [1, 2, 3, 4, 6])
@@ -60,7 +63,7 @@ import Testing
     func fresh(seed: UInt64) { check(seed, .short) }
 
     @Test("seeds that found a bug pass", arguments: regressions)
-    func regression(seed: UInt64) { check(seed, .full) }
+    func regression(seed: UInt64) { check(seed, .short) }
 
     private func check(_ seed: UInt64, _ length: Scenario.Length) {
         let outcome = Simulation(.drawn(seed: seed, length: length)).run()

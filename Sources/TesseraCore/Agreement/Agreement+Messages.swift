@@ -12,7 +12,9 @@ extension Agreement {
             onStage(manifest, ballot, bundle, from: sender, view, now: now, into: &directives)
         case .accept(let manifest, let ballot, let bundle, let members):
             onAccept(manifest, ballot, bundle, members, from: sender, view, into: &directives)
-        case .decided(let manifest, _, let bundle, let isFresh):
+        case .decided(let manifest, let ballot, let bundle, let isFresh):
+            // Nobody counts votes on what is decided, so there is nobody to refuse it to.
+            guard isOf(ballot, bundle) else { return }
             onDecided(manifest, bundle, isFresh: isFresh, view, now: now, into: &directives)
         case .abandon(let manifest, let ballot):
             onAbandon(manifest, ballot)
@@ -71,7 +73,9 @@ extension Agreement {
         guard let outline = view.outline else {
             return refuse(manifest, ballot, .unknownModel, to: sender, into: &directives)
         }
-        guard bundle.all.allSatisfy({ PlanCheck.isValid($0.plan, outline: outline) }) else {
+        guard isOf(ballot, bundle),
+            bundle.all.allSatisfy({ PlanCheck.isValid($0.plan, outline: outline) })
+        else {
             return refuse(manifest, ballot, .invalidPlan, to: sender, into: &directives)
         }
         if case .no(let reason) = model.register.onStage(ballot) {
@@ -90,7 +94,8 @@ extension Agreement {
         guard let outline = view.outline else {
             return refuse(manifest, ballot, .unknownModel, to: sender, into: &directives)
         }
-        guard PlanCheck.isValid(bundle.primary.plan, outline: outline) else {
+        guard isOf(ballot, bundle), PlanCheck.isValid(bundle.primary.plan, outline: outline)
+        else {
             return refuse(manifest, ballot, .invalidPlan, to: sender, into: &directives)
         }
         if let worse = clearlyWorse(bundle, model, outline, view) {
@@ -105,6 +110,14 @@ extension Agreement {
         case .no(let reason):
             refuse(manifest, ballot, reason, to: sender, into: &directives)
         }
+    }
+
+    /// Whether every plan of a bundle carries the ballot that the round is about.
+    ///
+    /// The register orders decisions by the ballot in the plan and votes by that of the message:
+    /// were they two, a vote could count for a plan whose ballot nobody promised.
+    private func isOf(_ ballot: Ballot, _ bundle: PlanBundle) -> Bool {
+        bundle.all.allSatisfy { $0.plan.ballot == ballot }
     }
 
     /// An acceptor never plans; it refuses only what is clearly worse, on its own records, than a
@@ -218,11 +231,17 @@ extension Agreement {
         guard var model = models[manifest], let round = model.round, round.ballot == ballot,
             round.bundle?.primary.id == plan
         else { return }
-        // What a host says of its memory is believed for a while; any other refusal keeps the node
-        // out of plans for as long.
-        var free = 0
-        if case .memory(_, let freeBytes) = reason { free = freeBytes }
-        model.refusals[sender] = (free, now + .seconds(20))
+        switch reason {
+        case .superseded:
+            // It could; another proposer was quicker.
+            break
+        case .memory(_, let freeBytes):
+            // What a host says of its memory is believed for a while.
+            model.refusals[sender] = (freeBytes, now + .seconds(20))
+        case .missingBlobs, .engine, .otherBoot, .leaving:
+            // Any other refusal keeps the node out of plans for as long.
+            model.refusals[sender] = (0, now + .seconds(20))
+        }
         fail(
             &model, manifest, "node \(sender.node.short) cannot host its part: \(reason)",
             now: now, backOff: true, into: &directives)

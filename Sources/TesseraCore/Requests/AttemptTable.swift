@@ -187,9 +187,12 @@ struct AttemptTable: Sendable {
         startQueued(into: &directives)
     }
 
-    /// An entry's run is over: nobody waits for its attempts.
+    /// An entry's run is over, as far as this node knows: its attempts end here.
+    ///
+    /// An entry that is held dead wrongly still waits for them. It is told, in case it hears.
     mutating func onEntryLost(_ entry: NodeBoot, into directives: inout [Directive]) {
         for id in open.keys.filter({ $0.request.entry == entry }).sorted() {
+            fail(id, nil, .gone(current: nil), into: &directives)
             end(id, into: &directives)
         }
         startQueued(into: &directives)

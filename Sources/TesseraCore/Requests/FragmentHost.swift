@@ -155,7 +155,7 @@ struct FragmentHost: Sendable {
         for (id, held) in plans.sorted(by: { $0.key < $1.key })
         where held.layout.plan.manifest == manifest && held.layout.plan.ballot < ballot {
             switch held.kind {
-            case .staged: drop(id, into: &directives)
+            case .staged: supersede(id, into: &directives)
             case .alternate where !held.isReady: drop(id, into: &directives)
             case .alternate, .decided:
                 plans[id]?.expires = min(held.expires, now + Self.afterlife)
@@ -319,7 +319,21 @@ struct FragmentHost: Sendable {
         }
         let victims = plans.compactMap { id, held in rank(held).map { ($0, id) } }.sorted(by: <)
         for (_, id) in victims where needed > memoryBudget - reservedBytes {
-            drop(id, keeping: keys, into: &directives)
+            supersede(id, keeping: keys, into: &directives)
+        }
+    }
+
+    /// Drops a plan for a later one.
+    ///
+    /// The proposer of a staging waits for this host to become ready: unless it is told, its round
+    /// goes on for a whole lease, and the hosts that did their part keep their memory for it.
+    private mutating func supersede(
+        _ id: PlanID, keeping: [FragmentKey] = [], into directives: inout [Directive]
+    ) {
+        guard let held = plans[id] else { return }
+        drop(id, keeping: keeping, into: &directives)
+        if case .staged = held.kind {
+            changes.append(.cannot(held.layout.named, held.kind, .superseded))
         }
     }
 

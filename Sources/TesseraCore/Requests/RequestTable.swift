@@ -437,16 +437,22 @@ struct RequestTable: Sendable {
         giveBack(attempt, into: &directives)
     }
 
+    /// Gives a ticket back to the gate that it came from.
+    ///
+    /// Also where this node forgot the gate's tickets, because it held the gate dead: the connection
+    /// may have held, and then the gate counts the ticket until it is returned.
     private mutating func giveBack(_ attempt: Attempt, into directives: inout [Directive]) {
-        guard var held = tickets[attempt.id.plan] else { return }
-        held.used -= 1
-        tickets[attempt.id.plan] = held
+        let id = attempt.id.plan
         directives.append(
             .send(
-                .request(.ticketReturn(plan: attempt.id.plan, numbers: [attempt.ticket])),
-                to: held.gate))
+                .request(.ticketReturn(plan: id, numbers: [attempt.ticket])),
+                to: attempt.layout.plan.gate ?? me))
+        guard var held = tickets[id] else { return }
+        // Tickets from before the gate was held dead are not among those that are counted now.
+        held.used = max(0, held.used - 1)
+        tickets[id] = held
         if held.used == 0, held.wished == 0, held.free.isEmpty {
-            tickets.removeValue(forKey: attempt.id.plan)
+            tickets.removeValue(forKey: id)
         }
     }
 
