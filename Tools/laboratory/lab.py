@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 from . import agents, daemons, interrupts, limits, shaping, state, topology
 from .errors import LabError, UsageError
@@ -14,6 +15,8 @@ from .waiting import wait
 
 # A device with a tenth of a processor needs this long for its daemons, its engine and its name.
 START_SECONDS = 120
+# From fork to exec of an agent at most.
+EXEC_SECONDS = 10
 LEAVE_SECONDS = 40
 # Of the machine's processors the lab's devices get so much together: the rest is for the machine
 # itself, the clients, and what the kernel does for the links.
@@ -285,11 +288,16 @@ class Lab:
     def await_agent(self, name):
         """Waits until the agent of a device is up."""
         output = self.folder.device(name, "agent.out")
+        # Between fork and exec, slow in a device with little of a processor, it is not seen yet.
+        was_seen, patience_ends = False, time.monotonic() + EXEC_SECONDS
 
         def ready():
+            nonlocal was_seen
             if agents.is_ready(output):
                 return True
-            if not self.agent_processes(name):
+            if self.agent_processes(name):
+                was_seen = True
+            elif was_seen or time.monotonic() > patience_ends:
                 raise LabError(f"the agent of {name} ended:\n{self.log_tail(name)}")
             return False
         wait(START_SECONDS, lambda: f"the agent of {name} is up:\n{self.log_tail(name)}", ready)
