@@ -288,4 +288,21 @@ import Testing
             #expect(try await api.send(.get, "/v2/health/live").status == .ok)
         }
     }
+
+    @Test("what an agent cannot know yet is 503 with when to come again, not 404 or 400")
+    func notKnownYet() async throws {
+        try await APIHarness.run { (api: APIHarness) async throws in
+            let unread = try await api.infer("{}", model: "unread")
+            #expect(unread.status == .serviceUnavailable)
+            #expect(unread.error.contains("its manifest has not arrived"))
+            #expect(unread.headers[.retryAfter] == "1")
+            #expect(try await api.infer("{}", model: "none").status == .notFound)
+            api.backend.state.withLock { $0.isReady = false }
+            let unknown = try await api.infer("{}", model: "none")
+            #expect(unknown.status == .serviceUnavailable)
+            #expect(unknown.headers[.retryAfter] == "1")
+            let metadata = try await api.send(.get, "/v2/models/none")
+            #expect(metadata.status == .serviceUnavailable)
+        }
+    }
 }

@@ -59,6 +59,9 @@ final class TestBackend: AgentBackend {
         case "fixed":
             inputs = [Self.tensor("x", .int32, [2, 3]), Self.tensor("s", .uint8, [])]
             outputs = [Self.tensor("y", .int32, [2, 3]), Self.tensor("t", .uint8, [])]
+        case "unread":
+            (inputs, outputs) = ([], [])
+            readiness = .notReady(reason: "its manifest has not arrived")
         case "reduced": outputs = [Self.tensor("y", .float32, [4])]
         case "waiting": readiness = .notReady(reason: "3 blobs are missing")
         default: if Self.errors[name] == nil { return nil }

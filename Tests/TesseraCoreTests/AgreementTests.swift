@@ -99,9 +99,10 @@ import Testing
         }
     }
 
-    @Test("a host that cannot is planned with the bytes it named")
-    func cannot() {
-        var mesh = AgreementMesh(count: 3)
+    /// A round as far as its staging: who proposed, a host that stages, and the plan.
+    private func staged(
+        in mesh: inout AgreementMesh
+    ) -> (proposer: NodeBoot, host: NodeBoot, bundle: PlanBundle)? {
         let proposer = mesh.waitForProposal()
         mesh.plan()
         mesh.deliver()
@@ -110,8 +111,15 @@ import Testing
             case .stage(let bundle, _) = mesh.changes[host]?.first
         else {
             Issue.record("nothing was staged")
-            return
+            return nil
         }
+        return (proposer, host, bundle)
+    }
+
+    @Test("a host that cannot is planned with the bytes it named")
+    func cannot() {
+        var mesh = AgreementMesh(count: 3)
+        guard let (proposer, host, bundle) = staged(in: &mesh) else { return }
         mesh.receive(
             .cannot(
                 manifest: manifest, ballot: bundle.primary.plan.ballot, plan: bundle.primary.id,
@@ -129,16 +137,7 @@ import Testing
         "a host that gave its part up for a later round ends the round, and is planned with again")
     func superseded() {
         var mesh = AgreementMesh(count: 3)
-        let proposer = mesh.waitForProposal()
-        mesh.plan()
-        mesh.deliver()
-        guard let proposer,
-            let host = mesh.changes.first(where: { !$0.value.isEmpty })?.key,
-            case .stage(let bundle, _) = mesh.changes[host]?.first
-        else {
-            Issue.record("nothing was staged")
-            return
-        }
+        guard let (proposer, host, bundle) = staged(in: &mesh) else { return }
         mesh.receive(
             .cannot(
                 manifest: manifest, ballot: bundle.primary.plan.ballot, plan: bundle.primary.id,
