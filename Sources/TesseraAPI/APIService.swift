@@ -1,3 +1,10 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
 import Hummingbird
 public import Logging
 public import NIOCore
@@ -12,6 +19,7 @@ public struct APIService: Service {
     private let application: Application<APIResponder>
     private let group: MultiThreadedEventLoopGroup
     private let executor: EventLoopExecutor
+    private let address: (host: String, port: Int)
 
     /// Makes the service; see `APIApplication.make`.
     public init(
@@ -20,23 +28,53 @@ public struct APIService: Service {
     ) {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         executor = EventLoopExecutor(loop: group.next())
+        address = (configuration.host, configuration.port)
         application = APIApplication.make(
             backend: backend, configuration: configuration, logger: logger, group: group,
             onRunning: onRunning)
     }
 
     /// Serves; once.
+    ///
+    /// Throws `APIServiceError` if the system does not let it listen.
     public func run() async throws {
         let result = await withTaskExecutorPreference(executor) {
             () async -> Result<Void, any Error> in
             do {
                 return .success(try await application.run())
+            } catch let error as IOError {
+                return .failure(
+                    APIServiceError(
+                        host: address.host, port: address.port, errorNumber: error.errnoCode))
             } catch {
                 return .failure(error)
             }
         }
         try await group.shutdownGracefully()
         try result.get()
+    }
+}
+
+/// The system does not let the API listen where it should.
+public struct APIServiceError: Error, Equatable, CustomStringConvertible {
+    /// Where.
+    public var host: String
+    /// Where.
+    public var port: Int
+    /// Why, as the system numbers its errors.
+    public var errorNumber: Int32
+
+    /// What happened and what to do.
+    public var description: String {
+        let reason =
+            switch errorNumber {
+            case EADDRINUSE: "another program uses the port"
+            case EADDRNOTAVAIL: "this machine has no such address"
+            case EACCES: "this user may not use the port"
+            default: String(cString: strerror(errorNumber))
+            }
+        return "The API cannot listen on \(host), port \(port): \(reason). Choose another place "
+            + "with --api HOST:PORT."
     }
 }
 

@@ -6,14 +6,6 @@ import TesseraCore
 import TesseraNode
 import UnixSignals
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
-
 /// Runs an agent until it leaves.
 struct AgentRun {
     private let configuration: AgentConfiguration
@@ -102,7 +94,7 @@ struct AgentRun {
                     if signals == 1 {
                         await group.triggerGracefulShutdown()
                     } else {
-                        exit(CommandExit.failed.rawValue)
+                        ProcessEnd.now(CommandExit.failed.rawValue)
                     }
                 }
                 // Ended by cancellation only: the services ended by themselves.

@@ -2,6 +2,14 @@ import ArgumentParser
 import TesseraCore
 import TesseraNode
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// The command line: the one place where the concrete types of every layer meet.
 @main
 struct Tessera: AsyncParsableCommand {
@@ -34,9 +42,31 @@ struct Tessera: AsyncParsableCommand {
             }
         } catch let failure as CommandFailure {
             Console.message("error: \(failure.message)")
-            exit(withError: ExitCode(failure.code.rawValue))
+            ProcessEnd.now(failure.code.rawValue)
         } catch {
-            exit(withError: error)
+            // Asking for help or the version is thrown too, with a code of its own.
+            let code = exitCode(for: error).rawValue
+            let text = fullMessage(for: error)
+            if code == 0 {
+                Console.line(text)
+            } else if !text.isEmpty {
+                Console.message(text)
+            }
+            ProcessEnd.now(code)
         }
+        ProcessEnd.now(0)
+    }
+}
+
+/// The one way for the process to end.
+enum ProcessEnd {
+    /// Ends the process at once.
+    ///
+    /// Ending in the usual way destroys the static objects of C++ libraries while their threads may
+    /// still use them: an agent that ends while its engine compiles would crash. What must last is
+    /// on disk before it is acknowledged, so nothing waits for the engine.
+    static func now(_ code: Int32) -> Never {
+        fflush(nil)
+        _exit(code)
     }
 }

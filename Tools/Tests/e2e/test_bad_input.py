@@ -13,6 +13,9 @@ import support
 from support import kserve, load, mesh
 
 ANSWER_SECONDS_MAX = 10
+# The exit code of a command that failed.
+FAILED = 1
+STARTS = 20
 
 
 class BadInput(support.Case):
@@ -190,7 +193,7 @@ class BadPlace(support.Case):
             begin = time.monotonic()
             agent.start()
             code = agent.process.wait(mesh.START_SECONDS)
-            self.assertNotEqual(0, code)
+            self.assertEqual(FAILED, code, agent.tail())
             for word in words:
                 self.assertIn(word, agent.tail())
             self.assertLess(time.monotonic() - begin, ANSWER_SECONDS_MAX)
@@ -198,7 +201,18 @@ class BadPlace(support.Case):
 
     def test_api_port_in_use(self):
         """The port of the API is taken."""
-        self.start_fails("in use", api=lambda agents: f"127.0.0.1:{agents['a'].port}")
+        self.start_fails(
+            "another program uses", "--api",
+            api=lambda agents: f"127.0.0.1:{agents['a'].port}")
+
+    def test_end_while_engine_works(self):
+        """An agent that ends while its engine is measured ends in order, each time."""
+        with mesh.Mesh("a") as agents:
+            for number in range(STARTS):
+                agent = agents.make(f"b{number}", api=f"127.0.0.1:{agents['a'].port}")
+                agent.start()
+                code = agent.process.wait(mesh.START_SECONDS)
+                self.assertEqual(FAILED, code, agent.tail())
 
     def test_peer_port_in_use(self):
         """The port for peers is taken."""
