@@ -121,6 +121,7 @@ extension Agent {
             mesh.onConnected(peer, now: now, into: &directives)
             placement.onReachable(peer, true, now: now, into: &directives)
             tellDecisions(to: peer, into: &directives)
+            tellCrashes(to: peer, now: now, into: &directives)
         case .disconnected(let peer):
             onDisconnected(peer, now: now, into: &directives)
         case .stable:

@@ -21,6 +21,7 @@ final class EngineRoom: @unchecked Sendable {
     private let engine: Engine
     private let threads: Int
     private let library: ModelLibrary
+    private let marks: CrashMarks
     /// Runs fragments, on a thread for each of the engine's: a run that is ahead waits in the queue
     /// and starts the moment a thread is free, and one after the other meets a warm cache.
     private let runners: NIOThreadPool
@@ -34,9 +35,10 @@ final class EngineRoom: @unchecked Sendable {
     /// The lower priority: below the event loops, above idle work.
     private static let niceness: Int32 = 5
 
-    init(threads: Int, library: ModelLibrary) throws(EngineError) {
+    init(threads: Int, library: ModelLibrary, marks: CrashMarks) throws(EngineError) {
         engine = try Engine(threads: threads)
         self.library = library
+        self.marks = marks
         self.threads = threads
         share = Atomic(ProcessorShare.ofThreads(threads))
         runners = NIOThreadPool(numberOfThreads: threads)
@@ -98,6 +100,8 @@ final class EngineRoom: @unchecked Sendable {
                 engine.memoryBytes(
                     xml: xml, weightByteCount: weightByteCount, concurrency: concurrency))
         }
+        let mark = marks.begin(.compiling(key))
+        defer { marks.end(mark) }
         let fragment = try engine.compile(source, concurrency: concurrency)
         try Self.warm(fragment)
         return fragment
@@ -118,9 +122,9 @@ final class EngineRoom: @unchecked Sendable {
 
     func unload(_ key: FragmentKey) { fragments.removeValue(forKey: key) }
 
-    /// Runs a compiled fragment on a runner's thread; `done` is called there.
+    /// Runs a compiled fragment for a request on a runner's thread; `done` is called there.
     func run(
-        _ key: FragmentKey, inputs: [ByteBuffer],
+        _ key: FragmentKey, for request: RequestID, inputs: [ByteBuffer],
         done:
             @escaping @Sendable (Result<(outputs: [ByteBuffer], microseconds: Int64), any Error>)
             -> Void
@@ -134,6 +138,11 @@ final class EngineRoom: @unchecked Sendable {
                 ByteBufferAllocator().buffer(capacity: $0.byteCount)
             }
             let (start, used) = (MonotonicClock.now, ThreadClock.nanoseconds)
+            let mark = self.marks.begin(.running(key, request))
+            defer { self.marks.end(mark) }
+            #if DEBUG
+            TestCrash.strike(inputs)
+            #endif
             let result = Result { try Self.run(fragment, inputs: inputs, outputs: &outputs) }
             let span = (MonotonicClock.now - start).microseconds
             // What each of many runs one after the other would take under the quota.
