@@ -42,6 +42,28 @@ private final class Entry {
         return client
     }
 
+    /// So many requests that wait for tickets.
+    @discardableResult
+    func queue(_ count: Int, deadline: TimeSpan = .seconds(20)) -> [Directive] {
+        var directives: [Directive] = []
+        for _ in 0..<count {
+            client += 1
+            table.onSubmitted(
+                ClientID(number: client), manifest: Self.manifest,
+                inputs: [RequestsFixture.payload(client)], deadline: deadline, routing: routing,
+                now: now, into: &directives)
+        }
+        return directives
+    }
+
+    /// Dispatches and answers so many of those that wait longest.
+    func answerQueued(_ count: Int) {
+        for _ in 0..<count {
+            guard let started = grant(Self.primary).slices.first else { return }
+            _ = answer(started.header.attempt, Self.primary)
+        }
+    }
+
     func grant(_ plan: NamedPlan) -> [Directive] {
         ticket += 1
         var directives: [Directive] = []
@@ -290,6 +312,48 @@ extension Array<Directive> {
         #expect(spans.clock(of: key, on: Entry.gate) == .milliseconds(150))
         spans.forget(Entry.gate)
         #expect(spans.clock(of: key, on: Entry.gate) == nil)
+    }
+
+    @Test("a request that would wait too long for its turn is refused at once")
+    func expectedWait() {
+        let entry = Entry()
+        entry.queue(200)
+        for second in 0..<4 {
+            #expect(entry.queue(1).rejected.isEmpty, "nothing is known in second \(second)")
+            entry.answerQueued(20)
+            entry.now = entry.now + .seconds(1)
+        }
+        // 124 wait, and 20 are answered per second.
+        #expect(entry.queue(1).rejected == [.overloaded(retryAfter: .milliseconds(1_200))])
+        let other = entry.queue(1, deadline: .seconds(30))
+        #expect(other.rejected == [.overloaded(retryAfter: .milliseconds(1_200))])
+        entry.answerQueued(24)
+        #expect(entry.queue(1).rejected.isEmpty)
+        #expect(entry.queue(1, deadline: .seconds(9)).rejected.count == 1)
+        #expect(entry.table.refusals == 3)
+    }
+
+    @Test("an entry that is never asked enough has no rate, whatever waits at once")
+    func idleRate() {
+        var rate = ServiceRate()
+        var now = Timestamp.zero
+        for _ in 0..<20 {
+            rate.note(isWaiting: true, now: now)
+            rate.onAnswer(now: now)
+            rate.note(isWaiting: false, now: now)
+            now = now + .milliseconds(500)
+        }
+        let idle = rate.perSecond(now: now)
+        #expect(idle == nil)
+        rate.note(isWaiting: true, now: now)
+        for _ in 0..<10 {
+            rate.onAnswer(now: now)
+            now = now + .milliseconds(500)
+        }
+        let busy = rate.perSecond(now: now)
+        #expect(busy == 2)
+        let later = rate.perSecond(now: now + .seconds(60))
+        #expect(later == nil)
     }
 
     @Test("a request that cannot end by its deadline any more is not started")

@@ -173,6 +173,7 @@ extension Agent {
             if let gone = loser?.manifest, !models.contains(where: { $0.manifest == gone }) {
                 host.onModelRemoved(gone, into: &directives)
                 agreement.onModelRemoved(gone)
+                requests.rates.removeValue(forKey: gone)
                 dirty.insert(gone)
             }
             markAllDirty()

@@ -159,6 +159,7 @@ extension RequestTable {
         if let attempt = requests[counter]?.running.remove(at: index) {
             giveBack(attempt, into: &directives)
         }
+        rates[request.manifest, default: ServiceRate()].onAnswer(now: now)
         finish(counter, into: &directives)
         return request.manifest
     }

@@ -59,6 +59,8 @@ struct RequestTable: Sendable {
         var inputBytes = 1 << 30
         /// Attempts without proven loss before a request fails.
         var failures = 3
+        /// How long a request may be expected to wait for a ticket; half of its deadline at most.
+        var waiting = TimeSpan.seconds(5)
         /// How long a request waits for a plan to exist.
         var stranded = TimeSpan.seconds(5)
         /// The longest deadline.
@@ -83,6 +85,8 @@ struct RequestTable: Sendable {
     var spans = RunSpans()
     var budget = RetryBudget()
     var refusedInputs = RefusedInputs()
+    /// By model, for those that something waits for or was answered for.
+    var rates: [ManifestID: ServiceRate] = [:]
     private var nextCounter: UInt64 = 1
     var inputBytes = 0
     private(set) var isClosed = false
@@ -127,6 +131,12 @@ struct RequestTable: Sendable {
             directives.append(.report(.limit("requests waiting at this node", count: 1)))
             return refuse(.overloaded(retryAfter: .seconds(1)))
         }
+        let longest = min(limits.waiting, deadline / 2)
+        if let wait = expectedWait(manifest, now: now), wait > longest {
+            refusals += 1
+            directives.append(.report(.limit("time in the queue of this node", count: 1)))
+            return refuse(.overloaded(retryAfter: max(.seconds(1), wait - longest)))
+        }
         let counter = nextCounter
         nextCounter += 1
         inputBytes += bytes
@@ -143,6 +153,14 @@ struct RequestTable: Sendable {
         }
         queues[manifest, default: []].append(counter)
         advance(manifest, routing, now: now, into: &directives)
+    }
+
+    /// How long a new request would wait for its turn, as far as that can be told.
+    private mutating func expectedWait(_ manifest: ManifestID, now: Timestamp) -> TimeSpan? {
+        guard let waiting = queues[manifest]?.count,
+            let rate = rates[manifest]?.perSecond(now: now)
+        else { return nil }
+        return .seconds(1) * Int64(waiting) / Int64(rate)
     }
 
     /// The client went away.
@@ -167,7 +185,10 @@ struct RequestTable: Sendable {
             where requests[counter]?.stranded == nil && requests[counter]?.running.isEmpty == true {
                 requests[counter]?.stranded = now
             }
-            if queues[manifest] != nil { nextWake = min(nextWake, now + limits.stranded) }
+            if queues[manifest] != nil {
+                nextWake = min(nextWake, now + limits.stranded)
+                rates[manifest]?.note(isWaiting: true, now: now)
+            }
             return
         }
         var queue = queues[manifest] ?? []
@@ -175,6 +196,7 @@ struct RequestTable: Sendable {
         serve(&queue, layout, now: now, into: &directives)
         for counter in queue { requests[counter]?.stranded = nil }
         queues[manifest] = queue.isEmpty ? nil : queue
+        rates[manifest, default: ServiceRate()].note(isWaiting: !queue.isEmpty, now: now)
         var served = [layout.id]
         for id in elsewhere.keys.sorted() {
             guard var waiting = elsewhere.removeValue(forKey: id) else { continue }
