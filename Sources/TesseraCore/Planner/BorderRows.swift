@@ -40,7 +40,7 @@ struct BorderRows {
             }
             // The slowest tile sets the pace of a block: unless all gain, none does.
             let bordered = cuts.compactMap { $0 }
-            hasLeftEarly = !bordered.isEmpty && bordered.allSatisfy { $0.gain > 0 }
+            hasLeftEarly = !bordered.isEmpty && bordered.allSatisfy(\.isWorthwhile)
             guard hasLeftEarly else { continue }
             result[index].fragments = zip(parts[index].fragments, cuts).flatMap { tile, cut in
                 cut?.fragments ?? [tile]
@@ -53,8 +53,14 @@ struct BorderRows {
     private struct Cut {
         /// In the order in which the node runs them: borders first.
         var fragments: [Fragment]
-        /// Nanoseconds that the way of an item gets shorter.
-        var gain: Int
+        /// Nanoseconds of travelling that the inner rows hide.
+        var hidden: Int
+        /// Nanoseconds that computing all parts takes more than the tile.
+        var again: Int
+
+        /// Thin tiles compute less efficiently than their share says, and what loopback or a busy
+        /// host take to hand over is not all travelling: twice what is computed again must be won.
+        var isWorthwhile: Bool { hidden > 2 * again }
     }
 
     /// How a tile may be cut; nil if nobody waits for a part of it, or all of it is border.
@@ -99,7 +105,8 @@ struct BorderRows {
         }
         let times = fragments.map { evaluator.nanoseconds(of: $0) }
         let again = times.reduce(0, +) - evaluator.nanoseconds(of: tile)
-        return Cut(fragments: fragments, gain: min(hidden, times.last ?? 0) - max(again, 0))
+        return Cut(
+            fragments: fragments, hidden: min(hidden, times.last ?? 0), again: max(again, 0))
     }
 
     /// What one tile makes that another reads: as rows of the maker's stage, and in bytes; nil if

@@ -2,9 +2,9 @@
 /// as tables over *positions*, the places where a plan may cut.
 ///
 /// Times are whole nanoseconds, so that small operators do not vanish. An operator takes
-/// `max(operations / rate, moved bytes / rate)` on a node, times the node's ratio of measured to
-/// estimated time over the fragments of this model that it has run; a fragment that was measured
-/// itself takes what was measured. A stage takes its operators' time and what it costs to take its
+/// `max(operations / rate, moved bytes / rate)` on a node, corrected by what the fragments of this
+/// model took that the node has run (`OperatorCalibration`); a fragment that was measured itself
+/// takes what was measured. A stage takes its operators' time and what it costs to take its
 /// slices in and send its slices out.
 struct CostModel: Sendable {
     /// More places to cut than this are thinned out, so that tables stay small and planning quick:
@@ -220,32 +220,29 @@ struct OperatorTimes: Sendable {
                     operation.movedBytes,
                     perMicrosecond: node.capability.movedBytesPerMicrosecond), 1)
         }
-        var sums = [0]
-        for estimate in estimates { sums.append((sums.last ?? 0) + estimate) }
-
-        var measuredSum = 0
-        var estimatedSum = 0
+        var measurements: [OperatorCalibration.Measurement] = []
         for time in node.times where time.key.manifest == outline.manifest {
-            if let rows = time.key.rows {
-                let nanoseconds = CostArithmetic.nanoseconds(microseconds: time.microseconds)
-                if nanoseconds > 0 { tiles[TileKey(time.key.operators, rows)] = nanoseconds }
-                continue
-            }
             let range = time.key.operators
-            guard range.lowerBound >= 0, range.upperBound < sums.count, !range.isEmpty,
-                time.microseconds > 0
-            else { continue }
             let nanoseconds = CostArithmetic.nanoseconds(microseconds: time.microseconds)
-            measured[range] = max(measured[range] ?? 0, nanoseconds)
-            measuredSum = min(measuredSum + nanoseconds, Int.max / 4)
-            estimatedSum += sums[range.upperBound] - sums[range.lowerBound]
+            guard range.lowerBound >= 0, range.upperBound <= estimates.count, !range.isEmpty,
+                time.microseconds > 0, nanoseconds > 0
+            else { continue }
+            var parts = range.map { (index: $0, share: OperatorCalibration.whole) }
+            if let rows = time.key.rows {
+                tiles[TileKey(range, rows)] = nanoseconds
+                guard let tile = outline.rowTile(of: range, rows: rows) else { continue }
+                for place in parts.indices {
+                    parts[place].share = OperatorCalibration.share(
+                        tile.computed[place].count,
+                        of: outline.operators[parts[place].index].rowCount)
+                }
+            } else {
+                measured[range] = max(measured[range] ?? 0, nanoseconds)
+            }
+            measurements.append(.init(parts: parts, nanoseconds: nanoseconds))
         }
-        for estimate in estimates {
-            let corrected =
-                measuredSum == 0
-                ? estimate
-                : max(CostArithmetic.scaled(estimate, by: measuredSum, over: estimatedSum), 1)
-            prefix.append((prefix.last ?? 0) + corrected)
+        for time in OperatorCalibration.corrected(estimates, by: measurements) {
+            prefix.append((prefix.last ?? 0) + time)
         }
     }
 

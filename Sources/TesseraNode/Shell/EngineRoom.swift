@@ -118,9 +118,10 @@ final class EngineRoom: @unchecked Sendable {
 
     func unload(_ key: FragmentKey) { fragments.removeValue(forKey: key) }
 
-    /// Runs a compiled fragment on a runner's thread; `done` is called there.
+    /// Puts inputs together and runs a compiled fragment, on a runner's thread; `done` is called
+    /// there.
     func run(
-        _ key: FragmentKey, inputs: [ByteBuffer],
+        _ key: FragmentKey, inputs: [TensorSource],
         done:
             @escaping @Sendable (Result<(outputs: [ByteBuffer], microseconds: Int64), any Error>)
             -> Void
@@ -133,6 +134,7 @@ final class EngineRoom: @unchecked Sendable {
             var outputs = fragment.outputs.map {
                 ByteBufferAllocator().buffer(capacity: $0.byteCount)
             }
+            let inputs = inputs.map { $0.bytes() }
             let (start, used) = (MonotonicClock.now, ThreadClock.nanoseconds)
             let result = Result { try Self.run(fragment, inputs: inputs, outputs: &outputs) }
             let span = (MonotonicClock.now - start).microseconds

@@ -136,7 +136,7 @@ final class NodeShell: @unchecked Sendable {
         case .release(let payload):
             payloads.release(payload)
         case .answer(let client, let outputs, let detail):
-            let buffers = outputs.map { payloads.bytes(of: $0) }
+            let buffers = outputs.map { payloads.source(of: $0).bytes() }
             clients.removeValue(forKey: client)?.succeed(
                 InferenceResult(outputs: buffers, detail: detail))
         case .reject(let client, let error):
@@ -183,7 +183,7 @@ final class NodeShell: @unchecked Sendable {
     private func execute(
         _ attempt: AttemptID, _ fragment: Int, _ key: FragmentKey, _ inputs: [JoinedTensor]
     ) {
-        engine.run(key, inputs: inputs.map { payloads.bytes(of: $0) }) { result in
+        engine.run(key, inputs: inputs.map { payloads.source(of: $0) }) { result in
             self.loop.execute {
                 switch result {
                 case .success(let (outputs, microseconds)):
