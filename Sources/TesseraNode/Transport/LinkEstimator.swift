@@ -32,6 +32,23 @@ struct LinkEstimator {
         isFresh = true
     }
 
+    /// What the kernel saw after a transfer.
+    ///
+    /// A rate that did not fill the link says nothing about a faster one.
+    mutating func delivered(_ rate: KernelRate) {
+        let sample = min(max(rate.bytesPerSecond, 1), UInt64(Self.bytesMax))
+        let old = bytesPerSecond
+        if rate.isLowerBound, old >= sample { return }
+        if old == 0 {
+            bytesPerSecond = sample
+        } else if sample > old {
+            bytesPerSecond = old + (sample - old + 3) / 4
+        } else {
+            bytesPerSecond = old - (old - sample) / 4
+        }
+        isFresh = true
+    }
+
     /// A keepalive came back; weights as for TCP (RFC 6298, 2.3).
     mutating func returned(nanoseconds: Int64) {
         let sample = max(1, nanoseconds)

@@ -119,4 +119,27 @@ struct TransportPartsTests {
         slow.transferred(bytes: 30_000, microseconds: 100_000)
         #expect(slow.bytesPerSecond == 300_000)
     }
+
+    @Test("what the kernel saw counts, and a rate that did not fill the link only as a lower bound")
+    func kernelRate() {
+        var link = LinkEstimator()
+        link.delivered(KernelRate(bytesPerSecond: 40_000_000, isLowerBound: true))
+        #expect(link.bytesPerSecond == 40_000_000)
+        link.delivered(KernelRate(bytesPerSecond: 80_000_000, isLowerBound: true))
+        #expect(link.bytesPerSecond == 50_000_000)
+        link.delivered(KernelRate(bytesPerSecond: 10_000_000, isLowerBound: true))
+        #expect(link.bytesPerSecond == 50_000_000)
+        link.delivered(KernelRate(bytesPerSecond: 10_000_000, isLowerBound: false))
+        #expect(link.bytesPerSecond == 40_000_000)
+    }
+
+    @Test("Linux's figures of a connection are read at their places")
+    func kernelFigures() {
+        var figures = KernelRate.Figures()
+        #expect(figures.rate == nil)
+        figures.third[4] = 123_456_789
+        #expect(figures.rate == KernelRate(bytesPerSecond: 123_456_789, isLowerBound: false))
+        figures.first[0] = 1 << 56
+        #expect(figures.rate == KernelRate(bytesPerSecond: 123_456_789, isLowerBound: true))
+    }
 }
