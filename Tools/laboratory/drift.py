@@ -9,6 +9,8 @@ from .waiting import wait
 
 import load  # noqa: E402  (`compare` has put its folder into the path)
 
+# A plan that stands for so long under load is not about to be improved.
+STABLE_SECONDS, STABLE_PATIENCE = 20, 150
 # So long after a change of plan the throughput is measured: queues of the old one are empty by then.
 SETTLE_SECONDS = 3
 
@@ -67,6 +69,10 @@ def serve(lab, model, clients, flags):
     compare.add_model(lab, model, "drift", flags)
     watch = Watch(lab, "drift", clients)
     compare.warm(watch.agent, watch.name, watch.work)
+    begin = time.monotonic()
+    while time.monotonic() - begin < STABLE_PATIENCE:
+        if watch.until_another(watch.plan(), STABLE_SECONDS) is None:
+            break
     return watch
 
 

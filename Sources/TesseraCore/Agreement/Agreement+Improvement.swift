@@ -48,13 +48,25 @@ extension Agreement {
         for bundle: PlanBundle, instead current: PlanBundle, _ ballot: Ballot, _ view: View
     ) -> String {
         let old = current.primary.plan
-        guard let outline = view.outline,
-            let now = PlanEvaluation.evaluate(old, view.problem(outline, ballot, current))
-        else { return PlanRound.Need.improvement.reason }
+        guard let outline = view.outline else { return PlanRound.Need.improvement.reason }
+        let problem = view.problem(outline, ballot, current)
+        guard let now = PlanEvaluation.evaluate(old, problem) else {
+            return PlanRound.Need.improvement.reason
+        }
+        func name(_ member: NodeBoot) -> String {
+            problem.nodes.first { $0.member == member }?.name ?? member.node.short
+        }
+        let limit =
+            switch now.bottleneck {
+            case .node(let host): "computing on \(name(host))"
+            case .link(let source, let target):
+                "the link from \(name(source)) to \(name(target))"
+            case .window: "\(now.bottleneck)"
+            }
         return "\(PlanRound.Need.improvement.reason): an item takes "
             + "\(now.periodMicroseconds) µs by what was measured, "
             + "\(old.predictedPeriodMicroseconds) µs were expected when the plan was made, "
-            + "held up by \(now.bottleneck); the new plan takes "
+            + "held up by \(limit); the new plan takes "
             + "\(bundle.primary.plan.predictedPeriodMicroseconds) µs"
     }
 }

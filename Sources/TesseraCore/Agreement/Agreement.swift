@@ -240,7 +240,16 @@ struct Agreement: Sendable {
     /// nothing was known of.
     func isChanged(_ view: View, since model: Model) -> Bool {
         view.pool != model.consideredPool || view.measuredLinks > model.consideredLinks
-            || view.speeds != model.consideredSpeeds || isSetAnew(view, since: model)
+            || isOther(view.speeds, than: model.consideredSpeeds)
+            || isSetAnew(view, since: model)
+    }
+
+    /// Whether a node computes a tenth more or less quickly than before.
+    private func isOther(_ speeds: [UInt64], than before: [UInt64]) -> Bool {
+        speeds.count != before.count
+            || zip(speeds, before).contains { speed, old in
+                (speed > old ? speed - old : old - speed) > old / 10
+            }
     }
 
     /// Whether the operator said something else since the last look.

@@ -1,16 +1,20 @@
 import NIOCore
 
-/// How fast the kernel saw a TCP connection deliver bytes lately, from its acknowledgements.
+/// What the kernel saw of a TCP connection's speed, from its acknowledgements.
 ///
 /// Unlike what either end can time, it does not hang on when a busy or throttled process gets to
 /// read what has arrived.
 struct KernelRate: Equatable, Sendable {
-    /// Bytes per second.
-    var bytesPerSecond: UInt64
-    /// Whether there were too few bytes to fill the link: then it does at least so much.
-    var isLowerBound: Bool
+    /// Bytes that the peer acknowledged, since the connection began.
+    var deliveredBytes: UInt64
+    /// Time in which bytes were on their way and the peer had room for more, likewise.
+    var busyMicroseconds: UInt64
+    /// Bytes per second of the last flight that the kernel rated; 0 if none.
+    ///
+    /// Of a few bytes it says little: buffers on the way take them at any rate.
+    var lastBytesPerSecond: UInt64
 
-    /// Asks the kernel; nil where it does not tell, or nothing was sent yet.
+    /// Asks the kernel; nil where it does not tell.
     static func of(
         _ channel: any Channel, then done: @escaping @Sendable (KernelRate?) -> Void
     ) {
@@ -36,12 +40,14 @@ struct KernelRate: Equatable, Sendable {
         var second = SIMD8<UInt64>()
         var third = SIMD8<UInt64>()
 
-        /// `tcpi_delivery_rate`, the 21st word, and the bit `tcpi_delivery_rate_app_limited`.
+        /// `tcpi_bytes_acked`, `tcpi_delivery_rate`, and `tcpi_busy_time` less `tcpi_rwnd_limited`;
+        /// nil if nothing was delivered yet, or the kernel is older than these.
         var rate: KernelRate? {
-            let bytesPerSecond = third[4]
-            guard bytesPerSecond > 0 else { return nil }
+            let (delivered, busy, limited) = (second[7], third[5], third[6])
+            guard delivered > 0, busy > 0 || third[4] > 0 else { return nil }
             return KernelRate(
-                bytesPerSecond: bytesPerSecond, isLowerBound: first[0] >> 56 & 1 == 1)
+                deliveredBytes: delivered, busyMicroseconds: busy > limited ? busy - limited : 0,
+                lastBytesPerSecond: third[4])
         }
     }
 }
