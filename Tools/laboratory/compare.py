@@ -79,7 +79,7 @@ def measure(lab, name, seconds, clients):
     work = load.Load([agent], name, [item], clients,
                      output_name=metadata["outputs"][0]["name"]).start()
     try:
-        warm = _warm(agent, name, work)
+        warmed = warm(agent, name, work)
         begin, count = time.monotonic(), work.count
         wait(seconds + 60, "the load ends", lambda: time.monotonic() - begin >= seconds)
         ended, answers = time.monotonic(), work.count - count
@@ -96,12 +96,12 @@ def measure(lab, name, seconds, clients):
         "answers": answers, "seconds": ended - begin, "clients": clients,
         "lost": len(lost), "errors": sorted({record.error for record in lost})[:5],
         "single_items": len(single), "latency_seconds_max": max(single),
-        "warm_seconds": warm, "plan": plan["plan"] if plan else None,
+        "warm_seconds": warmed, "plan": plan["plan"] if plan else None,
         "plans": len({record.plan for record in records if record.plan}),
         "stages": _stages(plan)}, _expectation(plan)
 
 
-def _warm(agent, name, work):
+def warm(agent, name, work):
     """Waits until one plan has served for a while; gives the seconds that it took."""
     begin = time.monotonic()
     last = [None, 0]

@@ -156,7 +156,8 @@ struct PlanEvaluator {
         let endpoint = plan.fragments.indices.map { index in
             TransferCost.endpointNanoseconds(
                 bytes: Self.whole(load.endpointBytes[index]),
-                slices: Self.whole(load.endpointSlices[index]))
+                slices: Self.whole(load.endpointSlices[index]),
+                cost: nodes[hosts[index]].capability.handover)
         }
         let (latency, waits) = walkThrough(load, plan, endpoint: endpoint, hosts: hosts)
         var (period, bottleneck) = busiest(load, endpoint: endpoint, hosts: hosts)
@@ -206,7 +207,7 @@ struct PlanEvaluator {
             nanoseconds(of: plan.fragments[$0], on: hosts[$0])
         }
         var load = Load(
-            compute: compute, parts: Self.parts(plan, compute: compute),
+            compute: compute, parts: Self.parts(plan),
             endpointBytes: Array(repeating: 0, count: count),
             endpointSlices: Array(repeating: 0, count: count),
             transfers: Array(repeating: 0, count: count * count))
@@ -232,15 +233,14 @@ struct PlanEvaluator {
         return load
     }
 
-    /// Items go to replicas by how quickly they compute.
-    private static func parts(_ plan: Plan, compute: [Int]) -> [Int] {
+    /// Items go to replicas by the weights of the plan.
+    private static func parts(_ plan: Plan) -> [Int] {
         var parts = [Int](repeating: 1 << SpaceCosts.shareBits, count: plan.fragments.count)
         for stage in plan.stages where stage.mode == .replicas && stage.fragments.count > 1 {
-            let rates = stage.fragments.map { SpaceCosts.rateUnit / max(compute[$0], 1) }
-            let sum = UInt128(rates.reduce(0) { $0 + $1 >> 8 })
-            for (fragment, rate) in zip(stage.fragments, rates) {
-                let scaled = UInt128(rate >> 8) << UInt128(SpaceCosts.shareBits)
-                parts[fragment] = Int((scaled + sum - 1) / max(sum, 1))
+            let weights = stage.fragments.map { max(plan.fragments[$0].weight, 1) }
+            let sum = max(weights.reduce(0, +), 1)
+            for (fragment, weight) in zip(stage.fragments, weights) {
+                parts[fragment] = ((weight << SpaceCosts.shareBits) + sum - 1) / sum
             }
         }
         return parts

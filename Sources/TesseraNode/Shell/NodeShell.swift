@@ -183,7 +183,10 @@ final class NodeShell: @unchecked Sendable {
     private func execute(
         _ attempt: AttemptID, _ fragment: Int, _ key: FragmentKey, _ inputs: [JoinedTensor]
     ) {
-        engine.run(key, inputs: inputs.map { payloads.source(of: $0) }) { result in
+        engine.run(
+            key, inputs: inputs.map { payloads.source(of: $0) },
+            sliceCount: inputs.reduce(0) { $0 + $1.pieces.count }
+        ) { result in
             self.loop.execute {
                 switch result {
                 case .success(let (outputs, microseconds)):

@@ -20,10 +20,7 @@ extension DataConnection {
                 microseconds = max(microseconds, elapsed)
                 trialSent = nil
             }
-            transport.controlLoop.execute { [microseconds] in
-                self.transport.transferMeasured(
-                    bytes: bytes, microseconds: microseconds, of: member)
-            }
+            measured(bytes: bytes, microseconds: microseconds, of: member)
         case .trial(let left, let bytes): receiveTrial(bytes.readableBytes, left: left)
         case .blobRequest(let request): serve(request)
         case .blobChunk(let chunk): receive(chunk)
@@ -95,6 +92,18 @@ extension DataConnection {
         transport.counters.change { $0.slicesReceived += 1 }
         transport.controlLoop.execute {
             self.transport.sliceArrived(header, bytes, from: member)
+        }
+    }
+
+    /// Passes on what a transfer says of the link: what the kernel saw, else what the ends timed.
+    private func measured(bytes: Int, microseconds: Int64, of member: NodeBoot) {
+        guard let channel = context?.channel else { return }
+        let transport = transport
+        KernelRate.of(channel) { rate in
+            transport.controlLoop.execute {
+                transport.transferMeasured(
+                    bytes: bytes, microseconds: microseconds, kernel: rate, of: member)
+            }
         }
     }
 

@@ -117,10 +117,16 @@ extension PeerTransport {
         if isFirst { reportLink(of: session) }
     }
 
-    func transferMeasured(bytes: Int, microseconds: Int64, of member: NodeBoot) {
+    func transferMeasured(
+        bytes: Int, microseconds: Int64, kernel: KernelRate?, of member: NodeBoot
+    ) {
         guard let session = session(member) else { return }
         let isFirst = session.link.bytesPerSecond == 0
-        session.link.transferred(bytes: bytes, microseconds: microseconds)
+        if let kernel {
+            session.link.delivered(kernel)
+        } else {
+            session.link.transferred(bytes: bytes, microseconds: microseconds)
+        }
         session.lastTransfer = .now()
         if isFirst { reportLink(of: session) }
     }

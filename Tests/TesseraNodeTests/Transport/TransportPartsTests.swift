@@ -119,4 +119,45 @@ struct TransportPartsTests {
         slow.transferred(bytes: 30_000, microseconds: 100_000)
         #expect(slow.bytesPerSecond == 300_000)
     }
+
+    @Test("a link's rate is what was delivered while something was on its way")
+    func kernelRate() {
+        var link = LinkEstimator()
+        func look(_ bytes: UInt64, _ microseconds: UInt64, flight: UInt64 = 900_000_000) {
+            link.delivered(
+                KernelRate(
+                    deliveredBytes: bytes, busyMicroseconds: microseconds,
+                    lastBytesPerSecond: flight))
+        }
+        look(200_000, 4_000)
+        #expect(link.bytesPerSecond == 900_000_000)
+        look(1_200_000, 12_000, flight: 500_000_000)
+        #expect(link.bytesPerSecond == 500_000_000)
+        look(20_200_000, 204_000)
+        #expect(link.bytesPerSecond == 100_000_000)
+        // Too short a time, and too few bytes.
+        look(30_200_000, 224_000)
+        look(20_250_000, 604_000)
+        #expect(link.bytesPerSecond == 100_000_000)
+        look(40_200_000, 604_000)
+        #expect(link.bytesPerSecond == 75_000_000)
+        // Another connection begins at nothing.
+        look(500_000, 4_000)
+        #expect(link.bytesPerSecond == 75_000_000)
+    }
+
+    @Test("Linux's figures of a connection are read at their places")
+    func kernelFigures() {
+        var figures = KernelRate.Figures()
+        #expect(figures.rate == nil)
+        figures.second[7] = 5_000
+        #expect(figures.rate == nil)
+        figures.third[4] = 123_456_789
+        figures.third[5] = 900
+        figures.third[6] = 300
+        #expect(
+            figures.rate
+                == KernelRate(
+                    deliveredBytes: 5_000, busyMicroseconds: 600, lastBytesPerSecond: 123_456_789))
+    }
 }
