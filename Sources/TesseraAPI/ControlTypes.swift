@@ -176,8 +176,8 @@ public struct StageDocument: Codable, Sendable, Equatable {
 
 /// One alternate of a plan.
 public struct AlternateDocument: Codable, Sendable, Equatable {
-    /// The plan, in hexadecimal.
-    public var plan: String
+    /// The plan, in hexadecimal; nil if there is none for the loss of this node.
+    public var plan: String?
     /// The node whose loss it answers.
     public var without: String
     /// Whether every node of it is ready.
@@ -186,11 +186,22 @@ public struct AlternateDocument: Codable, Sendable, Equatable {
     public var waitsFor: [String]
     /// What other nodes do in it than in the plan, for people.
     public var changes: [String]
+    /// Why it is not armed, or why there is none.
+    public var reason: String?
+    /// Bytes of weights that its nodes still lack.
+    public var fetchBytes: Int
+    /// How long it takes to arm it from where its nodes are now, or to arm it anew, in microseconds;
+    /// nil if nothing was measured from which it could be told.
+    public var rearmMicroseconds: Int64?
 
     /// Makes an alternate document.
     public init(
-        plan: String, without: String, isArmed: Bool, waitsFor: [String], changes: [String]
+        plan: String?, without: String, isArmed: Bool, waitsFor: [String], changes: [String],
+        reason: String? = nil, fetchBytes: Int = 0, rearmMicroseconds: Int64? = nil
     ) {
+        self.reason = reason
+        self.fetchBytes = fetchBytes
+        self.rearmMicroseconds = rearmMicroseconds
         self.plan = plan
         self.without = without
         self.isArmed = isArmed

@@ -56,6 +56,11 @@ extension Simulation {
             node.clients.removeAll { $0 == client }
             try checks.ends.onReject(
                 EndsExactlyOnce.ClientKey(entry: node.member, client: client), error, at: now)
+        case .digest(let client, let inputs):
+            // The value of an input is its digest here; models of the simulator have one input.
+            let value = try node.payloads.read(inputs[0], at: now).value
+            queue.insert(
+                .event(.digested(client, InputDigest(value, 0, 0, 0)), run: node.run), at: now)
         case .report(let report):
             try onReport(report, of: node)
         case .leave:

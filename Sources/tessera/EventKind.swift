@@ -12,6 +12,9 @@ enum EventKind: String, CaseIterable, Sendable {
     case decided
     case armed
     case recovered
+    case late
+    case refused
+    case crashed
     case roundFailed
     case unplannable
     case catalogue
@@ -31,6 +34,9 @@ enum EventKind: String, CaseIterable, Sendable {
         case .decided: self = .decided
         case .armed: self = .armed
         case .recovered: self = .recovered
+        case .late: self = .late
+        case .refused: self = .refused
+        case .crashed: self = .crashed
         case .roundFailed: self = .roundFailed
         case .unplannable: self = .unplannable
         case .catalogue: self = .catalogue

@@ -59,6 +59,8 @@ struct EventNames {
                 node: name(lost.node),
                 text: "answered a request that \(name(lost.node)) had taken along",
                 milliseconds: Double(span.microseconds) / 1_000)
+        case .late, .refused, .crashed:
+            return faultWords(report)
         case .limit(let what, let count):
             return Words(text: "limit reached: \(what) (\(count))")
         case .blob(let blob, let text):
@@ -72,6 +74,41 @@ struct EventNames {
                     + (conflict ? ", in conflict with another entry, which lost" : ""))
         case .proposed, .staging, .decided, .armed, .roundFailed, .unplannable:
             return planWords(report)
+        }
+    }
+
+    private func faultWords(_ report: Report) -> Words {
+        switch report {
+        case .late(let host, let span, let plan):
+            return Words(
+                node: name(host.node), plan: plan.hexadecimal,
+                text: "\(name(host.node)) has run a fragment for \(span.milliseconds) ms, longer "
+                    + "than its clock allows; tried elsewhere too, under plan \(plan)",
+                milliseconds: Double(span.microseconds) / 1_000)
+        case .refused(let manifest, let deaths):
+            let names = deaths.map { name($0.node) }.joined(separator: " and ")
+            return Words(
+                model: name(manifest),
+                text: "\(names) died while they executed one request for \(name(manifest)); its "
+                    + "inputs are refused for a while")
+        case .crashed(let mark):
+            let end = mark.signal.map { "crashed by signal \($0)" } ?? "was ended from outside"
+            let key: FragmentKey
+            let work: String
+            var reason = ""
+            switch mark.work {
+            case .compiling(let fragment): (key, work) = (fragment, "compiled")
+            case .running(let fragment, let request):
+                (key, work) = (fragment, "ran")
+                reason = " for a request of \(name(request.entry.node))"
+            }
+            let range = "\(key.operators.lowerBound)-\(key.operators.upperBound - 1)"
+            return Words(
+                node: name(mark.member.node), model: name(key.manifest),
+                text: "the last run of \(name(mark.member.node)) \(end) while it \(work) operators "
+                    + "\(range) of \(name(key.manifest))\(reason)")
+        default:
+            return Words(text: "\(report)")
         }
     }
 

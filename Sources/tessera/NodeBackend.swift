@@ -172,7 +172,12 @@ struct NodeBackend: AgentBackend {
         }
         guard let outline = model.outline, let bundle = model.current, let problem = model.problem
         else { return .none(reason: model.reason) }
-        return .plan(PlanView(snapshot, model, outline, bundle, problem).document)
+        let compileMicroseconds = await node.compileMicroseconds
+        return .plan(
+            PlanView(
+                snapshot, model, outline, bundle, problem,
+                compileMicroseconds: compileMicroseconds
+            ).document)
     }
 
     func events(after sequence: UInt64, follow: Bool) async -> EventStream {

@@ -7,14 +7,16 @@ struct PlanCommand: AsyncParsableCommand {
         commandName: "plan",
         abstract: "Show how a model is cut over the nodes, and why.",
         usage: """
-            tessera plan <model> [--json]
+            tessera plan <model> [--alternates] [--explain] [--json]
             tessera plan --profile <file> [<options>]
             tessera plan --model <file> --topology <file> [<options>]
             """,
         discussion: """
             A stage is a run of operators on one node, or on several in the modes replicas and \
             rows. The bound is what no plan can beat on these nodes. An alternate is the plan that \
-            is used at once when its node is lost; armed means that all its nodes are ready.
+            is used at once when its node is lost; armed means that all its nodes are ready. \
+            --alternates says what keeps the others from it, and how long it takes to arm each of \
+            them anew, by what was measured of links and of compiling.
 
             With the name of a model, asks an agent for the plan that runs. With --profile or \
             --model, plans from files, and no agent is needed. Docs/Topologies.md describes the \
@@ -23,6 +25,9 @@ struct PlanCommand: AsyncParsableCommand {
 
     @Argument(help: "The name of a model in the mesh.")
     var model: String?
+
+    @Flag(help: "Show only what is ready for the loss of each node, and why not.")
+    var alternates = false
 
     @OptionGroup(title: "Planning without an agent") var offline: PlanOfflineOptions
 
@@ -35,6 +40,7 @@ struct PlanCommand: AsyncParsableCommand {
         let path = "/tessera/v1/models/\(APIClient.component(model))/plan"
         try await reading.show(PlanDocument.self, at: path) { plan in
             showHead(plan)
+            if alternates { return showArming(plan) }
             showStages(plan)
             showAlternates(plan)
             if offline.explain { showNotes(plan.used, head: "USED") }
@@ -82,17 +88,33 @@ struct PlanCommand: AsyncParsableCommand {
         table.show()
     }
 
+    private func showArming(_ plan: PlanDocument) {
+        Console.line()
+        var table = Table(
+            "WITHOUT", "PLAN", "STATE", ">TO FETCH", ">TO ARM ANEW", "WHAT CHANGES", "WHY NOT")
+        for alternate in plan.alternates {
+            let state = alternate.plan == nil ? "none" : alternate.isArmed ? "armed" : "not armed"
+            let time = alternate.rearmMicroseconds.map {
+                Figures.milliseconds(microseconds: $0) + " ms"
+            }
+            table.add(
+                alternate.without, alternate.plan.map { String($0.prefix(8)) } ?? "-", state,
+                Figures.bytes(alternate.fetchBytes), time ?? "-",
+                alternate.changes.isEmpty ? "-" : alternate.changes.joined(separator: "; "),
+                alternate.reason ?? "-")
+        }
+        table.show()
+    }
+
     private func showAlternates(_ plan: PlanDocument) {
         guard !plan.alternates.isEmpty else { return }
         Console.line()
         var table = Table("ALTERNATE WITHOUT", "PLAN", "STATE", "WHAT CHANGES")
         for alternate in plan.alternates.sorted(by: { $0.without < $1.without }) {
             let state =
-                alternate.isArmed
-                ? "armed"
-                : "not armed: " + alternate.waitsFor.joined(separator: ", ") + " not ready"
+                alternate.isArmed ? "armed" : "not armed: " + (alternate.reason ?? "not ready")
             table.add(
-                alternate.without, String(alternate.plan.prefix(8)), state,
+                alternate.without, alternate.plan.map { String($0.prefix(8)) } ?? "-", state,
                 alternate.changes.joined(separator: "; "))
         }
         table.show()

@@ -8,11 +8,13 @@ struct PlanView {
     private let outline: ModelOutline
     private let bundle: PlanBundle
     private let problem: PlanningProblem
+    private let compileMicroseconds: [FragmentKey: Int64]
 
     init(
         _ snapshot: MeshSnapshot, _ model: MeshSnapshot.Model, _ outline: ModelOutline,
-        _ bundle: PlanBundle, _ problem: PlanningProblem
+        _ bundle: PlanBundle, _ problem: PlanningProblem, compileMicroseconds: [FragmentKey: Int64]
     ) {
+        self.compileMicroseconds = compileMicroseconds
         self.snapshot = snapshot
         self.model = model
         self.outline = outline
@@ -37,7 +39,10 @@ struct PlanView {
             binding: bound.map { "\($0.binding)" } ?? "unknown",
             bottleneck: evaluation.map { words($0.bottleneck) } ?? "a node of it is lost",
             exactness: exactness,
-            alternates: bundle.alternates.map(alternate),
+            alternates: AlternateView(
+                snapshot: snapshot, model: model, outline: outline, bundle: bundle,
+                compileMicroseconds: compileMicroseconds
+            ).documents,
             used: notes.filter(\.isUsed).map { note in
                 PlanDocument.NoteDocument(node: name(note.node), reason: note.text)
             }, leftOut: leftOut(notes.filter { !$0.isUsed }))
@@ -84,25 +89,6 @@ struct PlanView {
             measuredMicroseconds: measured.values.compactMap { $0 }.max(),
             linkMicroseconds: evaluation?.cutMicroseconds[index] ?? 0,
             memoryBytes: FragmentMemory.of(stage.operators, in: outline).bytes(window: plan.window))
-    }
-
-    private func alternate(_ alternate: NamedPlan) -> AlternateDocument {
-        let waitsFor = alternate.plan.hosts.filter { host in
-            let plans = snapshot.members.first { $0.member == host }?.record?.plans ?? []
-            return !plans.contains { $0.ready.contains(alternate.id) }
-        }
-        let isArmed = model.armed.contains(alternate.id)
-        let held = bundle.primary.plan.fragments
-        let changes = alternate.plan.fragments.filter { !held.contains($0) }.map { fragment in
-            let range = fragment.operators
-            let rows = fragment.rows.map { ", rows \($0.lowerBound)-\($0.upperBound - 1)" } ?? ""
-            return "\(name(fragment.host.node)) takes \(range.lowerBound)-\(range.upperBound - 1)"
-                + rows
-        }
-        return AlternateDocument(
-            plan: alternate.id.hexadecimal,
-            without: alternate.plan.without.map { name($0.node) } ?? "?", isArmed: isArmed,
-            waitsFor: isArmed ? [] : waitsFor.map { name($0.node) }, changes: changes)
     }
 
     /// Bit for bit between nodes of one fingerprint; else within the promised tolerance.

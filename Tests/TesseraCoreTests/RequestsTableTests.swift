@@ -41,7 +41,7 @@ import Testing
 
     private func wake(_ table: inout RequestTable, at now: Timestamp) -> [Directive] {
         var directives: [Directive] = []
-        table.onWake(now: now, reason: { _ in "no plan" }, into: &directives)
+        table.onWake(now: now, routing: { _ in routing(nil) }, into: &directives)
         return directives
     }
 
@@ -217,13 +217,13 @@ import Testing
         var table = RequestTable(me: me)
         _ = submit(&table, under: primary)
         _ = grant(&table, [7], of: primary)
-        table.onProgress(attempt(primary), fragment: 1, isRunning: true)
+        table.onProgress(attempt(primary), fragment: 1, isRunning: true, now: .zero)
         var directives: [Directive] = []
         _ = table.onLost(Fixture.member(1), now: .zero, into: &directives)
         #expect(directives.rejected.isEmpty)
         table.advance(manifest, routing(alternate), now: .zero, into: &directives)
         _ = grant(&table, [8], of: alternate)
-        table.onProgress(attempt(alternate, number: 2), fragment: 1, isRunning: true)
+        table.onProgress(attempt(alternate, number: 2), fragment: 1, isRunning: true, now: .zero)
         directives = []
         _ = table.onLost(Fixture.member(2), now: .zero, into: &directives)
         #expect(directives.rejected.count == 1)
@@ -237,8 +237,8 @@ import Testing
         for number in UInt8(1)...4 {
             _ = grant(&table, [UInt64(number)], of: primary)
             let id = attempt(primary, number: number)
-            table.onProgress(id, fragment: 1, isRunning: true)
-            table.onProgress(id, fragment: 1, isRunning: false)
+            table.onProgress(id, fragment: 1, isRunning: true, now: .zero)
+            table.onProgress(id, fragment: 1, isRunning: false, now: .zero)
             var directives: [Directive] = []
             _ = table.onLost(Fixture.member(1), now: .zero, into: &directives)
             #expect(directives.rejected.isEmpty)
@@ -253,7 +253,7 @@ import Testing
         for number in UInt8(1)...2 {
             _ = grant(&table, [UInt64(number)], of: primary)
             table.onProgress(
-                attempt(primary, number: number), fragment: 1, isRunning: true)
+                attempt(primary, number: number), fragment: 1, isRunning: true, now: .zero)
             var directives: [Directive] = []
             _ = table.onLost(Fixture.member(1), now: .zero, into: &directives)
             #expect(directives.rejected.isEmpty)

@@ -112,6 +112,10 @@ enum RandomMessages {
             .passed(
                 attempt: attempt, fragment: fragment, microseconds: generator.microseconds()),
             .cancel(attempt: attempt),
+            .crashed(request: attempt.request, host: generator.member()),
+            .refuse(
+                manifest: generator.identity(), digest: generator.identity(),
+                remaining: generator.remaining()),
         ]
             + failures.map {
                 .failed(

@@ -100,6 +100,8 @@ extension Agent {
         _ event: Event, now: Timestamp, into directives: inout [Directive]
     ) {
         switch event {
+        case .crashesFound(let marks):
+            onCrashesFound(marks, into: &directives)
         case .capabilityMeasured(let capability):
             host.onCapability(capability)
             placement.onDiskBudget(capability.diskBytes, now: now, into: &directives)
@@ -212,9 +214,9 @@ extension Agent {
             // The wish is repeated, or dropped when another plan becomes the usable one.
             break
         case .started(let attempt, let fragment):
-            requests.onProgress(attempt, fragment: fragment, isRunning: true)
+            requests.onProgress(attempt, fragment: fragment, isRunning: true, now: now)
         case .passed(let attempt, let fragment, _):
-            requests.onProgress(attempt, fragment: fragment, isRunning: false)
+            requests.onProgress(attempt, fragment: fragment, isRunning: false, now: now)
         case .failed(let attempt, _, let reason):
             let manifest = requests.onFailed(
                 attempt, reason: reason, now: now, into: &directives)
@@ -222,6 +224,11 @@ extension Agent {
         case .cancel(let attempt):
             guard attempt.request.entry == sender else { return }
             attempts.onCancel(attempt, into: &directives)
+        case .crashed(let request, let host):
+            guard host.node == sender.node else { return }
+            requests.onCrashed(request, in: host, now: now, into: &directives)
+        case .refuse(let manifest, let digest, let remaining):
+            requests.refusedInputs.refuse(digest, of: manifest, for: remaining, now: now)
         }
     }
 

@@ -60,7 +60,7 @@ extension Agent {
     /// Attempts that this entry has in flight, by decision, ascending.
     package var attemptsInFlight: [ReservationUse] {
         var uses: [Ballot: ReservationUse] = [:]
-        for case let attempt? in requests.requests.values.map(\.attempt) {
+        for attempt in requests.requests.values.flatMap(\.running) {
             let plan = attempt.layout.plan
             var use =
                 uses[plan.ballot]

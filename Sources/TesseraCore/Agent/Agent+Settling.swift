@@ -121,6 +121,7 @@ extension Agent {
             mesh.onConnected(peer, now: now, into: &directives)
             placement.onReachable(peer, true, now: now, into: &directives)
             tellDecisions(to: peer, into: &directives)
+            tellCrashes(to: peer, now: now, into: &directives)
         case .disconnected(let peer):
             onDisconnected(peer, now: now, into: &directives)
         case .stable:
@@ -172,6 +173,7 @@ extension Agent {
             if let gone = loser?.manifest, !models.contains(where: { $0.manifest == gone }) {
                 host.onModelRemoved(gone, into: &directives)
                 agreement.onModelRemoved(gone)
+                requests.rates.removeValue(forKey: gone)
                 dirty.insert(gone)
             }
             markAllDirty()

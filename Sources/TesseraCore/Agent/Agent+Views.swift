@@ -129,12 +129,15 @@ extension Agent {
             return RequestTable.Routing(usable: nil, reason: reason)
         }
         let usable = usableMembers
-        for named in current.all {
+        let serving = current.all.compactMap { named -> PlanLayout? in
             guard named.plan.hosts.allSatisfy({ usable.contains($0) }),
-                named.id == current.primary.id || isArmed(named.plan, id: named.id),
-                let layout = layouts[named.id]
-            else { continue }
-            return RequestTable.Routing(usable: layout, reason: "")
+                named.id == current.primary.id || isArmed(named.plan, id: named.id)
+            else { return nil }
+            return layouts[named.id]
+        }
+        if let first = serving.first {
+            return RequestTable.Routing(
+                usable: first, others: Array(serving.dropFirst()), reason: "")
         }
         let lost = current.primary.plan.hosts.filter { !usable.contains($0) }
         let names = lost.map { mesh.record(of: $0.node)?.name ?? $0.node.short }

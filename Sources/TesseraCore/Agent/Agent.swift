@@ -70,6 +70,9 @@ public struct Agent: Sendable {
     var isRestored = false
     private var lastWake = Timestamp.never
 
+    /// What the engine was doing when the last process of this node ended.
+    var crashes: [CrashMark] = []
+
     /// How far a leaving agent is.
     struct Leaving: Sendable {
         /// It goes then at the latest.
@@ -119,6 +122,7 @@ public struct Agent: Sendable {
         var pending: [Directive] = []
         if case .woke = event, lastWake != .never, now - lastWake > .milliseconds(500) {
             membership.onStalled(for: now - lastWake, now: now, into: &pending)
+            requests.onStalled(for: now - lastWake)
         }
         dispatch(event, now: now, into: &pending)
         finish(&pending, now: now, into: &output)
@@ -195,7 +199,8 @@ public struct Agent: Sendable {
         case .catalogueRestored, .manifestStored, .blobStored, .fetchFailed, .blobLost,
             .modelAdded, .modelRemoved:
             onModelEvent(event, now: now, into: &directives)
-        case .capabilityMeasured, .compiled, .compileLacks, .compileFailed, .executed,
+        case .crashesFound, .capabilityMeasured, .compiled, .compileLacks, .compileFailed,
+            .executed,
             .executionFailed:
             onEngineEvent(event, now: now, into: &directives)
         case .planned(let token, let result):
@@ -205,6 +210,8 @@ public struct Agent: Sendable {
             requests.onSubmitted(
                 client, manifest: manifest, inputs: inputs, deadline: deadline, routing: routing,
                 now: now, into: &directives)
+        case .digested(let client, let digest):
+            onDigested(client, digest, now: now, into: &directives)
         case .abandoned(let client):
             requests.onAbandoned(client, into: &directives)
         case .sliceArrived(let header, let payload, let sender):
@@ -222,11 +229,13 @@ public struct Agent: Sendable {
         if host.nextWake <= now { host.onWake(now: now, into: &directives) }
         attempts.onWake(now: now, into: &directives)
         if requests.nextWake <= now {
-            let reasons = requests.manifests.map { ($0, routing($0).reason) }
+            let routings = requests.manifests.map { ($0, routing($0)) }
             requests.onWake(
                 now: now,
-                reason: { manifest in reasons.first { $0.0 == manifest }?.1 ?? "no plan" },
-                into: &directives)
+                routing: { manifest in
+                    routings.first { $0.0 == manifest }?.1
+                        ?? RequestTable.Routing(usable: nil, reason: "no plan")
+                }, into: &directives)
             for manifest in requests.manifests { advance(manifest, now: now, into: &directives) }
         }
         for (manifest, wake) in agreementWakes where wake <= now { dirty.insert(manifest) }

@@ -59,6 +59,10 @@ public enum Directive: Hashable, Sendable {
     /// The client's error.
     case reject(ClientID, RequestError)
 
+    /// Hash the inputs, one after the other, on a worker; ends in `digested`. The shell takes the
+    /// bytes at once; the payloads may be released right after.
+    case digest(ClientID, inputs: [PayloadID])
+
     // MARK: Reporting
 
     /// Something worth telling a person.

@@ -46,6 +46,8 @@ public enum Event: Hashable, Sendable {
 
     // MARK: Engine
 
+    /// What the engine was doing when the process before this one ended, at start.
+    case crashesFound([CrashMark])
     /// The engine measured this node.
     case capabilityMeasured(Capability)
     /// A fragment is compiled and warm. `memoryBytes` is what it takes.
@@ -75,6 +77,9 @@ public enum Event: Hashable, Sendable {
     case abandoned(ClientID)
     /// A slice arrived whole on the data connection.
     case sliceArrived(SliceHeader, Payload, from: NodeBoot)
+
+    /// The digest that `Directive.digest` asked for.
+    case digested(ClientID, InputDigest)
 
     // MARK: Operator
 

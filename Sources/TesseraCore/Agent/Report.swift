@@ -20,6 +20,12 @@ public enum Report: Hashable, Sendable {
     case armed(ManifestID, PlanID, without: NodeBoot, isArmed: Bool)
     /// The first right answer after a loss.
     case recovered(lost: NodeBoot, after: TimeSpan)
+    /// A fragment ran longer on a node than its clock allows; a second attempt does without it.
+    case late(NodeBoot, ran: TimeSpan, elsewhere: PlanID)
+    /// Nodes died while they executed one request; inputs like it are refused for a while.
+    case refused(ManifestID, deaths: [NodeBoot])
+    /// An earlier run of this node ended in the middle of the engine's work.
+    case crashed(CrashMark)
     /// A round ended without a decision.
     case roundFailed(ManifestID, Ballot, reason: String)
     /// No plan can be made: why.

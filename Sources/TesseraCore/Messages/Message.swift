@@ -197,6 +197,10 @@ public enum RequestMessage: Hashable, Sendable {
     case failed(attempt: AttemptID, fragment: Int?, reason: AttemptFailure)
     /// Forget the attempt: drop its slices and its reservation.
     case cancel(attempt: AttemptID)
+    /// An earlier run of mine crashed while it executed for this request of yours.
+    case crashed(request: RequestID, host: NodeBoot)
+    /// Two nodes died of these inputs: do not run them for so long.
+    case refuse(manifest: ManifestID, digest: InputDigest, remaining: TimeSpan)
 }
 
 /// What goes before the bytes of one slice on the data connection.

@@ -64,6 +64,8 @@ struct FragmentHost: Sendable {
     private var plans: [PlanID: HeldPlan] = [:]
     private var fragments: [FragmentKey: HostedFragment] = [:]
     private var changes: [Change] = []
+    /// Fragments that an earlier run of this node crashed over while it compiled them.
+    private var crashed: Set<FragmentKey> = []
 
     init(me: NodeBoot, executionSlots: Int) {
         self.me = me
@@ -72,6 +74,9 @@ struct FragmentHost: Sendable {
 
     /// The node measured itself: this much memory may be reserved.
     mutating func onCapability(_ capability: Capability) { memoryBudget = capability.memoryBytes }
+
+    /// An earlier run of this node crashed while it compiled this fragment: this one does not try.
+    mutating func onCrashed(_ key: FragmentKey) { crashed.insert(key) }
 
     /// Gives what happened since the last call.
     mutating func takeChanges() -> [Change] {
@@ -257,6 +262,14 @@ struct FragmentHost: Sendable {
         let mine = layout.fragments(on: me)
         guard !mine.isEmpty else { return }
         let keys = mine.map { plan.plan.key(ofFragment: $0) }
+        if let key = keys.first(where: { crashed.contains($0) }) {
+            changes.append(
+                .cannot(
+                    plan, kind,
+                    .engine(
+                        "the process crashed when it compiled operators \(key.operators) last")))
+            return
+        }
         let reservations = keys.map {
             FragmentMemory.of($0.operators, rows: $0.rows, in: outline)
                 .bytes(window: plan.plan.window)

@@ -1,4 +1,4 @@
-// What happens to open requests when a node, a connection or time is lost.
+// What happens to open requests when a node or a connection is lost.
 
 extension RequestTable {
     /// A run of a node is lost: attempts that use it go back to the queue.
@@ -9,37 +9,37 @@ extension RequestTable {
     ) -> [ManifestID] {
         var hit: Set<ManifestID> = []
         for counter in requests.keys.sorted().reversed() {
-            guard let request = requests[counter], let attempt = request.attempt,
-                attempt.layout.hosts(attempt.choice).contains(lost)
-            else { continue }
-            let wasExecuting = attempt.running.contains {
-                attempt.layout.plan.fragments[$0].host == lost
+            guard let request = requests[counter] else { continue }
+            let places = request.running.indices.filter { place in
+                let attempt = request.running[place]
+                return attempt.layout.hosts(attempt.choice).contains(lost)
             }
-            endAttempt(counter, into: &directives)
+            guard !places.isEmpty else { continue }
+            let wasExecuting = places.contains { place in
+                let attempt = request.running[place]
+                return attempt.runs.keys.contains {
+                    attempt.layout.plan.fragments[$0].host == lost
+                }
+            }
+            for place in places.reversed() { endAttempt(counter, place, into: &directives) }
             requests[counter]?.lost = lost
             requests[counter]?.lostAt = now
-            // One node that is lost twice, by a bad link, is still one node.
-            if wasExecuting, !request.deaths.contains(lost) {
-                requests[counter]?.deaths.append(lost)
-            }
-            if (requests[counter]?.deaths.count ?? 0) >= limits.deaths
-                || request.attempts >= Self.attemptsMax
-            {
-                directives.append(
-                    .reject(
-                        request.client,
-                        .refused(
-                            reason: "two nodes died while they executed this request; it is not "
-                                + "tried a third time")))
-                finish(counter, into: &directives)
-            } else {
-                queues[request.manifest, default: []].insert(counter, at: 0)
+            if wasExecuting { noteDeath(counter, of: lost, now: now, into: &directives) }
+            if requests[counter]?.running.isEmpty == true {
+                if request.attempts >= Self.attemptsMax {
+                    directives.append(
+                        .reject(request.client, .failed(reason: "its nodes were lost each time")))
+                    finish(counter, into: &directives)
+                } else {
+                    enqueueFirst(counter)
+                }
             }
             hit.insert(request.manifest)
         }
         for id in tickets.keys.sorted() where tickets[id]?.gate == lost {
             tickets.removeValue(forKey: id)
         }
+        spans.forget(lost)
         return hit.sorted()
     }
 
@@ -51,37 +51,79 @@ extension RequestTable {
     ) -> [ManifestID] {
         var hit: Set<ManifestID> = []
         for counter in requests.keys.sorted().reversed() {
-            guard let request = requests[counter], let attempt = request.attempt,
-                attempt.layout.usesLink(one, other, attempt.choice),
-                request.attempts < Self.attemptsMax
-            else { continue }
-            endAttempt(counter, into: &directives)
-            queues[request.manifest, default: []].insert(counter, at: 0)
+            guard let request = requests[counter], request.attempts < Self.attemptsMax else {
+                continue
+            }
+            let places = request.running.indices.filter { place in
+                let attempt = request.running[place]
+                return attempt.layout.usesLink(one, other, attempt.choice)
+            }
+            guard !places.isEmpty else { continue }
+            for place in places.reversed() { endAttempt(counter, place, into: &directives) }
+            if requests[counter]?.running.isEmpty == true { enqueueFirst(counter) }
             hit.insert(request.manifest)
         }
         return hit.sorted()
     }
 
-    /// How long an attempt may take before the entry tries once more, without any proof of a loss.
-    ///
-    /// Far beyond what its plan predicts with every ticket out, so that load alone never does it.
-    static func patience(_ plan: Plan) -> TimeSpan {
-        let predicted =
-            8 * plan.predictedLatencyMicroseconds
-            + 4 * Int64(plan.window) * plan.predictedPeriodMicroseconds
-        return max(.seconds(3), .microseconds(predicted))
+    // MARK: Query of death
+
+    /// A node tells that an earlier run of it crashed while it executed for one of our requests.
+    mutating func onCrashed(
+        _ request: RequestID, in lost: NodeBoot, now: Timestamp, into directives: inout [Directive]
+    ) {
+        guard request.entry == me, requests[request.counter] != nil else { return }
+        noteDeath(request.counter, of: lost, now: now, into: &directives)
     }
 
-    /// Starts attempts again that have outlasted their patience; each request only once.
-    mutating func retryOverdue(now: Timestamp, into directives: inout [Directive]) {
-        for counter in requests.keys.sorted() {
-            guard let request = requests[counter], let attempt = request.attempt,
-                !request.wasOverdue, attempt.started + Self.patience(attempt.layout.plan) <= now
-            else { continue }
-            endAttempt(counter, into: &directives)
-            requests[counter]?.wasOverdue = true
-            queues[request.manifest, default: []].insert(counter, at: 0)
-            directives.append(.report(.limit("time of an attempt", count: 1)))
+    /// A run of a node ended while it executed for a request; the second one ends the request.
+    ///
+    /// One node that is lost twice, by a bad link, is still one node.
+    private mutating func noteDeath(
+        _ counter: UInt64, of lost: NodeBoot, now: Timestamp, into directives: inout [Directive]
+    ) {
+        guard let request = requests[counter], !request.deaths.contains(lost) else { return }
+        requests[counter]?.deaths.append(lost)
+        guard request.deaths.count + 1 >= limits.deaths else { return }
+        directives.append(
+            .reject(
+                request.client,
+                .refused(
+                    reason: "two nodes died while they executed this request; it is not tried a "
+                        + "third time")))
+        directives.append(.report(.refused(request.manifest, deaths: request.deaths + [lost])))
+        // Only now is it worth to know what exactly it was. The shell takes the bytes at once.
+        refusedInputs.expect(request.client, of: request.manifest)
+        directives.append(.digest(request.client, inputs: request.inputs.map(\.id)))
+        finish(counter, into: &directives)
+    }
+
+    /// What the digest of a request's inputs is.
+    ///
+    /// Gives the digest to refuse everywhere, if the request was the one that killed.
+    mutating func onDigest(
+        _ client: ClientID, _ digest: InputDigest, now: Timestamp,
+        into directives: inout [Directive]
+    ) -> ManifestID? {
+        if let manifest = refusedInputs.takeExpected(client) {
+            refusedInputs.refuse(digest, of: manifest, for: RefusedInputs.span, now: now)
+            return manifest
         }
+        guard let counter = clients[client], let request = requests[counter],
+            request.awaitsDigest
+        else { return nil }
+        requests[counter]?.awaitsDigest = false
+        if refusedInputs.refuses(digest, of: request.manifest, now: now) {
+            directives.append(
+                .reject(
+                    request.client,
+                    .refused(
+                        reason: "two nodes died while they executed a request with the same "
+                            + "inputs; it is tried again in some minutes at the earliest")))
+            finish(counter, into: &directives)
+        } else {
+            queues[request.manifest, default: []].append(counter)
+        }
+        return nil
     }
 }

@@ -95,6 +95,8 @@ public enum NodeKind: Sendable {}
 public enum BlobKind: Sendable {}
 /// Marks the identity of a manifest: the hash of its bytes; it names a model.
 public enum ManifestKind: Sendable {}
+/// Marks the identity of a request's inputs: the hash of their bytes, one input after the other.
+public enum InputKind: Sendable {}
 /// Marks the identity of a plan: the hash of its canonical encoding.
 public enum PlanKind: Sendable {}
 
@@ -104,6 +106,8 @@ public typealias NodeID = Identity<NodeKind>
 public typealias BlobID = Identity<BlobKind>
 /// Names a model: the SHA-256 of its manifest.
 public typealias ManifestID = Identity<ManifestKind>
+/// Names a request's inputs by the SHA-256 of their bytes, in the model's order.
+public typealias InputDigest = Identity<InputKind>
 /// Names a plan: the SHA-256 of its canonical encoding, ballot included.
 public typealias PlanID = Identity<PlanKind>
 

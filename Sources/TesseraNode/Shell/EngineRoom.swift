@@ -21,6 +21,7 @@ final class EngineRoom: @unchecked Sendable {
     private let engine: Engine
     private let threads: Int
     private let library: ModelLibrary
+    private let marks: CrashMarks
     /// Runs fragments, on a thread for each of the engine's: a run that is ahead waits in the queue
     /// and starts the moment a thread is free, and one after the other meets a warm cache.
     private let runners: NIOThreadPool
@@ -36,9 +37,10 @@ final class EngineRoom: @unchecked Sendable {
     /// The lower priority: below the event loops, above idle work.
     private static let niceness: Int32 = 5
 
-    init(threads: Int, library: ModelLibrary) throws(EngineError) {
+    init(threads: Int, library: ModelLibrary, marks: CrashMarks) throws(EngineError) {
         engine = try Engine(threads: threads)
         self.library = library
+        self.marks = marks
         self.threads = threads
         share = Atomic(ProcessorShare.ofThreads(threads))
         runners = NIOThreadPool(numberOfThreads: threads)
@@ -101,6 +103,8 @@ final class EngineRoom: @unchecked Sendable {
                 engine.memoryBytes(
                     xml: xml, weightByteCount: weightByteCount, concurrency: concurrency))
         }
+        let mark = marks.begin(.compiling(key))
+        defer { marks.end(mark) }
         let fragment = try engine.compile(source, concurrency: concurrency)
         try Self.warm(fragment)
         return fragment
@@ -121,12 +125,12 @@ final class EngineRoom: @unchecked Sendable {
 
     func unload(_ key: FragmentKey) { fragments.removeValue(forKey: key) }
 
-    /// Puts inputs together and runs a compiled fragment, on a runner's thread; `done` is called
-    /// there.
+    /// Puts inputs together and runs a compiled fragment for a request, on a runner's thread; `done`
+    /// is called there.
     ///
     /// `sliceCount` is in how many slices the inputs came.
     func run(
-        _ key: FragmentKey, inputs: [TensorSource], sliceCount: Int,
+        _ key: FragmentKey, for request: RequestID, inputs: [TensorSource], sliceCount: Int,
         done:
             @escaping @Sendable (Result<(outputs: [ByteBuffer], microseconds: Int64), any Error>)
             -> Void
@@ -144,6 +148,11 @@ final class EngineRoom: @unchecked Sendable {
             let (start, thread, process) = (
                 MonotonicClock.now, ThreadClock.nanoseconds, ProcessClock.nanoseconds
             )
+            let mark = self.marks.begin(.running(key, request))
+            defer { self.marks.end(mark) }
+            #if DEBUG
+            TestCrash.strike(inputs)
+            #endif
             let result = Result { try Self.run(fragment, inputs: inputs, outputs: &outputs) }
             let time = RunTime(
                 span: MonotonicClock.now - start,

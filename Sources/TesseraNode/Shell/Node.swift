@@ -27,12 +27,16 @@ public final class Node: Sendable {
     private let controlGroup: MultiThreadedEventLoopGroup
     private let dataGroup: MultiThreadedEventLoopGroup
     private let disk: NIOThreadPool
+    /// What the engine was doing when the process before this one ended.
+    private let crashes: [CrashMark]
     private let left: EventLoopFuture<Void>
     private let logger: Logger
 
     /// Runs that wait inside the engine beyond those that it computes: one hides the way back and
     /// forth between engine and loop.
     private static let queuedRuns = 1
+    /// Threads of the engine's room that do not run requests.
+    private static let builders = 1
     /// Slices that may be arriving at once, beside what plans reserve.
     private static let incomingSliceBytesMax = 1 << 30
 
@@ -46,7 +50,11 @@ public final class Node: Sendable {
         library = try ModelLibrary(
             path: settings.dataFolder + "/models", quotaBytes: settings.diskBytes)
         let slots = settings.threads + Self.queuedRuns
-        engine = try EngineRoom(threads: settings.threads, library: library)
+        let marks = try CrashMarks(
+            path: settings.dataFolder + "/engine-work", member: identity.member,
+            places: settings.threads + Self.builders)
+        crashes = marks.found
+        engine = try EngineRoom(threads: settings.threads, library: library, marks: marks)
         controlGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         dataGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         disk = NIOThreadPool(numberOfThreads: 1)
@@ -101,6 +109,7 @@ public final class Node: Sendable {
         disk.start()
         try await transport.start(delegate: shell).get()
         try await shell.loop.submit { self.shell.start() }.get()
+        shell.deliver(.crashesFound(crashes))
         restore()
         SpeedWatch(settings, shell: shell, engine: engine, logger: logger).start()
         discovery.start()
@@ -168,6 +177,11 @@ public final class Node: Sendable {
     /// What this agent knows of one model now.
     public func model(named name: String) async -> MeshSnapshot.Model? {
         await onLoop { $0.agent.model(named: name) }
+    }
+
+    /// How long each fragment took to be compiled here last.
+    public var compileMicroseconds: [FragmentKey: Int64] {
+        get async { await onLoop { $0.compileMicroseconds } }
     }
 
     /// What the transport counted.

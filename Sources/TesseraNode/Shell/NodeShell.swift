@@ -26,11 +26,16 @@ final class NodeShell: @unchecked Sendable {
     /// The core's `modelsVersion`, for every thread.
     let modelsVersion = Atomic<UInt64>(0)
 
+    /// Fragments whose time of compiling is kept: those of all plans of a long day.
+    private static let compileTimesMax = 4_096
+
     // `@unchecked Sendable`: everything below is touched on the control loop only.
     var agent: Agent
     var payloads = PayloadStore()
     var clients: [ClientID: EventLoopPromise<InferenceResult>] = [:]
     var nextClient: UInt64 = 1
+    /// How long each fragment took to be compiled last.
+    private(set) var compileMicroseconds: [FragmentKey: Int64] = [:]
     private var events: [Event] = []
     private var isHandling = false
     private var wake: Scheduled<Void>?
@@ -141,6 +146,9 @@ final class NodeShell: @unchecked Sendable {
                 InferenceResult(outputs: buffers, detail: detail))
         case .reject(let client, let error):
             clients.removeValue(forKey: client)?.fail(error)
+        case .digest(let client, let inputs):
+            let buffers = inputs.map { payloads.buffer($0) }
+            disk.submit { _ in self.deliver(.digested(client, InputDigest(of: buffers))) }
         case .report(let report):
             log.append(report, at: MonotonicClock.now - started)
             logger.debug("event", metadata: ["report": "\(report)"])
@@ -166,9 +174,12 @@ final class NodeShell: @unchecked Sendable {
     private func compile(_ key: FragmentKey, concurrency: Int) {
         engine.build {
             do {
+                let begin = MonotonicClock.now
                 let fragment = try self.engine.compile(key, concurrency: concurrency)
+                let span = (MonotonicClock.now - begin).microseconds
                 self.loop.execute {
                     self.engine.keep(fragment, as: key)
+                    self.note(span, of: key)
                     self.handle(.compiled(key, memoryBytes: fragment.memoryBytes))
                 }
             } catch BlobStoreError.corrupt(.blob(let blob)), BlobStoreError.missing(.blob(let blob))
@@ -180,11 +191,16 @@ final class NodeShell: @unchecked Sendable {
         }
     }
 
+    private func note(_ microseconds: Int64, of key: FragmentKey) {
+        if compileMicroseconds.count >= Self.compileTimesMax { compileMicroseconds = [:] }
+        compileMicroseconds[key] = microseconds
+    }
+
     private func execute(
         _ attempt: AttemptID, _ fragment: Int, _ key: FragmentKey, _ inputs: [JoinedTensor]
     ) {
         engine.run(
-            key, inputs: inputs.map { payloads.source(of: $0) },
+            key, for: attempt.request, inputs: inputs.map { payloads.source(of: $0) },
             sliceCount: inputs.reduce(0) { $0 + $1.pieces.count }
         ) { result in
             self.loop.execute {

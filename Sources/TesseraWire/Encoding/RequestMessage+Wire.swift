@@ -49,6 +49,8 @@ extension RequestMessage: WireValue {
         case passed
         case failed
         case cancel
+        case crashed
+        case refuse
     }
 
     /// A tag (1 byte), then the fields in the order of their declaration.
@@ -90,6 +92,15 @@ extension RequestMessage: WireValue {
         case .cancel(let attempt):
             writer.write(Tag.cancel)
             writer.write(attempt)
+        case .crashed(let request, let host):
+            writer.write(Tag.crashed)
+            writer.write(request)
+            writer.write(host)
+        case .refuse(let manifest, let digest, let remaining):
+            writer.write(Tag.refuse)
+            writer.write(manifest)
+            writer.write(digest)
+            writer.write(remaining: remaining)
         }
     }
 
@@ -120,6 +131,12 @@ extension RequestMessage: WireValue {
                 reason: try reader.read())
         case .cancel:
             self = .cancel(attempt: try reader.read())
+        case .crashed:
+            self = .crashed(request: try reader.read(), host: try reader.read())
+        case .refuse:
+            self = .refuse(
+                manifest: try reader.read(), digest: try reader.read(),
+                remaining: try reader.readRemaining("refusal"))
         }
     }
 

@@ -1,0 +1,277 @@
+// The attempts of the requests that came in at this node: how they start, go on and end.
+
+extension RequestTable {
+    struct Attempt {
+        /// A fragment that runs now.
+        struct Run {
+            var since: Timestamp
+            /// When it is late.
+            var due: Timestamp
+        }
+
+        var id: AttemptID
+        var layout: PlanLayout
+        var ticket: UInt64
+        var choice: PlanLayout.Choice
+        /// For each output of the model, the slices that have come, in the order of its routes.
+        var outputs: [[TensorPiece?]]
+        /// When it is given up, without any proof of a loss.
+        var overdue: Timestamp
+        /// Fragments that run now: their hosts are suspects if they die.
+        var runs: [Int: Run] = [:]
+
+        /// Where a route's slice belongs among the outputs; nil if the attempt does not use it.
+        func place(of route: Int) -> (output: Int, place: Int)? {
+            let output = layout.places[route]
+            let routes = layout.routes(of: layout.entryReceives[output], choice)
+            return routes.firstIndex(of: route).map { (output, $0) }
+        }
+
+        /// Every output of the model; nil while a slice is missing.
+        var joinedOutputs: [JoinedTensor]? {
+            var result: [JoinedTensor] = []
+            for (input, pieces) in zip(layout.entryReceives, outputs) {
+                let here = pieces.compactMap { $0 }
+                guard here.count == pieces.count else { return nil }
+                result.append(JoinedTensor(pieces: here, blocks: input.blocks))
+            }
+            return result
+        }
+    }
+
+    /// Attempt numbers are a byte on the wire and never used twice.
+    static let attemptsMax = 200
+    /// An attempt that met a plan's change is tried again after this span times the tries so far.
+    private static let retryDelay = TimeSpan.milliseconds(5)
+
+    /// The open attempt with this name.
+    private func find(_ id: AttemptID) -> (counter: UInt64, place: Int)? {
+        guard id.request.entry == me,
+            let place = requests[id.request.counter]?.running.firstIndex(where: { $0.id == id })
+        else { return nil }
+        return (id.request.counter, place)
+    }
+
+    /// The name of a request's next attempt under a plan.
+    func nextAttempt(_ counter: UInt64, _ request: Request, _ plan: PlanID) -> AttemptID {
+        AttemptID(
+            request: RequestID(entry: me, counter: counter),
+            number: UInt8(truncatingIfNeeded: request.attempts + 1), plan: plan)
+    }
+
+    /// Whether nothing that starts now under this plan can end by the request's deadline.
+    ///
+    /// Predictions err; only what takes twice the time that is left is given up.
+    func isHopeless(_ counter: UInt64, _ layout: PlanLayout, now: Timestamp) -> Bool {
+        guard let request = requests[counter], request.running.isEmpty else { return false }
+        let expected = TimeSpan.microseconds(layout.plan.predictedLatencyMicroseconds)
+        return (request.deadline - now) * 2 < expected
+    }
+
+    /// Ends a request whose deadline is past, or as good as past.
+    mutating func expire(_ counter: UInt64, into directives: inout [Directive]) {
+        guard let request = requests[counter] else { return }
+        directives.append(.reject(request.client, .deadlineExceeded))
+        finish(counter, into: &directives)
+    }
+
+    mutating func start(
+        _ counter: UInt64, _ layout: PlanLayout, _ ticket: UInt64, now: Timestamp,
+        into directives: inout [Directive]
+    ) {
+        guard var request = requests[counter] else {
+            invariantFailure("a request that has ended waits in a queue")
+        }
+        let id = nextAttempt(counter, request, layout.id)
+        request.attempts += 1
+        request.stranded = nil
+        budget.onDispatch(now: now)
+        let choice = layout.choice(of: id)
+        let overdue = now + Self.patience(layout.plan)
+        request.running.append(
+            Attempt(
+                id: id, layout: layout, ticket: ticket, choice: choice,
+                outputs: layout.entryReceives.map { input in
+                    .init(repeating: nil, count: layout.routes(of: input, choice).count)
+                }, overdue: overdue))
+        if let lost = request.lost {
+            directives.append(.report(.redispatched(lost: lost, count: 1, to: layout.id)))
+        }
+        requests[counter] = request
+        nextWake = min(nextWake, overdue)
+        for route in layout.entrySends where layout.uses(route: route, choice) {
+            guard case .fragment(let reader) = layout.plan.routes[route].destination else {
+                continue
+            }
+            // Inputs come first among the outline's tensors, in the model's order.
+            let payload = request.inputs[layout.plan.routes[route].tensor]
+            let descriptor = layout.descriptors[route]
+            let header = SliceHeader(
+                attempt: id, route: route, type: descriptor.type, shape: descriptor.shape,
+                remaining: request.deadline - now)
+            directives.append(
+                .sendSlice(
+                    header, TensorPiece(payload: payload, cut: layout.cuts[route]),
+                    to: layout.plan.fragments[reader].host))
+        }
+    }
+
+    /// Whether the slice is an output that an open attempt of this entry waits for.
+    func awaits(_ header: SliceHeader) -> Bool {
+        guard let (counter, place) = find(header.attempt),
+            let layout = requests[counter]?.running[place].layout
+        else { return false }
+        return layout.plan.routes.indices.contains(header.route)
+            && layout.plan.routes[header.route].destination == .entry
+    }
+
+    /// An output of the model arrived.
+    ///
+    /// The payload is ours from here on. Gives the model whose queue may go on, if the request is
+    /// answered by it.
+    mutating func onSlice(
+        _ header: SliceHeader, _ piece: TensorPiece, now: Timestamp,
+        into directives: inout [Directive]
+    ) -> ManifestID? {
+        guard let (counter, index) = find(header.attempt), var request = requests[counter],
+            request.running[index].layout.descriptors[header.route].type == header.type,
+            request.running[index].layout.descriptors[header.route].shape == header.shape,
+            let (output, place) = request.running[index].place(of: header.route),
+            request.running[index].outputs[output][place] == nil
+        else {
+            directives.append(.release(piece.payload.id))
+            return nil
+        }
+        request.running[index].outputs[output][place] = piece
+        requests[counter] = request
+        guard let outputs = request.running[index].joinedOutputs else { return nil }
+        requests[counter]?.running[index].outputs = []
+        directives.append(
+            .answer(
+                request.client, outputs: outputs,
+                AnswerDetail(attempt: header.attempt, attempts: request.attempts)))
+        for piece in outputs.flatMap(\.pieces) { directives.append(.release(piece.payload.id)) }
+        if let lost = request.lost, let since = request.lostAt {
+            directives.append(.report(.recovered(lost: lost, after: now - since)))
+        }
+        // Every fragment that an output depends on has passed; nothing is left to cancel of this
+        // attempt unless the plan computes what no output needs.
+        if let attempt = requests[counter]?.running.remove(at: index) {
+            giveBack(attempt, into: &directives)
+        }
+        rates[request.manifest, default: ServiceRate()].onAnswer(now: now)
+        finish(counter, into: &directives)
+        return request.manifest
+    }
+
+    /// A host began or ended a fragment of an attempt.
+    mutating func onProgress(
+        _ id: AttemptID, fragment: Int, isRunning: Bool, now: Timestamp
+    ) {
+        guard let (counter, place) = find(id), let attempt = requests[counter]?.running[place],
+            attempt.layout.plan.fragments.indices.contains(fragment)
+        else { return }
+        let plan = attempt.layout.plan
+        let (key, host) = (plan.key(ofFragment: fragment), plan.fragments[fragment].host)
+        if isRunning {
+            let clock = spans.clock(of: key, on: host) ?? Self.patience(plan)
+            requests[counter]?.running[place].runs[fragment] = Attempt.Run(
+                since: now, due: now + clock)
+            nextWake = min(nextWake, now + clock)
+        } else if let run = requests[counter]?.running[place].runs.removeValue(forKey: fragment) {
+            spans.note(now - run.since, of: key, on: host)
+        }
+    }
+
+    /// A host could not do its part.
+    ///
+    /// Gives the model whose queue must look again.
+    mutating func onFailed(
+        _ id: AttemptID, reason: AttemptFailure, now: Timestamp,
+        into directives: inout [Directive]
+    ) -> ManifestID? {
+        guard let (counter, place) = find(id), let request = requests[counter] else { return nil }
+        endAttempt(counter, place, into: &directives)
+        // `gone` and `leaving` are moves of the plan, not faults of the request.
+        let isFault: Bool =
+            switch reason {
+            case .gone, .leaving, .full: false
+            case .engine, .malformedSlice: true
+            }
+        if isFault { requests[counter]?.failures += 1 }
+        if (requests[counter]?.failures ?? 0) >= limits.failures
+            || request.attempts >= Self.attemptsMax
+        {
+            directives.append(.reject(request.client, .failed(reason: "\(reason)")))
+            finish(counter, into: &directives)
+        } else if request.running.count > 1 {
+            // The other attempt may do.
+        } else if isFault {
+            enqueueFirst(counter)
+        } else {
+            let until = now + Self.retryDelay * Int64(min(request.attempts, 20))
+            delayed.append((until, counter))
+            nextWake = min(nextWake, until)
+        }
+        return request.manifest
+    }
+
+    /// Puts a request at the head of its model's queue: what was tried before goes first.
+    mutating func enqueueFirst(_ counter: UInt64) {
+        guard let manifest = requests[counter]?.manifest else { return }
+        leaveQueues(counter, of: manifest)
+        queues[manifest, default: []].insert(counter, at: 0)
+    }
+
+    private mutating func leaveQueues(_ counter: UInt64, of manifest: ManifestID) {
+        queues[manifest]?.removeAll { $0 == counter }
+        for id in elsewhere.keys where elsewhere[id]?.manifest == manifest {
+            elsewhere[id]?.counters.removeAll { $0 == counter }
+        }
+    }
+
+    /// Ends an attempt without an answer: its hosts forget it, its ticket goes back.
+    mutating func endAttempt(
+        _ counter: UInt64, _ place: Int, into directives: inout [Directive]
+    ) {
+        guard let attempt = requests[counter]?.running.remove(at: place) else { return }
+        for case let piece? in attempt.outputs.joined() {
+            directives.append(.release(piece.payload.id))
+        }
+        for host in attempt.layout.hosts(attempt.choice) {
+            directives.append(.send(.request(.cancel(attempt: attempt.id)), to: host))
+        }
+        giveBack(attempt, into: &directives)
+    }
+
+    /// Gives a ticket back to the gate that it came from.
+    ///
+    /// Also where this node forgot the gate's tickets, because it held the gate dead: the connection
+    /// may have held, and then the gate counts the ticket until it is returned.
+    private mutating func giveBack(_ attempt: Attempt, into directives: inout [Directive]) {
+        let id = attempt.id.plan
+        directives.append(
+            .send(
+                .request(.ticketReturn(plan: id, numbers: [attempt.ticket])),
+                to: attempt.layout.plan.gate ?? me))
+        guard var held = tickets[id] else { return }
+        // Tickets from before the gate was held dead are not among those that are counted now.
+        held.used = max(0, held.used - 1)
+        tickets[id] = held
+        if held.used == 0, held.wished == 0, held.free.isEmpty {
+            tickets.removeValue(forKey: id)
+        }
+    }
+
+    /// The request's one end: everything it holds is given back.
+    mutating func finish(_ counter: UInt64, into directives: inout [Directive]) {
+        for place in (requests[counter]?.running.indices ?? 0..<0).reversed() {
+            endAttempt(counter, place, into: &directives)
+        }
+        guard let request = requests.removeValue(forKey: counter) else { return }
+        clients.removeValue(forKey: request.client)
+        leaveQueues(counter, of: request.manifest)
+        inputBytes -= request.inputs.reduce(0) { $0 + $1.byteCount }
+        for input in request.inputs { directives.append(.release(input.id)) }
+    }
+}
