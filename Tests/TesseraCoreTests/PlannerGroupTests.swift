@@ -195,11 +195,11 @@ import Testing
             ])
         let evaluation = try #require(PlanEvaluation.evaluate(plan, problem))
         #expect(evaluation.stages.map(\.computeMicroseconds) == [800, 1_200, 1_600, 2_400])
-        // A row has 400 bytes. Slices that stay on their node cost nothing; of the others, the
-        // second node takes 7 rows in and 1 row out, then 1 row in and 6 rows out.
-        #expect(evaluation.stages[1].endpointMicroseconds == 32)
-        #expect(evaluation.stages[3].endpointMicroseconds == 32)
-        #expect(evaluation.periodMicroseconds == 3_600 + 63)
+        // A row has 400 bytes. The second node takes 7 rows in, 1 row out and 6 rows on to its next
+        // tile, which puts them together with 1 row from the first node and gives 6 rows out.
+        #expect(evaluation.stages[1].endpointMicroseconds == 48)
+        #expect(evaluation.stages[3].endpointMicroseconds == 48)
+        #expect(evaluation.periodMicroseconds == 3_600 + 96)
         let late = plan.fragments.indices.dropFirst(2)
         #expect(late.allSatisfy { evaluation.stages[$0].linkMicroseconds == 204 })
     }

@@ -13,6 +13,10 @@ struct BorderRows {
     /// What each fragment of each part reads and makes; nil if it is no tile.
     private let tiles: [[RowTile?]]
 
+    /// Slices of a part of a tile, at least: its own rows of the block before and those of a
+    /// neighbour, or of the tile's other parts, and what it makes.
+    private static let slicesPerFragment = 3
+
     /// Looks at the stages of a plan to be.
     init(_ parts: [Planner.StageParts], outline: ModelOutline, evaluator: PlanEvaluator) {
         self.parts = parts
@@ -55,7 +59,7 @@ struct BorderRows {
         var fragments: [Fragment]
         /// Nanoseconds of travelling that the inner rows hide.
         var hidden: Int
-        /// Nanoseconds that computing all parts takes more than the tile.
+        /// Nanoseconds that all parts take more than the tile, computed and handed over.
         var again: Int
 
         /// Thin tiles compute less efficiently than their share says, and what loopback or a busy
@@ -104,7 +108,10 @@ struct BorderRows {
             return fragment
         }
         let times = fragments.map { evaluator.nanoseconds(of: $0) }
-        let again = times.reduce(0, +) - evaluator.nanoseconds(of: tile)
+        let again =
+            times.reduce(0, +) - evaluator.nanoseconds(of: tile)
+            + evaluator.handover(
+                on: tile.host, slices: (fragments.count - 1) * Self.slicesPerFragment)
         return Cut(
             fragments: fragments, hidden: min(hidden, times.last ?? 0), again: max(again, 0))
     }

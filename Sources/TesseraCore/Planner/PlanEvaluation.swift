@@ -123,6 +123,13 @@ struct PlanEvaluator {
         return links.latency(from: from, to: to) + links.occupancy(from: from, to: to, bytes: bytes)
     }
 
+    /// What handing over so many slices takes a node, beside their bytes.
+    func handover(on host: NodeBoot, slices: Int) -> Int {
+        TransferCost.endpointNanoseconds(
+            bytes: 0, slices: slices,
+            cost: nodes.first { $0.member == host }?.capability.handover)
+    }
+
     /// Bytes of some rows of a tensor; nil stands for all.
     func bytes(ofTensor tensor: Int, rows: Range<Int>?) -> Int {
         let bytes = CostArithmetic.bytes(outline.tensors[tensor].descriptor.byteCount)
@@ -216,9 +223,13 @@ struct PlanEvaluator {
             if case .fragment(let source) = route.source,
                 case .fragment(let destination) = route.destination
             {
-                // Between fragments of one node a slice is handed over as it is.
-                if hosts[source] == hosts[destination] { continue }
-                load.transfers[source * count + destination] += bytes
+                if hosts[source] != hosts[destination] {
+                    load.transfers[source * count + destination] += bytes
+                } else if plan.fragments[destination].rows == nil {
+                    // Between fragments of one node a slice is handed over as it is, while a tile's
+                    // pieces are put together.
+                    continue
+                }
             }
             for (end, other) in [
                 (route.source, route.destination), (route.destination, route.source),
