@@ -78,6 +78,22 @@ struct SpeedTests {
                     picosecondsPerByte: TransferCost.assumed.picosecondsPerByte * 16))
     }
 
+    @Test("while blobs come and go, nothing is learnt of tensors")
+    func blobs() {
+        var work = OwnWork()
+        var reading = OwnWork.Reading(
+            at: .zero, own: .zero, engine: .zero, tally: RunTally())
+        for _ in 0..<60 {
+            work.add(reading, processors: 250)
+            reading.at = reading.at + .seconds(1)
+            reading.own = reading.own + .milliseconds(50)
+            reading.engine = reading.engine + .milliseconds(200)
+            reading.tally = reading.tally + RunTally(runs: 10, slices: 20, bytes: 10_000_000)
+            reading.blobBytes += 10_000_000
+        }
+        #expect(work.handoverThousandths == nil)
+    }
+
     @Test("a few runs in an idle second say nothing of what each costs")
     func fewRuns() {
         var work = OwnWork()

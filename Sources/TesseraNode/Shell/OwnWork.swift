@@ -22,7 +22,12 @@ struct OwnWork: Sendable {
         var engine: TimeSpan
         /// What the engine did.
         var tally: RunTally
+        /// Bytes of blobs that came and went.
+        var blobBytes = 0
     }
+
+    /// While more than this is fetched or given between two readings, they say nothing of tensors.
+    private static let blobBytesMax = 64 << 10
 
     /// A node counts as busy while its engine has at least this part of its processors: below, what it
     /// does anyway would count for too few runs.
@@ -54,7 +59,9 @@ struct OwnWork: Sendable {
         let own = reading.own - last.own
         let engine = reading.engine - last.engine
         let tally = reading.tally - last.tally
-        guard own.nanoseconds >= 0, engine.nanoseconds >= 0 else { return }
+        guard own.nanoseconds >= 0, engine.nanoseconds >= 0,
+            reading.blobBytes - last.blobBytes <= Self.blobBytesMax
+        else { return }
         if tally.runs == 0, engine.nanoseconds * 100 < time.nanoseconds {
             Self.note(Int(own.nanoseconds * 1_000 / time.nanoseconds), in: &idle)
             idleThousandths = Self.median(idle) ?? 0

@@ -81,9 +81,11 @@ final class SpeedWatch: @unchecked Sendable {
         let processors = settings.threads * quota
         let now = MonotonicClock.now
         if let times = OwnWork.threadTimes() {
+            let counters = shell.transport.countersSnapshot
             own.add(
                 OwnWork.Reading(
-                    at: now, own: times.own, engine: times.engine, tally: engine.tally),
+                    at: now, own: times.own, engine: times.engine, tally: engine.tally,
+                    blobBytes: counters.blobBytesSent + counters.blobBytesReceived),
                 processors: processors)
         }
         // Without a quota what the node does anyway finds room beside the engine.

@@ -9,10 +9,25 @@ struct KernelRate: Equatable, Sendable {
     var deliveredBytes: UInt64
     /// Time in which bytes were on their way and the peer had room for more, likewise.
     var busyMicroseconds: UInt64
+    /// The shortest round trip.
+    var roundTripMicroseconds: UInt64 = 0
     /// Bytes per second of the last flight that the kernel rated; 0 if none.
     ///
     /// Of a few bytes it says little: buffers on the way take them at any rate.
     var lastBytesPerSecond: UInt64
+
+    /// What was delivered since an earlier look; the round trip in which the last of it was only
+    /// acknowledged does not count. Nil if there is nothing to say.
+    func since(_ earlier: KernelRate) -> (bytes: UInt64, microseconds: UInt64)? {
+        guard deliveredBytes > earlier.deliveredBytes,
+            busyMicroseconds >= earlier.busyMicroseconds
+        else { return nil }
+        let busy = busyMicroseconds - earlier.busyMicroseconds
+        return (
+            deliveredBytes - earlier.deliveredBytes,
+            busy > 2 * roundTripMicroseconds ? busy - roundTripMicroseconds : busy
+        )
+    }
 
     /// Asks the kernel; nil where it does not tell.
     static func of(
@@ -40,14 +55,14 @@ struct KernelRate: Equatable, Sendable {
         var second = SIMD8<UInt64>()
         var third = SIMD8<UInt64>()
 
-        /// `tcpi_bytes_acked`, `tcpi_delivery_rate`, and `tcpi_busy_time` less `tcpi_rwnd_limited`;
-        /// nil if nothing was delivered yet, or the kernel is older than these.
+        /// `tcpi_bytes_acked`, `tcpi_min_rtt`, `tcpi_delivery_rate`, and `tcpi_busy_time` less
+        /// `tcpi_rwnd_limited`; nil if nothing was delivered yet, or the kernel is older than these.
         var rate: KernelRate? {
             let (delivered, busy, limited) = (second[7], third[5], third[6])
             guard delivered > 0, busy > 0 || third[4] > 0 else { return nil }
             return KernelRate(
                 deliveredBytes: delivered, busyMicroseconds: busy > limited ? busy - limited : 0,
-                lastBytesPerSecond: third[4])
+                roundTripMicroseconds: third[2] >> 32, lastBytesPerSecond: third[4])
         }
     }
 }

@@ -8,9 +8,7 @@ struct LinkEstimator {
     private static let bytesMax = 1 << 40
     /// The kernel counts busy time in ticks of up to 10 ms: so much of it is right within a tenth.
     private static let busyMicrosecondsMin: UInt64 = 100_000
-    /// Fewer bytes in that time are questions and answers, not transfers.
-    private static let kernelBytesMin: UInt64 = 256 << 10
-    private var lastKernel: KernelRate?
+    private var open: (bytes: UInt64, microseconds: UInt64) = (0, 0)
     private var hasBusyRate = false
     private var smoothedNanoseconds: Int64 = 0
     /// Whether something came in since the last report.
@@ -38,34 +36,25 @@ struct LinkEstimator {
         isFresh = true
     }
 
-    /// What the kernel saw of a connection, after a transfer.
+    /// What the kernel saw of a large transfer: what was delivered from its beginning to its end,
+    /// and how long bytes were on their way in that time.
     ///
-    /// The rate is that of the bytes since the last look over the time in which some were on their
-    /// way, once that is long enough for the kernel's clock. Until then the kernel's rating of one
-    /// flight has to do.
-    mutating func delivered(_ rate: KernelRate) {
-        guard let last = lastKernel, rate.deliveredBytes >= last.deliveredBytes,
-            rate.busyMicroseconds >= last.busyMicroseconds
-        else {
-            // The first look at this connection.
-            lastKernel = rate
-            return rateFlight(rate)
-        }
-        let bytes = rate.deliveredBytes - last.deliveredBytes
-        let microseconds = rate.busyMicroseconds - last.busyMicroseconds
-        guard microseconds >= Self.busyMicrosecondsMin, bytes >= Self.kernelBytesMin else {
-            return rateFlight(rate)
-        }
-        lastKernel = rate
-        let sample = max(1, min(bytes, UInt64(Self.bytesMax)) * 1_000_000 / microseconds)
+    /// Counts once it is long enough, together with others, for the kernel's clock.
+    mutating func delivered(bytes: UInt64, microseconds: UInt64) {
+        open.bytes += min(bytes, UInt64(Self.bytesMax))
+        open.microseconds += microseconds
+        guard open.microseconds >= Self.busyMicrosecondsMin else { return }
+        let sample = max(1, open.bytes * 1_000_000 / open.microseconds)
+        open = (0, 0)
         bytesPerSecond = hasBusyRate ? (bytesPerSecond + sample + 1) / 2 : sample
         hasBusyRate = true
         isFresh = true
     }
 
-    private mutating func rateFlight(_ rate: KernelRate) {
-        guard !hasBusyRate, rate.lastBytesPerSecond > 0 else { return }
-        bytesPerSecond = min(rate.lastBytesPerSecond, UInt64(Self.bytesMax))
+    /// How the kernel rated one flight: better than nothing, until it is known better.
+    mutating func rated(bytesPerSecond rate: UInt64) {
+        guard !hasBusyRate, rate > 0 else { return }
+        bytesPerSecond = min(rate, UInt64(Self.bytesMax))
         isFresh = true
     }
 

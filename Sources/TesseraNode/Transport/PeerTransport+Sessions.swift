@@ -118,12 +118,17 @@ extension PeerTransport {
     }
 
     func transferMeasured(
-        bytes: Int, microseconds: Int64, kernel: KernelRate?, of member: NodeBoot
+        bytes: Int, microseconds: Int64, kernel: KernelRate?,
+        transfer: (bytes: UInt64, microseconds: UInt64)?, of member: NodeBoot
     ) {
         guard let session = session(member) else { return }
         let isFirst = session.link.bytesPerSecond == 0
         if let kernel {
-            session.link.delivered(kernel)
+            session.link.rated(bytesPerSecond: kernel.lastBytesPerSecond)
+            if let transfer {
+                session.link.delivered(
+                    bytes: transfer.bytes, microseconds: transfer.microseconds)
+            }
         } else {
             session.link.transferred(bytes: bytes, microseconds: microseconds)
         }
