@@ -1,21 +1,53 @@
-import TesseraCore
+public import TesseraCore
+
+/// How fast an engine computes and how fast it moves memory.
+public struct EngineSpeed: Hashable, Sendable {
+    /// Arithmetic operations per microsecond in a convolution, at least 1.
+    public var operationsPerMicrosecond: UInt64
+    /// The same for each family of operators, ascending by family.
+    public var rates: [OperatorRate]
+    /// Bytes read and written per microsecond, at least 1.
+    public var movedBytesPerMicrosecond: UInt64
+
+    /// Makes a speed.
+    public init(
+        operationsPerMicrosecond: UInt64, rates: [OperatorRate], movedBytesPerMicrosecond: UInt64
+    ) {
+        self.operationsPerMicrosecond = operationsPerMicrosecond
+        self.rates = rates
+        self.movedBytesPerMicrosecond = movedBytesPerMicrosecond
+    }
+}
 
 extension Engine {
-    /// Measures how fast this engine computes and how fast it moves memory, in about 250 ms.
+    /// Measures how fast this engine computes and how fast it moves memory, in about half a second.
     ///
-    /// Both figures come from the engine itself, on work of its own making: a convolution of a size
-    /// that is common in image models, and a sum over more memory than caches hold. The shortest
-    /// of several runs counts: whatever else the machine does only ever makes a run longer.
+    /// All figures come from the engine itself, on work of its own making: one operator of each
+    /// family, of a size that is common in image models, and a sum over more memory than caches
+    /// hold. The shortest of several runs counts: whatever else the machine does only ever makes a
+    /// run longer.
     ///
-    /// - Returns: arithmetic operations and bytes read and written, each per microsecond and at
-    ///   least 1.
     /// - Throws: `EngineError` if the engine cannot do even that.
-    public func measure() throws(EngineError) -> (
-        operationsPerMicrosecond: UInt64, movedBytesPerMicrosecond: UInt64
-    ) {
-        let operations = try rate(of: .convolution)
-        let bytes = try rate(of: .sum)
-        return (operationsPerMicrosecond: operations, movedBytesPerMicrosecond: bytes)
+    public func measure() throws(EngineError) -> EngineSpeed {
+        var rates: [OperatorRate] = []
+        for family in OperatorFamily.allCases {
+            rates.append(
+                OperatorRate(
+                    family: family, operationsPerMicrosecond: try rate(of: .probe(of: family))))
+        }
+        return EngineSpeed(
+            operationsPerMicrosecond: rates[0].operationsPerMicrosecond, rates: rates,
+            movedBytesPerMicrosecond: try rate(of: .sum))
+    }
+
+    /// Whether a speed that was measured before still holds, within a fifth; takes a tenth of a
+    /// second.
+    ///
+    /// - Throws: `EngineError` if the engine cannot do even that.
+    public func confirms(_ speed: EngineSpeed) throws(EngineError) -> Bool {
+        let now = try rate(of: .probe(of: .convolution))
+        let before = speed.operationsPerMicrosecond
+        return now <= before + before / 5 && now >= before - before / 5
     }
 
     private func rate(of probe: ProbeModel) throws(EngineError) -> UInt64 {

@@ -6,7 +6,8 @@ import TesseraCore
 /// A stage that is skipped, doubled or fed with another plan's slice changes the result.
 final class SimulatedModel {
     let outline: ModelOutline
-    let modes: ModeSet
+    let settings: ModelSettings
+    var modes: ModeSet { settings.allowedModes }
     /// The place of each blob in the outline.
     let places: [BlobID: Int]
     private let reads: [[Int]]
@@ -15,8 +16,7 @@ final class SimulatedModel {
     private var outputs: [Range<Int>: [Int]] = [:]
 
     /// A random chain with skips: most operators read their predecessor, some also an earlier one.
-    init(_ knobs: Scenario.Model, number: Int, seed: UInt64) {
-        modes = knobs.modes
+    convenience init(_ knobs: Scenario.Model, number: Int, seed: UInt64) {
         let count = knobs.operators
         var draw = SeededGenerator(seed: seed).derived(name: "model \(number)")
         var tensors = [
@@ -47,7 +47,7 @@ final class SimulatedModel {
                 byteCount: 1_000 + draw.next(below: knobs.blobBytesMax))
         }
         let least = knobs.operationsMax / 20
-        outline = ModelOutline(
+        let outline = ModelOutline(
             manifest: ManifestID(seed, 2, UInt64(number), 0),
             operators: (0..<count).map { index in
                 ModelOutline.Operator(
@@ -57,11 +57,19 @@ final class SimulatedModel {
             }, tensors: tensors, inputs: [0],
             outputs: tensors.indices.filter { tensors[$0].isOutput },
             blobs: blobs)
+        self.init(outline, settings: ModelSettings(allowedModes: knobs.modes))
+    }
+
+    /// A model of which only the outline counts.
+    init(_ outline: ModelOutline, settings: ModelSettings) {
+        self.outline = outline
+        self.settings = settings
         places = Dictionary(
-            zip(blobs.map(\.id), blobs.indices), uniquingKeysWith: { first, _ in first })
-        var reads = [[Int]](repeating: [], count: count)
+            zip(outline.blobs.map(\.id), outline.blobs.indices),
+            uniquingKeysWith: { first, _ in first })
+        var reads = [[Int]](repeating: [], count: outline.operators.count)
         var makes = reads
-        for (index, tensor) in tensors.enumerated() {
+        for (index, tensor) in outline.tensors.enumerated() {
             if let producer = tensor.producer { makes[producer].append(index) }
             for consumer in tensor.consumers { reads[consumer].append(index) }
         }

@@ -112,17 +112,23 @@ public final class Simulation {
     }
 
     /// Prepares a run.
-    public init(_ scenario: Scenario) {
+    public convenience init(_ scenario: Scenario) {
+        self.init(
+            scenario,
+            models: scenario.models.enumerated().map {
+                SimulatedModel($0.element, number: $0.offset, seed: scenario.seed)
+            })
+    }
+
+    /// Prepares a run with models that are not drawn.
+    init(_ scenario: Scenario, models: [SimulatedModel]) {
         self.scenario = scenario
-        models = scenario.models.enumerated().map {
-            SimulatedModel($0.element, number: $0.offset, seed: scenario.seed)
-        }
+        self.models = models
         let directory = NodeDirectory(seed: scenario.seed)
         self.directory = directory
         network = SimulatedNetwork(scenario)
         workload = SeededGenerator(seed: scenario.seed).derived(name: "workload")
         requestsLeft = scenario.workload.requests
-        let models = models
         nodes = scenario.mesh.devices.indices.map {
             SimulatedNode(index: $0, scenario: scenario, models: models, directory: directory)
         }
@@ -326,7 +332,7 @@ public final class Simulation {
             .event(
                 .modelAdded(
                     name: "toy-\(number)", manifest: model.manifest,
-                    settings: ModelSettings(allowedModes: model.modes)), run: node.run),
+                    settings: model.settings), run: node.run),
             at: time)
     }
 

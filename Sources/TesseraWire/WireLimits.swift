@@ -58,6 +58,8 @@ public enum WireLimits {
     public static let linksMax = 4_096
     /// Measured fragments in a record.
     public static let timesMax = 4_096
+    /// Families of operators with a rate of their own: more than there are.
+    public static let operatorRatesMax = 32
     /// Axes of a slice: above every operator of OpenVINO's.
     public static let rankMax = 16
 

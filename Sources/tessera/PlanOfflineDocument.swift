@@ -55,6 +55,17 @@ struct PlanOfflineDocument: Codable, Equatable, Sendable {
         }
     }
 
+    /// What the described mesh serves under virtual time.
+    struct Simulated: Codable, Equatable, Sendable {
+        var periodSeconds: Double
+        var latencySeconds: Double
+
+        enum CodingKeys: String, CodingKey {
+            case periodSeconds = "period_seconds"
+            case latencySeconds = "latency_seconds"
+        }
+    }
+
     /// The version of this form.
     var version = 1
     var objective: String
@@ -70,9 +81,10 @@ struct PlanOfflineDocument: Codable, Equatable, Sendable {
     var used: [Note]?
     var pareto: [Point]?
     var paretoIsExact: Bool?
+    var simulated: Simulated?
 
     enum CodingKeys: String, CodingKey {
-        case version, objective, mode, bottleneck, bound, stages, used, pareto
+        case version, objective, mode, bottleneck, bound, stages, used, pareto, simulated
         case isExact = "exact"
         case periodSeconds = "period_seconds"
         case latencySeconds = "latency_seconds"

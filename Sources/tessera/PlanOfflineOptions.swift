@@ -1,6 +1,7 @@
 import ArgumentParser
 import TesseraCore
 import TesseraModel
+import TesseraSimulator
 
 /// How `tessera plan` plans without an agent.
 struct PlanOfflineOptions: ParsableArguments {
@@ -49,6 +50,17 @@ struct PlanOfflineOptions: ParsableArguments {
     @Flag(help: "Say for each node why it got what it got, or nothing.")
     var explain = false
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            For --model: also let so many clients ask a simulated mesh of --topology, and say what \
+            it serves; without rows.
+            """, valueName: "clients"))
+    var simulate: Int?
+
+    /// More clients than any plan lets into flight show nothing new.
+    private static let clientsMax = 1_000
+
     /// Checks that one thing is to be planned, and that what is given goes with it.
     func checkSource(model: String?) throws {
         let sources = [model, profile, modelFile].compactMap { $0 }
@@ -66,6 +78,12 @@ struct PlanOfflineOptions: ParsableArguments {
             throw ValidationError("--shape goes with --model.")
         }
         _ = try shapes.map(ModelFile.Shape.init(parsing:))
+        if let simulate {
+            guard modelFile != nil else { throw ValidationError("--simulate goes with --model.") }
+            guard (1...Self.clientsMax).contains(simulate) else {
+                throw ValidationError("--simulate takes from 1 to \(Self.clientsMax) clients.")
+            }
+        }
         guard !pareto || planning.mode?.baseline == nil else {
             throw ValidationError("--pareto compares the best plans; leave --mode out.")
         }
@@ -89,10 +107,34 @@ struct PlanOfflineOptions: ParsableArguments {
     func run(isJSON: Bool) async throws {
         let plan = try await Blocking.run { [planner = try await planner()] in try planner.plan() }
         let view = PlanOfflineView(plan, explains: explain)
+        let served = try await simulated(plan)
         if isJSON {
-            Console.line(try JSONText.pretty(view.document))
+            var document = view.document
+            document.simulated = served
+            Console.line(try JSONText.pretty(document))
         } else {
             view.show()
+            if simulate != nil { PlanOfflineView.show(served) }
+        }
+    }
+
+    /// What the described mesh serves under virtual time, if that is asked for.
+    private func simulated(
+        _ plan: PlanOffline.Plan
+    ) async throws -> PlanOfflineDocument.Simulated? {
+        guard let simulate, let topology, let outline = plan.model?.outline else { return nil }
+        let mesh = try Topology(path: topology).simulatedMesh
+        let settings = ServedRun.Settings(
+            planning: ModelSettings(
+                goal: planning.goal, allowedModes: planning.allow ?? .all,
+                baseline: planning.mode?.baseline), clients: simulate)
+        let figures = try await Blocking.run {
+            try ServedRun.measure(outline, on: mesh, settings)
+        }
+        return figures.map { figures in
+            PlanOfflineDocument.Simulated(
+                periodSeconds: Double(figures.period.nanoseconds) / 1e9,
+                latencySeconds: Double(figures.latency.nanoseconds) / 1e9)
         }
     }
 

@@ -118,6 +118,15 @@ struct PlanOfflineView {
         showFront()
     }
 
+    /// Prints what a simulated mesh serves.
+    static func show(_ served: PlanOfflineDocument.Simulated?) {
+        guard let served else { return Console.line("  simulated: it is not served") }
+        Console.line(
+            "  simulated: one answer per "
+                + "\(Figures.milliseconds(served.periodSeconds * 1e3)) ms in a stream, "
+                + "\(Figures.milliseconds(served.latencySeconds * 1e3)) ms for one alone")
+    }
+
     private static func time(_ nanoseconds: Int) -> String {
         Figures.milliseconds(Double(nanoseconds) / 1e6) + " ms"
     }

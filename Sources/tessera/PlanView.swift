@@ -69,18 +69,24 @@ struct PlanView {
         for fragment in fragments where !nodes.contains(name(fragment.host.node)) {
             nodes.append(name(fragment.host.node))
         }
-        let measured = fragments.compactMap { fragment in
-            problem.nodes.first { $0.member == fragment.host }?.times.first {
+        // Of a node that has several tiles, border and inner rows, their sum.
+        var (predicted, measured): ([NodeBoot: Int64], [NodeBoot: Int64?]) = ([:], [:])
+        for (place, fragment) in zip(stage.fragments, fragments) {
+            let time = problem.nodes.first { $0.member == fragment.host }?.times.first {
                 $0.key.operators == fragment.operators && $0.key.rows == fragment.rows
             }?.microseconds
-        }.max()
-        let predicted = evaluation?.stages[stage.fragments].map(\.computeMicroseconds).max()
+            let sum = measured[fragment.host] ?? 0
+            measured[fragment.host] = .some(sum.flatMap { sum in time.map { sum + $0 } })
+            predicted[fragment.host, default: 0] +=
+                evaluation?.stages[place].computeMicroseconds ?? 0
+        }
         let operators = outline.operators[stage.operators]
         return StageDocument(
             mode: "\(stage.mode)", nodes: nodes,
             first: stage.operators.lowerBound, last: stage.operators.upperBound - 1,
             operators: [operators.first?.name ?? "", operators.last?.name ?? ""],
-            predictedMicroseconds: predicted ?? 0, measuredMicroseconds: measured,
+            predictedMicroseconds: predicted.values.max() ?? 0,
+            measuredMicroseconds: measured.values.compactMap { $0 }.max(),
             linkMicroseconds: evaluation?.cutMicroseconds[index] ?? 0,
             memoryBytes: FragmentMemory.of(stage.operators, in: outline).bytes(window: plan.window))
     }

@@ -270,6 +270,21 @@ private struct Bench {
         #expect(bench.placement.peers.count == 1)
     }
 
+    @Test("late news of an older run takes nothing from a newer one")
+    func olderRun() {
+        var bench = Bench()
+        bench.store(outline(7, blobs: [1]))
+        let newer = member(1, run: 2)
+        bench.placement.onReachable(newer, true, now: bench.now, into: &bench.out)
+        bench.placement.onHoldings([], of: member(1), now: bench.now, into: &bench.out)
+        bench.placement.onReachable(member(1), false, now: bench.now, into: &bench.out)
+        bench.placement.onHoldings([holding(7, [0])], of: newer, now: bench.now, into: &bench.out)
+        bench.name(7)
+        let fetches = bench.fetches()
+        #expect(fetches.map(\.0) == [blob(1)])
+        #expect(fetches.map(\.1) == [newer])
+    }
+
     @Test("the background leaves a tenth of the disk, a need takes it, and beyond it fails")
     func quota() {
         var bench = Bench(disk: 1_000)

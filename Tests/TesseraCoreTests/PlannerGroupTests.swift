@@ -195,11 +195,11 @@ import Testing
             ])
         let evaluation = try #require(PlanEvaluation.evaluate(plan, problem))
         #expect(evaluation.stages.map(\.computeMicroseconds) == [800, 1_200, 1_600, 2_400])
-        // A row has 400 bytes. Slices that stay on their node cost nothing; of the others, the
-        // second node takes 7 rows in and 1 row out, then 1 row in and 6 rows out.
-        #expect(evaluation.stages[1].endpointMicroseconds == 32)
-        #expect(evaluation.stages[3].endpointMicroseconds == 32)
-        #expect(evaluation.periodMicroseconds == 3_600 + 63)
+        // A row has 400 bytes. The second node takes 7 rows in, 1 row out and 6 rows on to its next
+        // tile, which puts them together with 1 row from the first node and gives 6 rows out.
+        #expect(evaluation.stages[1].endpointMicroseconds == 48)
+        #expect(evaluation.stages[3].endpointMicroseconds == 48)
+        #expect(evaluation.periodMicroseconds == 3_600 + 96)
         let late = plan.fragments.indices.dropFirst(2)
         #expect(late.allSatisfy { evaluation.stages[$0].linkMicroseconds == 204 })
     }
@@ -297,6 +297,81 @@ import Testing
         }
         expect("only some rows", copies, problem.outline) { $0.fragments[1].rows = 0..<1 }
         expect("mode branches", copies, problem.outline) { $0.stages[0].mode = .branches }
+    }
+
+    /// The plan with the tiles of each node put together again.
+    private func merged(_ plan: Plan, _ outline: ModelOutline) -> Plan {
+        var plan = plan
+        var fragments: [Fragment] = []
+        for index in plan.stages.indices {
+            let begin = fragments.count
+            for fragment in plan.fragments[plan.stages[index].fragments] {
+                if let rows = fragment.rows,
+                    let held = fragments[begin...].firstIndex(where: { $0.host == fragment.host })
+                {
+                    let other = fragments[held].rows ?? rows
+                    fragments[held].rows =
+                        min(
+                            rows.lowerBound, other.lowerBound)..<max(
+                            rows.upperBound, other.upperBound)
+                } else {
+                    fragments.append(fragment)
+                }
+            }
+            plan.stages[index].fragments = begin..<fragments.count
+        }
+        plan.fragments = fragments
+        plan.routes = Plan.routes(for: outline, fragments: fragments)
+        return plan
+    }
+
+    @Test("border rows go first where that hides their way, and inner rows need nothing of others")
+    func borders() throws {
+        var cutPlans = 0
+        for seed in 0..<120 {
+            var numbers = TestNumbers(seed: UInt64(seed))
+            var problem = problem(seed: seed * 3)
+            problem.baseline = nil
+            problem.goal.objective = .latency
+            problem.allowedModes = [.single, .rows]
+            for index in problem.links.indices {
+                problem.links[index].bytesPerSecond = UInt64(
+                    numbers.next(20_000_000...1_000_000_000))
+                problem.links[index].latencyMicroseconds = Int64(numbers.next(10...400))
+            }
+            guard let plan = PlannerInstances.bundle(problem)?.bundle.primary.plan else { continue }
+            #expect(PlanCheck.reason(against: plan, outline: problem.outline) == nil)
+            let whole = merged(plan, problem.outline)
+            #expect(PlanCheck.reason(against: whole, outline: problem.outline) == nil)
+            guard whole.fragments.count < plan.fragments.count else { continue }
+            cutPlans += 1
+            let expected = try #require(PlanEvaluation.evaluate(whole, problem))
+            #expect(plan.predictedLatencyMicroseconds < expected.latencyMicroseconds)
+            for stage in plan.stages where stage.mode == .rows {
+                for host in Set(plan.fragments[stage.fragments].map { $0.host }) {
+                    let own = stage.fragments.filter { plan.fragments[$0].host == host }
+                    guard own.count > 1, let inner = own.last else { continue }
+                    // The inner rows stand last: what they read was made by their own node, or by
+                    // nobody's tile.
+                    for route in plan.routes where route.destination == .fragment(inner) {
+                        guard case .fragment(let maker) = route.source,
+                            plan.fragments[maker].rows != nil
+                        else { continue }
+                        #expect(plan.fragments[maker].host == host, "seed \(seed)")
+                    }
+                    // Nobody else's tile reads them.
+                    for route in plan.routes where route.source == .fragment(inner) {
+                        guard case .fragment(let reader) = route.destination,
+                            plan.fragments[reader].rows != nil,
+                            plan.fragments[reader].operators.lowerBound
+                                == stage.operators.upperBound
+                        else { continue }
+                        #expect(plan.fragments[reader].host == host, "seed \(seed)")
+                    }
+                }
+            }
+        }
+        #expect(cutPlans > 10)
     }
 
     @Test("every node has a note that says why it got what it got")

@@ -72,11 +72,11 @@ import Testing
         var clock = FragmentClock()
         let key = FragmentKey(manifest: Fixture.manifest, operators: 0..<1)
         var told: [FragmentTime] = []
-        for run in 0..<32 {
+        for run in 0..<8 {
             // Every third run is undisturbed.
             let time = clock.onRun(key, microseconds: run % 3 == 0 ? 100 : 1_000)
             if let time { told.append(time) }
-            #expect(told.isEmpty == (run < 31))
+            #expect(told.isEmpty == (run < 7))
         }
         #expect(told == [FragmentTime(key: key, microseconds: 100)])
     }
@@ -85,11 +85,35 @@ import Testing
     func movedTime() {
         var clock = FragmentClock()
         let key = FragmentKey(manifest: Fixture.manifest, operators: 0..<1)
-        func told(_ microseconds: Int64) -> [Int64] {
-            (0..<32).compactMap { _ in clock.onRun(key, microseconds: microseconds)?.microseconds }
+        func told(_ microseconds: Int64, runs: Int = 32) -> [Int64] {
+            (0..<runs).compactMap { _ in
+                clock.onRun(key, microseconds: microseconds)?.microseconds
+            }
         }
         #expect(told(1_000) == [1_000])
-        #expect(told(1_100) == [])
-        #expect(told(2_000) == [2_000])
+        #expect(told(1_030) == [])
+        #expect(told(1_100) == [1_100])
+    }
+
+    @Test("a time that is quite another one is told after three runs, a single such run never")
+    func strayTime() {
+        var clock = FragmentClock()
+        let key = FragmentKey(manifest: Fixture.manifest, operators: 0..<1)
+        func told(_ runs: [Int64]) -> [Int64] {
+            runs.compactMap { clock.onRun(key, microseconds: $0)?.microseconds }
+        }
+        #expect(told([Int64](repeating: 1_000, count: 8)) == [1_000])
+        #expect(told([4_000, 1_000, 4_000, 1_000, 4_000, 200, 4_000, 1_000]) == [])
+        #expect(told([4_000, 4_000, 4_000]) == [4_000])
+        #expect(told([1_000, 1_000, 1_000]) == [1_000])
+    }
+
+    @Test("what was measured at another speed is worth as much less or more")
+    func anotherSpeed() {
+        var clock = FragmentClock()
+        let key = FragmentKey(manifest: Fixture.manifest, operators: 0..<1)
+        for _ in 0..<8 { _ = clock.onRun(key, microseconds: 1_000) }
+        clock.onSpeed(from: 4_000, to: 1_000)
+        #expect((0..<32).allSatisfy { _ in clock.onRun(key, microseconds: 4_000) == nil })
     }
 }

@@ -268,9 +268,18 @@ struct EngineTests {
 
     @Test("The measured rates are those of a computer")
     func measures() throws {
-        let rates = try Engine(threads: 1).measure()
+        let engine = try Engine(threads: 1)
+        let rates = try engine.measure()
         // 100 MFLOP/s to 10 TFLOP/s; 100 MB/s to 1 TB/s.
         #expect((100...10_000_000).contains(rates.operationsPerMicrosecond))
         #expect((100...1_000_000).contains(rates.movedBytesPerMicrosecond))
+        #expect(rates.rates.map(\.family) == OperatorFamily.allCases)
+        for rate in rates.rates {
+            #expect((10...10_000_000).contains(rate.operationsPerMicrosecond), "\(rate.family)")
+        }
+        let other = EngineSpeed(
+            operationsPerMicrosecond: rates.operationsPerMicrosecond * 3, rates: rates.rates,
+            movedBytesPerMicrosecond: rates.movedBytesPerMicrosecond)
+        #expect(try !engine.confirms(other))
     }
 }

@@ -47,7 +47,7 @@ import Testing
             ]
             let tensor = JoinedTensor(pieces: pieces, blocks: 2)
             #expect(tensor.byteCount == 24)
-            #expect(store.bytes(of: tensor) == Self.image)
+            #expect(store.source(of: tensor).bytes() == Self.image)
         }
     }
 }

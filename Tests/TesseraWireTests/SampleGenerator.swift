@@ -131,13 +131,20 @@ struct SampleGenerator {
 
     // MARK: Records
 
+    mutating func rate() -> UInt64 { UInt64(number(max: Int(WireLimits.rateMax))) }
+
     mutating func capability() -> Capability {
         Capability(
             threads: number(max: WireLimits.threadsMax),
             memoryBytes: number(max: WireLimits.byteCountMax),
             diskBytes: number(max: WireLimits.byteCountMax),
-            operationsPerMicrosecond: UInt64(number(max: Int(WireLimits.rateMax))),
-            movedBytesPerMicrosecond: UInt64(number(max: Int(WireLimits.rateMax))),
+            operationsPerMicrosecond: rate(),
+            rates: OperatorFamily.allCases.filter { _ in number(max: 1) == 1 }.map {
+                OperatorRate(family: $0, operationsPerMicrosecond: rate())
+            }, movedBytesPerMicrosecond: rate(),
+            handover: optional {
+                HandoverCost(nanosecondsPerSlice: $0.rate(), picosecondsPerByte: $0.rate())
+            },
             fingerprint: EngineFingerprint(text: text(40)))
     }
 

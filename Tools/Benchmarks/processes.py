@@ -15,6 +15,7 @@ PROGRAM = os.environ.get(
 sys.path.insert(0, os.path.join(ROOT, "Tools", "Tests"))
 
 import kserve  # noqa: E402
+import load  # noqa: E402
 import mesh  # noqa: E402
 
 DATATYPES = {"float32": "FP32", "float16": "FP16", "uint8": "UINT8", "int32": "INT32",

@@ -41,11 +41,13 @@ def inputs_of(metadata):
     return found
 
 
-def predict(program, model, topology_file, flags):
-    """What the planner expects from the figures of the topology alone."""
+def predict(program, model, topology_file, flags, clients=None):
+    """What the planner expects from the figures of the topology alone, and what the simulator serves
+    to so many clients."""
+    simulate = ["--simulate", str(clients)] if clients else []
     result = subprocess.run(
-        [program, "plan", "--model", model, "--topology", topology_file, "--json", *flags],
-        capture_output=True, text=True, check=False)
+        [program, "plan", "--model", model, "--topology", topology_file, "--json", *simulate,
+         *flags], capture_output=True, text=True, check=False)
     if result.returncode:
         raise LabError("the planner has no prediction: " + result.stderr.strip())
     document = json.loads(result.stdout)
@@ -56,7 +58,7 @@ def predict(program, model, topology_file, flags):
         "bottleneck": document["bottleneck"],
         "stages": [{"mode": stage["mode"], "nodes": stage["nodes"],
                     "operators": stage["last"] - stage["first"] + 1}
-                   for stage in document["stages"]]}
+                   for stage in document["stages"]]}, document.get("simulated")
 
 
 def add_model(lab, model, name, flags):
@@ -79,7 +81,7 @@ def measure(lab, name, seconds, clients):
     work = load.Load([agent], name, [item], clients,
                      output_name=metadata["outputs"][0]["name"]).start()
     try:
-        warm = _warm(agent, name, work)
+        warmed = warm(agent, name, work)
         begin, count = time.monotonic(), work.count
         wait(seconds + 60, "the load ends", lambda: time.monotonic() - begin >= seconds)
         ended, answers = time.monotonic(), work.count - count
@@ -96,12 +98,12 @@ def measure(lab, name, seconds, clients):
         "answers": answers, "seconds": ended - begin, "clients": clients,
         "lost": len(lost), "errors": sorted({record.error for record in lost})[:5],
         "single_items": len(single), "latency_seconds_max": max(single),
-        "warm_seconds": warm, "plan": plan["plan"] if plan else None,
+        "warm_seconds": warmed, "plan": plan["plan"] if plan else None,
         "plans": len({record.plan for record in records if record.plan}),
         "stages": _stages(plan)}, _expectation(plan)
 
 
-def _warm(agent, name, work):
+def warm(agent, name, work):
     """Waits until one plan has served for a while; gives the seconds that it took."""
     begin = time.monotonic()
     last = [None, 0]
@@ -147,13 +149,13 @@ def _expectation(plan):
 def compare(lab, model, seconds, clients, flags):
     """The document of a comparison, for a lab that is up."""
     name = os.path.splitext(os.path.basename(model))[0]
-    predicted = predict(lab.program, model, lab.topology_file, flags)
+    predicted, simulated = predict(lab.program, model, lab.topology_file, flags, clients)
     add_model(lab, model, name, flags)
     measured, expected = measure(lab, name, seconds, clients)
     return {
         "version": VERSION, "topology": lab.source, "model": os.path.abspath(model),
         "scale": lab.scale, "core_operations_per_second": lab.core_speed, "entry": lab.entry,
-        "predicted": predicted, "simulated": None, "expected": expected, "measured": measured}
+        "predicted": predicted, "simulated": simulated, "expected": expected, "measured": measured}
 
 
 COLUMNS = ("predicted", "simulated", "expected", "measured")
@@ -163,7 +165,7 @@ ROWS = (("period", "period_seconds", 1e3, "ms"), ("throughput", "period_seconds"
 
 def table(document):
     """The comparison for people."""
-    lines = [f"{'':14}" + "".join(f"{column:>12}" for column in COLUMNS) + f"{'off by':>10}"]
+    lines = [f"{'':14}" + "".join(f"{column:>12}" for column in COLUMNS) + f"{'off by':>18}"]
     for title, key, factor, unit in ROWS:
         values = []
         for column in COLUMNS:
@@ -173,7 +175,8 @@ def table(document):
             values.append(value)
         lines.append(f"{title + ' ' + unit:14}"
                      + "".join(f"{_figure(value):>12}" for value in values)
-                     + f"{_difference(values[0], values[3]):>10}")
+                     + f"{_difference(values[0], values[3]):>9}"
+                     + f"{_difference(values[2], values[3]):>9}")
     for column in ("predicted", "measured"):
         stages = (document[column] or {}).get("stages") or []
         lines.append(f"plan {column}: " + "; ".join(

@@ -19,6 +19,8 @@ SYSTEM_BYTES_MIN = 256 << 20
 END_SECONDS = 10
 CONTROLLERS = ("cpu", "memory", "freezer")
 UNLIMITED = -1
+# The most that the kernel takes: whatever else the machine does gets what the devices leave.
+WEIGHT_V1, WEIGHT_V2 = 262_144, 10_000
 
 
 def quota(share):
@@ -79,6 +81,9 @@ class Groups:
         if self.is_v2:
             for path in (self._places["unified"], self._path("")):
                 _write(path, "cgroup.subtree_control", "+cpu +memory")
+            _write(self._path("cpu"), "cpu.weight", WEIGHT_V2)
+        else:
+            _write(self._path("cpu"), "cpu.shares", WEIGHT_V1)
         for path in self._folders(device):
             os.makedirs(path, exist_ok=True)
 

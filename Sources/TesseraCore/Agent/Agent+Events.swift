@@ -105,7 +105,17 @@ extension Agent {
         case .capabilityMeasured(let capability):
             host.onCapability(capability)
             placement.onDiskBudget(capability.diskBytes, now: now, into: &directives)
-            mesh.updateOwn(now: now, into: &directives) { $0.capability = capability }
+            let old = mesh.own.capability?.operationsPerMicrosecond ?? 0
+            let new = capability.operationsPerMicrosecond
+            if old > 0, old != new { clock.onSpeed(from: old, to: new) }
+            mesh.updateOwn(now: now, into: &directives) { own in
+                own.capability = capability
+                guard old > 0, old != new else { return }
+                for index in own.times.indices {
+                    own.times[index].microseconds = FragmentClock.scaled(
+                        own.times[index].microseconds, from: old, to: new)
+                }
+            }
             markAllDirty()
         case .compiled(let key, let memoryBytes):
             host.onCompiled(key, memoryBytes: memoryBytes, into: &directives)

@@ -34,6 +34,7 @@ extension Agent {
             settings: mesh.catalogue.settings(of: manifest),
             outline: placement.outline(of: manifest), pool: pool, usable: usable,
             connected: connectedMembers, measuredLinks: measuredLinks(among: pool),
+            speeds: pool.map { record(of: $0)?.capability?.operationsPerMicrosecond ?? 0 },
             isDead: { [membership] member in
                 membership.status(of: member).map { $0 == .dead || $0 == .left } ?? false
             },

@@ -163,6 +163,7 @@ extension Agreement {
         model.failures = 0
         model.betterLooks = 0
         model.consideredPool = view.pool
+        if model.consideredSpeeds.isEmpty { model.consideredSpeeds = view.speeds }
         model.consideredAt = now
         if model.consideredSettings == nil { model.consideredSettings = view.settings }
         if let round = model.round, round.ballot != bundle.primary.plan.ballot {

@@ -22,6 +22,8 @@ struct Agreement: Sendable {
         var connected: [NodeBoot]
         /// How many links between nodes of the pool have a measured rate.
         var measuredLinks = 0
+        /// How quickly the nodes of the pool say they compute, in its order.
+        var speeds: [UInt64] = []
         /// Held dead or left.
         var isDead: (NodeBoot) -> Bool
         /// The planning problem on this node's records.
@@ -54,6 +56,8 @@ struct Agreement: Sendable {
         var consideredPool: [NodeBoot] = []
         /// How many measured links it saw.
         var consideredLinks = 0
+        /// The speeds that it saw.
+        var consideredSpeeds: [UInt64] = []
         /// The operator's settings that it saw; nil before the first one.
         var consideredSettings: ModelSettings?
         var consideredAt = Timestamp.zero
@@ -72,6 +76,7 @@ struct Agreement: Sendable {
         mutating func noteLook(_ view: View, now: Timestamp) {
             consideredPool = view.pool
             consideredLinks = view.measuredLinks
+            consideredSpeeds = view.speeds
             consideredSettings = view.settings
             consideredAt = now
         }
@@ -82,6 +87,8 @@ struct Agreement: Sendable {
     private static let improvementDebounce = TimeSpan.milliseconds(800)
     /// A look at improvement at least this often, for drifted measurements.
     private static let improvementPeriod = TimeSpan.seconds(10)
+    /// The look that is to confirm one which found a better plan comes sooner.
+    private static let confirmationPeriod = TimeSpan.seconds(3)
     /// Proposers of neighbouring rank start this much apart.
     private static let rankDelay = TimeSpan.milliseconds(150)
     /// A node that promised starts no round of its own for this long, unless the proposer is lost.
@@ -205,7 +212,7 @@ struct Agreement: Sendable {
                 wake = min(wake, startTime(model, need, manifest, view))
                 if let until = model.yielding?.until, until > now { wake = max(wake, until) }
             } else if model.register.current != nil {
-                wake = min(wake, model.consideredAt + Self.improvementPeriod)
+                wake = min(wake, model.consideredAt + Self.lookPeriod(model))
             }
         }
         return wake
@@ -218,21 +225,35 @@ struct Agreement: Sendable {
         }
         if model.hasConflict { return .merge }
         if isChanged(view, since: model)
-            || now >= model.consideredAt + Self.improvementPeriod
+            || now >= model.consideredAt + Self.lookPeriod(model)
         {
             return .improvement
         }
         return nil
     }
 
-    /// Whether there are other nodes than at the last look, or links that nothing was known of.
-    private func isChanged(_ view: View, since model: Model) -> Bool {
+    private static func lookPeriod(_ model: Model) -> TimeSpan {
+        model.betterLooks > 0 ? confirmationPeriod : improvementPeriod
+    }
+
+    /// Whether there are other nodes than at the last look, nodes of another speed, or links that
+    /// nothing was known of.
+    func isChanged(_ view: View, since model: Model) -> Bool {
         view.pool != model.consideredPool || view.measuredLinks > model.consideredLinks
+            || isOther(view.speeds, than: model.consideredSpeeds)
             || isSetAnew(view, since: model)
     }
 
+    /// Whether a node computes a tenth more or less quickly than before.
+    private func isOther(_ speeds: [UInt64], than before: [UInt64]) -> Bool {
+        speeds.count != before.count
+            || zip(speeds, before).contains { speed, old in
+                (speed > old ? speed - old : old - speed) > old / 10
+            }
+    }
+
     /// Whether the operator said something else since the last look.
-    private func isSetAnew(_ view: View, since model: Model) -> Bool {
+    func isSetAnew(_ view: View, since model: Model) -> Bool {
         model.consideredSettings.map { $0 != view.settings } ?? false
     }
 
@@ -345,12 +366,18 @@ struct Agreement: Sendable {
             model.notBefore = now + .milliseconds(500)
         case .bundle(let bundle, _):
             model.impossible = nil
-            if round.need == .improvement, let current = model.register.current,
-                !isWorthwhile(bundle, than: current, round.ballot, &model, view)
-            {
-                model.round = nil
-                model.noteLook(view, now: now)
-                return
+            if round.need == .improvement, let current = model.register.current {
+                guard isWorthwhile(bundle, than: current, round.ballot, &model, view) else {
+                    model.round = nil
+                    model.noteLook(view, now: now)
+                    return
+                }
+                model.betterLooks = 0
+                directives.append(
+                    .report(
+                        .proposed(
+                            manifest, round.ballot,
+                            reason: reason(for: bundle, instead: current, round.ballot, view))))
             }
             round.phase = .preparing(bundle)
             round.deadline = now + Self.voteTimeout
@@ -363,47 +390,6 @@ struct Agreement: Sendable {
                         to: voter))
             }
         }
-    }
-
-    /// Hysteresis.
-    ///
-    /// A tenth better is enough when there are other nodes, or links that were not known before. When only measurements moved, it takes a
-    /// quarter, in two looks in a row: noise passes, drift stays. The same fragments are proposed
-    /// again if more losses are covered.
-    private func isWorthwhile(
-        _ bundle: PlanBundle, than current: PlanBundle, _ ballot: Ballot, _ model: inout Model,
-        _ view: View
-    ) -> Bool {
-        let old = current.primary.plan
-        let new = bundle.primary.plan
-        if old.fragments == new.fragments && old.window == new.window {
-            model.betterLooks = 0
-            func covered(_ bundle: PlanBundle) -> Set<NodeBoot> {
-                Set(
-                    bundle.alternates.filter { alternate in
-                        alternate.plan.hosts.allSatisfy { view.usable.contains($0) }
-                    }.compactMap(\.plan.without))
-            }
-            return covered(bundle).subtracting(covered(current)).isEmpty == false
-        }
-        // What the operator wants is taken, better or not; a baseline is wanted for all nodes.
-        // The plan that runs may have been made before the last one of them was known.
-        let isBaseline = view.settings.baseline != nil && new.hosts != old.hosts
-        if isSetAnew(view, since: model) || isBaseline { return true }
-        guard let outline = view.outline else { return false }
-        let problem = view.problem(outline, ballot, current)
-        guard let now = PlanEvaluation.evaluate(old, problem)?.periodMicroseconds else {
-            return true
-        }
-        if isChanged(view, since: model) {
-            return new.predictedPeriodMicroseconds * 10 <= now * 9
-        }
-        guard new.predictedPeriodMicroseconds * 4 <= now * 3 else {
-            model.betterLooks = 0
-            return false
-        }
-        model.betterLooks += 1
-        return model.betterLooks >= 2
     }
 
     mutating func advance(

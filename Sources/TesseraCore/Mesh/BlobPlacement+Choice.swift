@@ -325,6 +325,12 @@ extension BlobPlacement {
         }
     }
 
+    /// Whether a newer run of the peer's node is known: what was heard of the older one since says
+    /// nothing, and must not take the newer one's place.
+    func isOutdated(_ peer: NodeBoot) -> Bool {
+        peers.contains { $0.member.node == peer.node && $0.member.boot > peer.boot }
+    }
+
     /// Where the peer stands in `peers`; makes the place, and drops an older run's.
     mutating func place(of peer: NodeBoot) -> Int {
         let place = peers.firstIndex { $0.member.node >= peer.node } ?? peers.count

@@ -259,7 +259,7 @@ struct BlobPlacement {
         _ holdings: [Holding], of peer: NodeBoot, now: Timestamp,
         into directives: inout [Directive]
     ) {
-        guard peer.node != me.node else { return }
+        guard peer.node != me.node, !isOutdated(peer) else { return }
         defer { settle(now: now, into: &directives) }
         let place = place(of: peer)
         let old = peers[place].holdings
@@ -277,7 +277,7 @@ struct BlobPlacement {
     mutating func onReachable(
         _ peer: NodeBoot, _ isReachable: Bool, now: Timestamp, into directives: inout [Directive]
     ) {
-        guard peer.node != me.node else { return }
+        guard peer.node != me.node, !isOutdated(peer) else { return }
         defer { settle(now: now, into: &directives) }
         peers[place(of: peer)].isReachable = isReachable
     }

@@ -113,7 +113,9 @@ struct MeshState {
         var measured = old
         measured.links = own.links
         measured.times = own.times
-        if own == measured && !Self.isNews(own.links, after: old.links) {
+        if own == measured && !Self.isNews(own.links, after: old.links)
+            && !Self.isNews(own.times, after: old.times)
+        {
             let earliest = lastSigned.map { max($0 + Limits.measuredPause, now) } ?? now
             signAt = min(signAt, earliest)
         } else {
@@ -128,6 +130,15 @@ struct MeshState {
             let rate = link.bytesPerSecond
             let before = old.first { $0.peer == link.peer }?.bytesPerSecond ?? 0
             return rate > 0 && (before == 0 || rate / 2 > before || before / 2 > rate)
+        }
+    }
+
+    /// Whether a fragment takes more than five quarters or less than three quarters of what was told.
+    private static func isNews(_ times: [FragmentTime], after old: [FragmentTime]) -> Bool {
+        times.contains { time in
+            old.first { $0.key == time.key }.map { before in
+                abs(time.microseconds - before.microseconds) > before.microseconds / 4
+            } ?? false
         }
     }
 

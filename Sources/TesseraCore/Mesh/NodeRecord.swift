@@ -17,22 +17,36 @@ public struct Capability: Hashable, Sendable {
     public var diskBytes: Int
     /// Arithmetic operations per microsecond that the engine reaches on this node.
     public var operationsPerMicrosecond: UInt64
+    /// The same for families of operators of which it is known, ascending by family.
+    public var rates: [OperatorRate]
     /// Bytes per microsecond that the node's memory moves.
     public var movedBytesPerMicrosecond: UInt64
+    /// What handing tensors over takes; nil if it is not known.
+    public var handover: HandoverCost?
     /// What decides the bits of its results.
     public var fingerprint: EngineFingerprint
 
     /// Makes a capability.
     public init(
         threads: Int, memoryBytes: Int, diskBytes: Int, operationsPerMicrosecond: UInt64,
-        movedBytesPerMicrosecond: UInt64, fingerprint: EngineFingerprint
+        rates: [OperatorRate] = [], movedBytesPerMicrosecond: UInt64,
+        handover: HandoverCost? = nil, fingerprint: EngineFingerprint
     ) {
         self.threads = threads
         self.memoryBytes = memoryBytes
         self.diskBytes = diskBytes
         self.operationsPerMicrosecond = operationsPerMicrosecond
+        self.rates = rates
         self.movedBytesPerMicrosecond = movedBytesPerMicrosecond
+        self.handover = handover
         self.fingerprint = fingerprint
+    }
+
+    /// Operations per microsecond of operators of a kind.
+    public func operationsPerMicrosecond(ofKind kind: String) -> UInt64 {
+        let family = OperatorFamily(kind: kind)
+        return rates.first { $0.family == family }?.operationsPerMicrosecond
+            ?? operationsPerMicrosecond
     }
 }
 

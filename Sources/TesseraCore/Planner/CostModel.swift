@@ -2,10 +2,10 @@
 /// as tables over *positions*, the places where a plan may cut.
 ///
 /// Times are whole nanoseconds, so that small operators do not vanish. An operator takes
-/// `max(operations / rate, moved bytes / rate)` on a node, times the node's ratio of measured to
-/// estimated time over the fragments of this model that it has run; a fragment that was measured
-/// itself takes what was measured. A stage takes its operators' time and what it costs to take its
-/// slices in and send its slices out.
+/// `max(operations / rate, moved bytes / rate)` on a node, with the rate of its family, corrected by
+/// what the fragments of this model took that the node has run (`OperatorCalibration`); a fragment
+/// that was measured itself takes what was measured. A stage takes its operators' time and what it
+/// costs the node to take its slices in and send its slices out.
 struct CostModel: Sendable {
     /// More places to cut than this are thinned out, so that tables stay small and planning quick:
     /// of each run of nearby positions the one with the fewest crossing bytes stays.
@@ -25,8 +25,8 @@ struct CostModel: Sendable {
     let links: LinkTable
     /// Nanoseconds of computing for one item, by node, from and to position index.
     private(set) var compute: [[Int]] = []
-    /// Nanoseconds that a stage spends on its slices, by from and to position index.
-    private(set) var endpoint: [Int] = []
+    /// Nanoseconds that a stage spends on its slices, by node, from and to position index.
+    private(set) var endpoint: [[Int]] = []
     /// Bytes that a stage takes without slices, by from and to position index.
     private(set) var fixedBytes: [Int] = []
     /// Bytes of a stage's slices of one attempt, by from and to position index.
@@ -71,7 +71,7 @@ struct CostModel: Sendable {
     /// Nanoseconds of a stage on a node, from and to position index.
     func stageNanoseconds(node: Int, from: Int, to: Int) -> Int {
         let slot = from * positionCount + to
-        return compute[node][slot] + endpoint[slot]
+        return compute[node][slot] + endpoint[node][slot]
     }
 
     /// Bytes that a stage takes with so many attempts in flight.
@@ -150,18 +150,22 @@ struct CostModel: Sendable {
 
     private mutating func fillRanges() {
         let size = positionCount * positionCount
-        endpoint = Array(repeating: 0, count: size)
-        fixedBytes = endpoint
-        sliceBytes = endpoint
-        weightBytes = endpoint
+        fixedBytes = Array(repeating: 0, count: size)
+        sliceBytes = fixedBytes
+        weightBytes = fixedBytes
+        endpoint = nodes.map { _ in fixedBytes }
+        let costs = nodes.map(\.capability.handover)
         let index = TensorIndex(problem.outline)
         for from in 0..<end {
             var sweep = RangeSweep(problem.outline, index: index, from: positions[from])
             for to in (from + 1)...end {
                 for _ in positions[to - 1]..<positions[to] { sweep.advance() }
                 let slot = from * positionCount + to
-                endpoint[slot] = TransferCost.endpointNanoseconds(
-                    bytes: sweep.memory.sliceBytes, slices: sweep.inputCount + sweep.outputCount)
+                for (node, cost) in costs.enumerated() {
+                    endpoint[node][slot] = TransferCost.endpointNanoseconds(
+                        bytes: sweep.memory.sliceBytes,
+                        slices: sweep.inputCount + sweep.outputCount, cost: cost)
+                }
                 fixedBytes[slot] = sweep.memory.fixedBytes
                 sliceBytes[slot] = sweep.memory.sliceBytes
                 weightBytes[slot] = sweep.memory.weightBytes
@@ -215,37 +219,35 @@ struct OperatorTimes: Sendable {
             max(
                 CostArithmetic.nanoseconds(
                     operation.operationCount,
-                    perMicrosecond: node.capability.operationsPerMicrosecond),
+                    perMicrosecond: node.capability.operationsPerMicrosecond(
+                        ofKind: operation.kind)),
                 CostArithmetic.nanoseconds(
                     operation.movedBytes,
                     perMicrosecond: node.capability.movedBytesPerMicrosecond), 1)
         }
-        var sums = [0]
-        for estimate in estimates { sums.append((sums.last ?? 0) + estimate) }
-
-        var measuredSum = 0
-        var estimatedSum = 0
+        var measurements: [OperatorCalibration.Measurement] = []
         for time in node.times where time.key.manifest == outline.manifest {
-            if let rows = time.key.rows {
-                let nanoseconds = CostArithmetic.nanoseconds(microseconds: time.microseconds)
-                if nanoseconds > 0 { tiles[TileKey(time.key.operators, rows)] = nanoseconds }
-                continue
-            }
             let range = time.key.operators
-            guard range.lowerBound >= 0, range.upperBound < sums.count, !range.isEmpty,
-                time.microseconds > 0
-            else { continue }
             let nanoseconds = CostArithmetic.nanoseconds(microseconds: time.microseconds)
-            measured[range] = max(measured[range] ?? 0, nanoseconds)
-            measuredSum = min(measuredSum + nanoseconds, Int.max / 4)
-            estimatedSum += sums[range.upperBound] - sums[range.lowerBound]
+            guard range.lowerBound >= 0, range.upperBound <= estimates.count, !range.isEmpty,
+                time.microseconds > 0, nanoseconds > 0
+            else { continue }
+            var parts = range.map { (index: $0, share: OperatorCalibration.whole) }
+            if let rows = time.key.rows {
+                tiles[TileKey(range, rows)] = nanoseconds
+                guard let tile = outline.rowTile(of: range, rows: rows) else { continue }
+                for place in parts.indices {
+                    parts[place].share = OperatorCalibration.share(
+                        tile.computed[place].count,
+                        of: outline.operators[parts[place].index].rowCount)
+                }
+            } else {
+                measured[range] = max(measured[range] ?? 0, nanoseconds)
+            }
+            measurements.append(.init(parts: parts, nanoseconds: nanoseconds))
         }
-        for estimate in estimates {
-            let corrected =
-                measuredSum == 0
-                ? estimate
-                : max(CostArithmetic.scaled(estimate, by: measuredSum, over: estimatedSum), 1)
-            prefix.append((prefix.last ?? 0) + corrected)
+        for time in OperatorCalibration.corrected(estimates, by: measurements) {
+            prefix.append((prefix.last ?? 0) + time)
         }
     }
 

@@ -100,8 +100,12 @@ public enum PlanCheck {
             guard let count = outline.referenceRowCount(of: stage.operators) else {
                 return "cannot be split by rows: an operator of it is a barrier"
             }
+            // A node may have several tiles, and runs them in the order in which they stand here.
             var next = 0
-            for fragment in fragments {
+            let tiles = fragments.sorted {
+                ($0.rows?.lowerBound ?? 0) < ($1.rows?.lowerBound ?? 0)
+            }
+            for fragment in tiles {
                 guard let rows = fragment.rows, rows.lowerBound == next, !rows.isEmpty else {
                     return "has tiles that do not follow each other at row \(next)"
                 }

@@ -97,8 +97,44 @@ struct PlanEvaluator {
     }
 
     /// What a fragment takes in memory.
-    func memory(of operators: Range<Int>) -> FragmentMemory {
-        FragmentMemory.of(operators, in: outline, index: index)
+    func memory(of fragment: Fragment) -> FragmentMemory {
+        fragment.rows == nil
+            ? FragmentMemory.of(fragment.operators, in: outline, index: index)
+            : FragmentMemory.of(fragment.operators, rows: fragment.rows, in: outline)
+    }
+
+    /// How long a fragment computes; 0 on a node that is not known.
+    func nanoseconds(of fragment: Fragment) -> Int {
+        nodes.firstIndex { $0.member == fragment.host }.map { nanoseconds(of: fragment, on: $0) }
+            ?? 0
+    }
+
+    private func nanoseconds(of fragment: Fragment, on node: Int) -> Int {
+        fragment.rows.map {
+            times[node].nanoseconds(fragment.operators, rows: $0, outline: outline)
+        } ?? times[node].nanoseconds(fragment.operators)
+    }
+
+    /// How long bytes travel from one node to another; 0 where one is not known.
+    func passage(from source: NodeBoot, to destination: NodeBoot, bytes: Int) -> Int {
+        guard let from = nodes.firstIndex(where: { $0.member == source }),
+            let to = nodes.firstIndex(where: { $0.member == destination })
+        else { return 0 }
+        return links.latency(from: from, to: to) + links.occupancy(from: from, to: to, bytes: bytes)
+    }
+
+    /// What handing over so many slices takes a node, beside their bytes.
+    func handover(on host: NodeBoot, slices: Int) -> Int {
+        TransferCost.endpointNanoseconds(
+            bytes: 0, slices: slices,
+            cost: nodes.first { $0.member == host }?.capability.handover)
+    }
+
+    /// Bytes of some rows of a tensor; nil stands for all.
+    func bytes(ofTensor tensor: Int, rows: Range<Int>?) -> Int {
+        let bytes = CostArithmetic.bytes(outline.tensors[tensor].descriptor.byteCount)
+        guard let rows, let count = outline.rowCount(ofTensor: tensor) else { return bytes }
+        return bytes / max(count, 1) * rows.count
     }
 
     /// What all times of a plan come from.
@@ -127,9 +163,10 @@ struct PlanEvaluator {
         let endpoint = plan.fragments.indices.map { index in
             TransferCost.endpointNanoseconds(
                 bytes: Self.whole(load.endpointBytes[index]),
-                slices: Self.whole(load.endpointSlices[index]))
+                slices: Self.whole(load.endpointSlices[index]),
+                cost: nodes[hosts[index]].capability.handover)
         }
-        let (latency, waits) = walkThrough(load, endpoint: endpoint, hosts: hosts)
+        let (latency, waits) = walkThrough(load, plan, endpoint: endpoint, hosts: hosts)
         var (period, bottleneck) = busiest(load, endpoint: endpoint, hosts: hosts)
         // Little's law: with at most `window` items under way, each of which takes `latency`.
         let windowPeriod = (latency + plan.window - 1) / plan.window
@@ -137,7 +174,7 @@ struct PlanEvaluator {
             period = windowPeriod
             bottleneck = .window(plan.window)
         }
-        let memories = plan.fragments.map { self.memory(of: $0.operators) }
+        let memories = plan.fragments.map { self.memory(of: $0) }
         let stages = plan.fragments.indices.map { index in
             PlanEvaluation.StageTime(
                 operators: plan.fragments[index].operators,
@@ -173,26 +210,26 @@ struct PlanEvaluator {
 
     private func loads(of plan: Plan, hosts: [Int]) -> Load {
         let count = plan.fragments.count
-        let compute = plan.fragments.indices.map { index in
-            let fragment = plan.fragments[index]
-            let times = times[hosts[index]]
-            return fragment.rows.map {
-                times.nanoseconds(fragment.operators, rows: $0, outline: outline)
-            } ?? times.nanoseconds(fragment.operators)
+        let compute = plan.fragments.indices.map {
+            nanoseconds(of: plan.fragments[$0], on: hosts[$0])
         }
         var load = Load(
-            compute: compute, parts: Self.parts(plan, compute: compute),
+            compute: compute, parts: Self.parts(plan),
             endpointBytes: Array(repeating: 0, count: count),
             endpointSlices: Array(repeating: 0, count: count),
             transfers: Array(repeating: 0, count: count * count))
         for route in plan.routes {
-            let bytes = bytes(route)
+            let bytes = bytes(ofTensor: route.tensor, rows: route.rows)
             if case .fragment(let source) = route.source,
                 case .fragment(let destination) = route.destination
             {
-                // Between fragments of one node a slice is handed over as it is.
-                if hosts[source] == hosts[destination] { continue }
-                load.transfers[source * count + destination] += bytes
+                if hosts[source] != hosts[destination] {
+                    load.transfers[source * count + destination] += bytes
+                } else if plan.fragments[destination].rows == nil {
+                    // Between fragments of one node a slice is handed over as it is, while a tile's
+                    // pieces are put together.
+                    continue
+                }
             }
             for (end, other) in [
                 (route.source, route.destination), (route.destination, route.source),
@@ -207,49 +244,51 @@ struct PlanEvaluator {
         return load
     }
 
-    private func bytes(_ route: Route) -> Int {
-        let bytes = CostArithmetic.bytes(outline.tensors[route.tensor].descriptor.byteCount)
-        guard let rows = route.rows, let count = outline.rowCount(ofTensor: route.tensor) else {
-            return bytes
-        }
-        return bytes / max(count, 1) * rows.count
-    }
-
-    /// Items go to replicas by how quickly they compute.
-    private static func parts(_ plan: Plan, compute: [Int]) -> [Int] {
+    /// Items go to replicas by the weights of the plan.
+    private static func parts(_ plan: Plan) -> [Int] {
         var parts = [Int](repeating: 1 << SpaceCosts.shareBits, count: plan.fragments.count)
         for stage in plan.stages where stage.mode == .replicas && stage.fragments.count > 1 {
-            let rates = stage.fragments.map { SpaceCosts.rateUnit / max(compute[$0], 1) }
-            let sum = UInt128(rates.reduce(0) { $0 + $1 >> 8 })
-            for (fragment, rate) in zip(stage.fragments, rates) {
-                let scaled = UInt128(rate >> 8) << UInt128(SpaceCosts.shareBits)
-                parts[fragment] = Int((scaled + sum - 1) / max(sum, 1))
+            let weights = stage.fragments.map { max(plan.fragments[$0].weight, 1) }
+            let sum = max(weights.reduce(0, +), 1)
+            for (fragment, weight) in zip(stage.fragments, weights) {
+                parts[fragment] = ((weight << SpaceCosts.shareBits) + sum - 1) / sum
             }
         }
         return parts
     }
 
     /// The finish of the last fragment, and how long each fragment's slices travel.
+    ///
+    /// A node runs what it has of a stage in the order in which the slices are there, as they stand
+    /// in the plan where that is the same.
     private func walkThrough(
-        _ load: Load, endpoint: [Int], hosts: [Int]
+        _ load: Load, _ plan: Plan, endpoint: [Int], hosts: [Int]
     ) -> (latency: Int, waits: [Int]) {
         let count = hosts.count
         var finish = [Int](repeating: 0, count: count)
-        var waits = [Int](repeating: 0, count: count)
+        var waits = finish
+        var ready = finish
         var nodeFree = [Int](repeating: 0, count: nodes.count)
-        for index in 0..<count {
-            var start = nodeFree[hosts[index]]
-            for source in 0..<index where load.transfers[source * count + index] > 0 {
-                let travel =
-                    links.latency(from: hosts[source], to: hosts[index])
-                    + links.occupancy(
-                        from: hosts[source], to: hosts[index],
-                        bytes: load.transfers[source * count + index])
-                waits[index] = max(waits[index], travel)
-                start = max(start, finish[source] + travel)
+        for stage in plan.stages {
+            for index in stage.fragments {
+                for source in 0..<stage.fragments.lowerBound
+                where load.transfers[source * count + index] > 0 {
+                    let travel =
+                        links.latency(from: hosts[source], to: hosts[index])
+                        + links.occupancy(
+                            from: hosts[source], to: hosts[index],
+                            bytes: load.transfers[source * count + index])
+                    waits[index] = max(waits[index], travel)
+                    ready[index] = max(ready[index], finish[source] + travel)
+                }
+                // What its own node made for it is there as soon as the node is free for it.
+                ready[index] = max(ready[index], nodeFree[hosts[index]])
             }
-            finish[index] = start + load.compute[index] + endpoint[index]
-            nodeFree[hosts[index]] = finish[index]
+            for index in stage.fragments.sorted(by: { (ready[$0], $0) < (ready[$1], $1) }) {
+                let start = max(ready[index], nodeFree[hosts[index]])
+                finish[index] = start + load.compute[index] + endpoint[index]
+                nodeFree[hosts[index]] = finish[index]
+            }
         }
         return (finish.max() ?? 0, waits)
     }

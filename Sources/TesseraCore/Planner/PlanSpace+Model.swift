@@ -11,7 +11,7 @@ extension PlanSpace {
         self.init(
             model, window: window, crossing: crossing,
             nanoseconds: model.nodes.indices.map { node in
-                zip(model.compute[node], model.endpoint).map(+)
+                zip(model.compute[node], model.endpoint[node]).map(+)
             })
     }
 
@@ -88,9 +88,14 @@ extension PlanSpace {
         let outline = model.problem.outline
         let count = model.positionCount
         let zeros = [Int](repeating: 0, count: count * count)
+        // Any of the nodes may get a tile: the one that spends most on its slices counts.
+        let overhead =
+            model.nodes.map {
+                TransferCost.endpointNanoseconds(
+                    bytes: 0, slices: tileSlices, cost: $0.capability.handover)
+            }.max() ?? 0
         var figures = RowFigures(
-            counts: zeros, haloBytes: zeros,
-            overheads: zeros.map { _ in tileSlices * TransferCost.nanosecondsPerSlice },
+            counts: zeros, haloBytes: zeros, overheads: zeros.map { _ in overhead },
             excess: model.nodes.map { _ in zeros })
         let times = model.nodes.map { OperatorTimes($0, outline: outline) }
         for from in 0..<model.end {

@@ -16,8 +16,8 @@ public struct Planner: Sendable {
     /// The fewest attempts in flight that a plan is made for: one computes while one travels.
     static let windowMin = 2
 
-    private let problem: PlanningProblem
-    private let evaluator: PlanEvaluator
+    let problem: PlanningProblem
+    let evaluator: PlanEvaluator
 
     private init(_ problem: PlanningProblem) {
         self.problem = problem
@@ -195,7 +195,7 @@ public struct Planner: Sendable {
 
     /// What a fragment takes on its host.
     func memory(of fragment: Fragment) -> FragmentMemory {
-        evaluator.memory(of: fragment.operators)
+        evaluator.memory(of: fragment)
     }
 
     /// How many attempts in flight the hosts' memory allows; 0 if not even one.

@@ -12,10 +12,22 @@ public enum TransferCost {
     /// Latency of a link that nobody measured.
     public static let assumedLatencyMicroseconds: Int64 = 200
 
-    /// Time that one end spends on slices of so many bytes together.
-    static func endpointNanoseconds(bytes: Int, slices: Int) -> Int {
-        let perByte = CostArithmetic.scaled(bytes, by: halfNanosecondsPerByte, over: 2)
-        return perByte + min(slices * nanosecondsPerSlice, CostArithmetic.nanosecondsMax)
+    /// What a node is taken to spend before it has measured it.
+    public static let assumed = HandoverCost(
+        nanosecondsPerSlice: UInt64(nanosecondsPerSlice),
+        picosecondsPerByte: UInt64(halfNanosecondsPerByte * 500))
+
+    /// Time that one end spends on slices of so many bytes together: what it measured itself, or
+    /// what is assumed.
+    static func endpointNanoseconds(
+        bytes: Int, slices: Int, cost: HandoverCost? = nil
+    ) -> Int {
+        let cost = cost ?? assumed
+        let perByte = CostArithmetic.scaled(
+            bytes, by: Int(clamping: cost.picosecondsPerByte), over: 1_000)
+        return perByte
+            + CostArithmetic.scaled(
+                slices, by: Int(clamping: cost.nanosecondsPerSlice), over: 1)
     }
 }
 

@@ -53,11 +53,14 @@ enum ControlGroup {
     }
 
     /// A small file; nil if it is not there.
-    static func file(_ path: String) -> String? {
+    static func file(_ path: String) -> String? { file(path, bytesMax: fileBytesMax) }
+
+    /// The first bytes of a file; nil if it is not there.
+    static func file(_ path: String, bytesMax: Int) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: fileBytesMax)
+        var bytes = [UInt8](repeating: 0, count: bytesMax)
         var count = 0
         while count < bytes.count {
             let got = bytes.withUnsafeMutableBytes { buffer in

@@ -27,8 +27,10 @@ final class EngineRoom: @unchecked Sendable {
     private let runners: NIOThreadPool
     /// Compiles, cuts and plans, one at a time.
     private let builder: NIOThreadPool
-    /// The share of its threads that this process may use, in thousandths.
+    /// The share of its threads that the engine may use, in thousandths.
     private let share: Atomic<Int>
+    private let runCount = Atomic<Int>(0)
+    private let tallied = Mutex(RunTally())
     // `@unchecked Sendable`: touched on the control loop only.
     private var fragments: [FragmentKey: CompiledFragment] = [:]
 
@@ -84,10 +86,11 @@ final class EngineRoom: @unchecked Sendable {
     }
 
     /// Measures this node; on the builder's thread.
-    func measure() throws(EngineError) -> (
-        operationsPerMicrosecond: UInt64, movedBytesPerMicrosecond: UInt64
-    ) {
-        try engine.measure()
+    func measure() throws(EngineError) -> EngineSpeed { try engine.measure() }
+
+    /// Whether what was measured before still holds; on the builder's thread.
+    func confirms(_ speed: EngineSpeed) throws(EngineError) -> Bool {
+        try engine.confirms(speed)
     }
 
     /// Cuts, compiles and warms a fragment; on the builder's thread.
@@ -122,9 +125,12 @@ final class EngineRoom: @unchecked Sendable {
 
     func unload(_ key: FragmentKey) { fragments.removeValue(forKey: key) }
 
-    /// Runs a compiled fragment for a request on a runner's thread; `done` is called there.
+    /// Puts inputs together and runs a compiled fragment for a request, on a runner's thread; `done`
+    /// is called there.
+    ///
+    /// `sliceCount` is in how many slices the inputs came.
     func run(
-        _ key: FragmentKey, for request: RequestID, inputs: [ByteBuffer],
+        _ key: FragmentKey, for request: RequestID, inputs: [TensorSource], sliceCount: Int,
         done:
             @escaping @Sendable (Result<(outputs: [ByteBuffer], microseconds: Int64), any Error>)
             -> Void
@@ -137,28 +143,42 @@ final class EngineRoom: @unchecked Sendable {
             var outputs = fragment.outputs.map {
                 ByteBufferAllocator().buffer(capacity: $0.byteCount)
             }
-            let (start, used) = (MonotonicClock.now, ThreadClock.nanoseconds)
+            let inputs = inputs.map { $0.bytes() }
+            let runCount = self.runCount.add(1, ordering: .relaxed).newValue
+            let (start, thread, process) = (
+                MonotonicClock.now, ThreadClock.nanoseconds, ProcessClock.nanoseconds
+            )
             let mark = self.marks.begin(.running(key, request))
             defer { self.marks.end(mark) }
             #if DEBUG
             TestCrash.strike(inputs)
             #endif
             let result = Result { try Self.run(fragment, inputs: inputs, outputs: &outputs) }
-            let span = (MonotonicClock.now - start).microseconds
-            // What each of many runs one after the other would take under the quota.
-            let share = Int64(self.share.load(ordering: .relaxed))
-            let sustained =
-                (ThreadClock.nanoseconds - used) / 1_000 * Int64(ProcessorShare.all) / share
-            done(result.map { (outputs, max(span, sustained)) })
+            let time = RunTime(
+                span: MonotonicClock.now - start,
+                threadTime: TimeSpan(nanoseconds: ThreadClock.nanoseconds - thread),
+                processTime: TimeSpan(nanoseconds: ProcessClock.nanoseconds - process),
+                runCount: runCount)
+            self.runCount.subtract(1, ordering: .relaxed)
+            let bytes = (inputs + outputs).reduce(0) { $0 + $1.readableBytes }
+            let tally = RunTally(
+                runs: 1, slices: sliceCount + outputs.count, bytes: bytes)
+            self.tallied.withLock { $0 = $0 + tally }
+            let microseconds = time.microseconds(
+                threads: self.threads, streams: fragment.concurrency,
+                share: self.share.load(ordering: .relaxed))
+            done(result.map { (outputs, microseconds) })
         }
     }
 
-    /// Reads the share anew; on the builder's thread.
-    func readShare() -> Int {
-        let now = ProcessorShare.ofThreads(threads)
-        share.store(now, ordering: .relaxed)
-        return now
-    }
+    /// What the engine did since the start; from everywhere.
+    var tally: RunTally { tallied.withLock { $0 } }
+
+    /// The share of the threads that quotas leave now, in thousandths; on the builder's thread.
+    var quotaShare: Int { ProcessorShare.ofThreads(threads) }
+
+    /// Runs are measured by this share of the threads from now on.
+    func use(share: Int) { self.share.store(share, ordering: .relaxed) }
 
     /// Lends the buffers' own memory to the engine: nothing is copied either way.
     private static func run(

@@ -111,7 +111,7 @@ public final class Node: Sendable {
         try await shell.loop.submit { self.shell.start() }.get()
         shell.deliver(.crashesFound(crashes))
         restore()
-        measure()
+        SpeedWatch(settings, shell: shell, engine: engine, logger: logger).start()
         discovery.start()
         await withTaskCancellationHandler {
             // The promise is only ever fulfilled.
@@ -162,71 +162,6 @@ public final class Node: Sendable {
             }
         }
     }
-
-    /// Measures the engine and tells the core what this node can do; again whenever the share of the
-    /// processor changes that it may use.
-    private func measure() {
-        let shell = shell
-        let engine = engine
-        let settings = settings
-        let logger = logger
-        engine.build {
-            do {
-                let rates = try engine.measure()
-                let share = engine.readShare()
-                shell.deliver(
-                    .capabilityMeasured(Self.capability(settings, engine, rates, share: share)))
-                shell.loop.execute {
-                    Self.watchShare(shell, settings, engine, rates, told: share)
-                }
-            } catch {
-                logger.error(
-                    "the engine cannot be measured; this node only forwards requests",
-                    metadata: ["reason": "\(error)"])
-            }
-        }
-    }
-
-    private typealias Rates = (
-        operationsPerMicrosecond: UInt64, movedBytesPerMicrosecond: UInt64
-    )
-
-    /// What the node can do with a share of its threads, in thousandths.
-    private static func capability(
-        _ settings: NodeSettings, _ engine: EngineRoom, _ rates: Rates, share: Int
-    ) -> Capability {
-        func part(_ rate: UInt64) -> UInt64 { max(1, rate * UInt64(share) / 1_000) }
-        return Capability(
-            threads: settings.threads, memoryBytes: settings.memoryBytes,
-            diskBytes: settings.diskBytes,
-            operationsPerMicrosecond: part(rates.operationsPerMicrosecond),
-            movedBytesPerMicrosecond: part(rates.movedBytesPerMicrosecond),
-            fingerprint: engine.fingerprint)
-    }
-
-    /// Tells the core when the share has moved by a tenth.
-    private static func watchShare(
-        _ shell: NodeShell, _ settings: NodeSettings, _ engine: EngineRoom, _ rates: Rates,
-        told: Int
-    ) {
-        guard !shell.isStopped else { return }
-        shell.loop.scheduleTask(in: shareInterval) {
-            engine.build {
-                let share = engine.readShare()
-                let isNew = abs(share - told) * 10 > told
-                shell.loop.execute {
-                    if isNew {
-                        shell.handle(
-                            .capabilityMeasured(capability(settings, engine, rates, share: share)))
-                    }
-                    watchShare(shell, settings, engine, rates, told: isNew ? share : told)
-                }
-            }
-        }
-    }
-
-    /// Quotas change when an operator or a power governor says so; reading them is two small files.
-    private static let shareInterval = TimeAmount.seconds(1)
 
     // MARK: Asking
 

@@ -141,7 +141,7 @@ final class NodeShell: @unchecked Sendable {
         case .release(let payload):
             payloads.release(payload)
         case .answer(let client, let outputs, let detail):
-            let buffers = outputs.map { payloads.bytes(of: $0) }
+            let buffers = outputs.map { payloads.source(of: $0).bytes() }
             clients.removeValue(forKey: client)?.succeed(
                 InferenceResult(outputs: buffers, detail: detail))
         case .reject(let client, let error):
@@ -199,8 +199,10 @@ final class NodeShell: @unchecked Sendable {
     private func execute(
         _ attempt: AttemptID, _ fragment: Int, _ key: FragmentKey, _ inputs: [JoinedTensor]
     ) {
-        let buffers = inputs.map { payloads.bytes(of: $0) }
-        engine.run(key, for: attempt.request, inputs: buffers) { result in
+        engine.run(
+            key, for: attempt.request, inputs: inputs.map { payloads.source(of: $0) },
+            sliceCount: inputs.reduce(0) { $0 + $1.pieces.count }
+        ) { result in
             self.loop.execute {
                 switch result {
                 case .success(let (outputs, microseconds)):

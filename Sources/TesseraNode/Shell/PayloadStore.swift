@@ -32,33 +32,21 @@ struct PayloadStore {
 
     /// The bytes of a piece: the payload's own, or a copy of the rows that are wanted.
     func bytes(of piece: TensorPiece) -> ByteBuffer {
-        piece.cut == nil
-            ? buffer(piece.payload.id)
-            : bytes(of: JoinedTensor(pieces: [piece], blocks: piece.blocks))
+        source(of: JoinedTensor(pieces: [piece], blocks: piece.blocks)).bytes()
     }
 
-    /// The bytes of a tensor: its one payload's own, or a copy of the pieces put together.
-    func bytes(of tensor: JoinedTensor) -> ByteBuffer {
-        if let payload = tensor.payload { return buffer(payload.id) }
-        let sources = tensor.pieces.map { piece in
+    /// Where the bytes of a tensor are; what must be copied is copied by whoever asks for them.
+    func source(of tensor: JoinedTensor) -> TensorSource {
+        if let payload = tensor.payload { return TensorSource(whole: buffer(payload.id)) }
+        let parts = tensor.pieces.map { piece in
             let bytes = buffer(piece.payload.id)
             let held = bytes.readableBytes / max(tensor.blocks, 1)
             let range = piece.cut.map { cut in
                 (cut.rows.lowerBound * cut.rowBytes)..<(cut.rows.upperBound * cut.rowBytes)
             }
-            return (bytes: bytes, blockBytes: held, range: range ?? 0..<held)
+            return TensorSource.Part(bytes: bytes, blockByteCount: held, range: range ?? 0..<held)
         }
-        var result = ByteBufferAllocator().buffer(capacity: tensor.byteCount)
-        for block in 0..<tensor.blocks {
-            for source in sources where !source.range.isEmpty {
-                let start =
-                    source.bytes.readerIndex + block * source.blockBytes + source.range.lowerBound
-                guard let part = source.bytes.getSlice(at: start, length: source.range.count)
-                else { fatalError("a payload is shorter than the core says") }
-                result.writeImmutableBuffer(part)
-            }
-        }
-        return result
+        return TensorSource(parts: parts, blocks: tensor.blocks)
     }
 
     /// Forgets a payload.
@@ -66,5 +54,64 @@ struct PayloadStore {
         guard buffers.removeValue(forKey: id) != nil else {
             fatalError("the core releases payload \(id.number) a second time")
         }
+    }
+}
+
+/// A tensor whose bytes lie in several buffers.
+struct TensorSource: Sendable {
+    /// What one buffer holds of each block.
+    struct Part: Sendable {
+        var bytes: ByteBuffer
+        /// Bytes of a block in the buffer.
+        var blockByteCount: Int
+        /// Those of them that belong to the tensor.
+        var range: Range<Int>
+    }
+
+    private let parts: [Part]
+    /// Nil if the one part is the tensor.
+    private let blocks: Int?
+
+    /// A tensor that is a buffer as it is.
+    init(whole buffer: ByteBuffer) {
+        let count = buffer.readableBytes
+        parts = [Part(bytes: buffer, blockByteCount: count, range: 0..<count)]
+        blocks = nil
+    }
+
+    /// A tensor of so many blocks, each put together from all parts.
+    init(parts: [Part], blocks: Int) {
+        self.parts = parts
+        self.blocks = blocks
+    }
+
+    /// The bytes in one buffer: the only part's own, or a copy.
+    func bytes() -> ByteBuffer {
+        guard let blocks else { return parts[0].bytes }
+        let rowBytes = parts.reduce(0) { $0 + $1.range.count }
+        var result = ByteBufferAllocator().buffer(capacity: rowBytes * blocks)
+        result.writeWithUnsafeMutableBytes(minimumWritableBytes: rowBytes * blocks) { target in
+            var offset = 0
+            for part in parts where !part.range.isEmpty {
+                part.bytes.withUnsafeReadableBytes { source in
+                    precondition(
+                        blocks == 0
+                            || (blocks - 1) * part.blockByteCount + part.range.upperBound
+                                <= source.count,
+                        "a payload is shorter than the core says")
+                    for block in 0..<blocks {
+                        let from = block * part.blockByteCount + part.range.lowerBound
+                        UnsafeMutableRawBufferPointer(
+                            rebasing: target[(block * rowBytes + offset)...]
+                        ).copyMemory(
+                            from: UnsafeRawBufferPointer(
+                                rebasing: source[from..<(from + part.range.count)]))
+                    }
+                }
+                offset += part.range.count
+            }
+            return rowBytes * blocks
+        }
+        return result
     }
 }

@@ -14,16 +14,15 @@ extension DataConnection {
             discard(stream)
             discarded[stream] = nil
         case .transferred(let bytes, var microseconds):
+            var isTrial = false
             if let trial = trialSent, trial.bytes == bytes {
+                isTrial = true
                 // What waited in the kernel looks infinitely fast to the receiver.
                 let elapsed = (NIODeadline.now() - trial.began).nanoseconds / 1_000
                 microseconds = max(microseconds, elapsed)
                 trialSent = nil
             }
-            transport.controlLoop.execute { [microseconds] in
-                self.transport.transferMeasured(
-                    bytes: bytes, microseconds: microseconds, of: member)
-            }
+            measured(bytes: bytes, microseconds: microseconds, isTrial: isTrial, of: member)
         case .trial(let left, let bytes): receiveTrial(bytes.readableBytes, left: left)
         case .blobRequest(let request): serve(request)
         case .blobChunk(let chunk): receive(chunk)
@@ -96,6 +95,34 @@ extension DataConnection {
         transport.controlLoop.execute {
             self.transport.sliceArrived(header, bytes, from: member)
         }
+    }
+
+    /// Passes on what a transfer says of the link: what the kernel saw, else what the ends timed.
+    private func measured(
+        bytes: Int, microseconds: Int64, isTrial: Bool, of member: NodeBoot
+    ) {
+        guard let channel = context?.channel else { return }
+        let transport = transport
+        KernelRate.of(channel) { now in
+            self.loop.assumeIsolated().execute {
+                let transfer = isTrial ? nil : self.endLargeSlice(now)
+                transport.controlLoop.execute {
+                    transport.transferMeasured(
+                        bytes: bytes, microseconds: microseconds, kernel: now,
+                        transfer: transfer, of: member)
+                }
+            }
+        }
+    }
+
+    /// What was delivered since the large slice began, or since the one before it ended.
+    private func endLargeSlice(
+        _ now: KernelRate?
+    ) -> (bytes: UInt64, microseconds: UInt64)? {
+        largeSlices.open = max(largeSlices.open - 1, 0)
+        defer { largeSlices.since = largeSlices.open > 0 ? now : nil }
+        guard let now, let since = largeSlices.since else { return nil }
+        return now.since(since)
     }
 
     /// Tells the sender how fast its link is, from a slice large enough to say so.

@@ -94,6 +94,9 @@ extension DataConnection {
                 stream: slice.stream, header: slice.header,
                 totalBytes: slice.bytes.readableBytes)
             try encoder.write(.sliceBegin(begin), into: &head)
+            if begin.totalBytes >= TransportLimits.measuredBytesMin {
+                beginLargeSlice(context.channel)
+            }
         }
         var payload = ByteBuffer()
         if let chunk = try encoder.nextSliceChunk(stream: slice.stream, from: &slice.bytes) {
@@ -109,6 +112,19 @@ extension DataConnection {
         if !isDone { slices.append(slice) }
         sliceChunksSinceBlob += 1
         write(head, payload, to: context)
+    }
+
+    /// Looks how much was delivered before a slice that is large enough to say how fast the link is.
+    private func beginLargeSlice(_ channel: any Channel) {
+        let now = NIODeadline.now()
+        // One that was given up on the way is never reported.
+        if now - largeSlices.began > TransportLimits.largeSliceForgotten { largeSlices.open = 0 }
+        largeSlices.began = now
+        largeSlices.open += 1
+        guard largeSlices.open == 1 else { return }
+        KernelRate.of(channel) { rate in
+            self.loop.assumeIsolated().execute { self.largeSlices.since = rate }
+        }
     }
 
     private func write(

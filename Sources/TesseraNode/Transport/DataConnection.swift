@@ -52,6 +52,10 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
     var sliceChunksSinceBlob = 0
     var isPumping = false
 
+    /// Slices that are measured: how many are on their way, when the last one began, and what the
+    /// kernel saw when the first one did.
+    var largeSlices: (open: Int, began: NIODeadline, since: KernelRate?) = (0, .now(), nil)
+
     // What is on its way in, see `DataConnection+Receiving`.
     var incoming: [UInt32: IncomingSlice] = [:]
     var discarded: [UInt32: Int] = [:]

@@ -6,6 +6,10 @@ struct LinkEstimator {
     private(set) var bytesPerSecond: UInt64 = 0
     /// A transfer counts as no larger: a terabyte, so that its rate can be counted.
     private static let bytesMax = 1 << 40
+    /// The kernel counts busy time in ticks of up to 10 ms: so much of it is right within a tenth.
+    private static let busyMicrosecondsMin: UInt64 = 100_000
+    private var open: (bytes: UInt64, microseconds: UInt64) = (0, 0)
+    private var hasBusyRate = false
     private var smoothedNanoseconds: Int64 = 0
     /// Whether something came in since the last report.
     private var isFresh = false
@@ -29,6 +33,28 @@ struct LinkEstimator {
         } else {
             bytesPerSecond = old - (old - sample) / 8
         }
+        isFresh = true
+    }
+
+    /// What the kernel saw of a large transfer: what was delivered from its beginning to its end,
+    /// and how long bytes were on their way in that time.
+    ///
+    /// Counts once it is long enough, together with others, for the kernel's clock.
+    mutating func delivered(bytes: UInt64, microseconds: UInt64) {
+        open.bytes += min(bytes, UInt64(Self.bytesMax))
+        open.microseconds += microseconds
+        guard open.microseconds >= Self.busyMicrosecondsMin else { return }
+        let sample = max(1, open.bytes * 1_000_000 / open.microseconds)
+        open = (0, 0)
+        bytesPerSecond = hasBusyRate ? (bytesPerSecond + sample + 1) / 2 : sample
+        hasBusyRate = true
+        isFresh = true
+    }
+
+    /// How the kernel rated one flight: better than nothing, until it is known better.
+    mutating func rated(bytesPerSecond rate: UInt64) {
+        guard !hasBusyRate, rate > 0 else { return }
+        bytesPerSecond = min(rate, UInt64(Self.bytesMax))
         isFresh = true
     }
 

@@ -117,10 +117,21 @@ extension PeerTransport {
         if isFirst { reportLink(of: session) }
     }
 
-    func transferMeasured(bytes: Int, microseconds: Int64, of member: NodeBoot) {
+    func transferMeasured(
+        bytes: Int, microseconds: Int64, kernel: KernelRate?,
+        transfer: (bytes: UInt64, microseconds: UInt64)?, of member: NodeBoot
+    ) {
         guard let session = session(member) else { return }
         let isFirst = session.link.bytesPerSecond == 0
-        session.link.transferred(bytes: bytes, microseconds: microseconds)
+        if let kernel {
+            session.link.rated(bytesPerSecond: kernel.lastBytesPerSecond)
+            if let transfer {
+                session.link.delivered(
+                    bytes: transfer.bytes, microseconds: transfer.microseconds)
+            }
+        } else {
+            session.link.transferred(bytes: bytes, microseconds: microseconds)
+        }
         session.lastTransfer = .now()
         if isFirst { reportLink(of: session) }
     }

@@ -65,6 +65,8 @@ enum TransportLimits {
     static let fetchSilenceCheck = TimeAmount.seconds(5)
     /// Transfers below this say more of latency than of the link.
     static let measuredBytesMin = 256 << 10
+    /// A large slice that was not reported for so long after it began was given up.
+    static let largeSliceForgotten = TimeAmount.seconds(10)
     /// Frames of the first trial of a link: 192 KiB, a third of a second at 5 Mbit/s.
     static let firstTrialFrames = 3
     /// Frames of later trials of a link that took the first one quickly: 1 MiB.

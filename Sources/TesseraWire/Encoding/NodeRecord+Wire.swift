@@ -14,15 +14,51 @@ extension EngineFingerprint: WireValue {
     }
 }
 
+extension OperatorRate: WireValue {
+    /// Family (1 byte), operations per microsecond (8 bytes).
+    package func encode(into writer: inout WireWriter) {
+        writer.write(family.rawValue)
+        writer.write(rate: operationsPerMicrosecond, "operation rate")
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        guard let family = OperatorFamily(rawValue: try reader.read("operator family")) else {
+            throw .invalidValue(what: "operator family")
+        }
+        self.init(
+            family: family, operationsPerMicrosecond: try reader.readRate("operation rate"))
+    }
+}
+
+extension HandoverCost: WireValue {
+    /// Nanoseconds per slice, picoseconds per byte (8 bytes each).
+    package func encode(into writer: inout WireWriter) {
+        writer.write(rate: nanosecondsPerSlice, "time per slice")
+        writer.write(rate: picosecondsPerByte, "time per byte")
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            nanosecondsPerSlice: try reader.readRate("time per slice"),
+            picosecondsPerByte: try reader.readRate("time per byte"))
+    }
+}
+
 extension Capability: WireValue {
-    /// Threads (4 bytes), memory, disk, operations per microsecond, bytes moved per microsecond (8
-    /// bytes each), fingerprint.
+    /// Threads (4 bytes), memory, disk, operations per microsecond (8 bytes each), rates of families
+    /// (list, ascending), bytes moved per microsecond (8 bytes), optional handover, fingerprint.
     package func encode(into writer: inout WireWriter) {
         writer.write(count: threads, "threads", max: WireLimits.threadsMax)
         writer.write(byteCount: memoryBytes, "memory")
         writer.write(byteCount: diskBytes, "disk")
         writer.write(rate: operationsPerMicrosecond, "operation rate")
+        writer.write(ascending: rates, "operator rates", max: WireLimits.operatorRatesMax) {
+            $0.family
+        }
         writer.write(rate: movedBytesPerMicrosecond, "memory rate")
+        writer.write(handover)
         writer.write(fingerprint)
     }
 
@@ -33,7 +69,10 @@ extension Capability: WireValue {
             memoryBytes: try reader.readByteCount("memory"),
             diskBytes: try reader.readByteCount("disk"),
             operationsPerMicrosecond: try reader.readRate("operation rate"),
+            rates: try reader.readAscending(
+                "operator rates", max: WireLimits.operatorRatesMax, by: { $0.family }),
             movedBytesPerMicrosecond: try reader.readRate("memory rate"),
+            handover: try reader.readOptional("handover"),
             fingerprint: try reader.read())
     }
 }

@@ -119,4 +119,54 @@ struct TransportPartsTests {
         slow.transferred(bytes: 30_000, microseconds: 100_000)
         #expect(slow.bytesPerSecond == 300_000)
     }
+
+    @Test("a link's rate is what was delivered while something was on its way")
+    func kernelRate() {
+        var link = LinkEstimator()
+        link.rated(bytesPerSecond: 900_000_000)
+        #expect(link.bytesPerSecond == 900_000_000)
+        // Together they are long enough for the kernel's clock.
+        for _ in 0..<24 { link.delivered(bytes: 400_000, microseconds: 4_000) }
+        #expect(link.bytesPerSecond == 900_000_000)
+        link.delivered(bytes: 400_000, microseconds: 4_000)
+        #expect(link.bytesPerSecond == 100_000_000)
+        link.rated(bytesPerSecond: 900_000_000)
+        #expect(link.bytesPerSecond == 100_000_000)
+        link.delivered(bytes: 10_000_000, microseconds: 200_000)
+        #expect(link.bytesPerSecond == 75_000_000)
+    }
+
+    @Test("of two looks at a connection the difference counts, without the last round trip")
+    func kernelLooks() throws {
+        func look(_ bytes: UInt64, _ microseconds: UInt64) -> KernelRate {
+            KernelRate(
+                deliveredBytes: bytes, busyMicroseconds: microseconds,
+                roundTripMicroseconds: 500, lastBytesPerSecond: 0)
+        }
+        let found = try #require(look(1_500_000, 9_000).since(look(500_000, 4_000)))
+        #expect(found.bytes == 1_000_000)
+        #expect(found.microseconds == 4_500)
+        let short = try #require(look(600_000, 4_900).since(look(500_000, 4_000)))
+        #expect(short.microseconds == 900)
+        #expect(look(500_000, 4_000).since(look(500_000, 4_000)) == nil)
+        // Another connection.
+        #expect(look(600_000, 900).since(look(500_000, 4_000)) == nil)
+    }
+
+    @Test("Linux's figures of a connection are read at their places")
+    func kernelFigures() {
+        var figures = KernelRate.Figures()
+        #expect(figures.rate == nil)
+        figures.second[7] = 5_000
+        #expect(figures.rate == nil)
+        figures.third[2] = 70 << 32 | 3
+        figures.third[4] = 123_456_789
+        figures.third[5] = 900
+        figures.third[6] = 300
+        #expect(
+            figures.rate
+                == KernelRate(
+                    deliveredBytes: 5_000, busyMicroseconds: 600, roundTripMicroseconds: 70,
+                    lastBytesPerSecond: 123_456_789))
+    }
 }

@@ -1,0 +1,72 @@
+// Whether another plan is worth the move, and what is said of it.
+
+extension Agreement {
+    /// Hysteresis.
+    ///
+    /// A tenth better is enough when there are other nodes, nodes that say of themselves that they
+    /// got slower or quicker, or links that were not known before. When only measurements moved, it
+    /// takes a quarter, in two looks in a row: noise passes, drift stays. The same fragments are
+    /// proposed again if more losses are covered.
+    func isWorthwhile(
+        _ bundle: PlanBundle, than current: PlanBundle, _ ballot: Ballot, _ model: inout Model,
+        _ view: View
+    ) -> Bool {
+        let old = current.primary.plan
+        let new = bundle.primary.plan
+        if old.fragments == new.fragments && old.window == new.window {
+            model.betterLooks = 0
+            func covered(_ bundle: PlanBundle) -> Set<NodeBoot> {
+                Set(
+                    bundle.alternates.filter { alternate in
+                        alternate.plan.hosts.allSatisfy { view.usable.contains($0) }
+                    }.compactMap(\.plan.without))
+            }
+            return covered(bundle).subtracting(covered(current)).isEmpty == false
+        }
+        // What the operator wants is taken, better or not; a baseline is wanted for all nodes.
+        // The plan that runs may have been made before the last one of them was known.
+        let isBaseline = view.settings.baseline != nil && new.hosts != old.hosts
+        if isSetAnew(view, since: model) || isBaseline { return true }
+        guard let outline = view.outline else { return false }
+        let problem = view.problem(outline, ballot, current)
+        guard let now = PlanEvaluation.evaluate(old, problem)?.periodMicroseconds else {
+            return true
+        }
+        if isChanged(view, since: model) {
+            return new.predictedPeriodMicroseconds * 10 <= now * 9
+        }
+        guard new.predictedPeriodMicroseconds * 4 <= now * 3 else {
+            model.betterLooks = 0
+            return false
+        }
+        model.betterLooks += 1
+        return model.betterLooks >= 2
+    }
+
+    /// What an improvement is for, with figures, for the log.
+    func reason(
+        for bundle: PlanBundle, instead current: PlanBundle, _ ballot: Ballot, _ view: View
+    ) -> String {
+        let old = current.primary.plan
+        guard let outline = view.outline else { return PlanRound.Need.improvement.reason }
+        let problem = view.problem(outline, ballot, current)
+        guard let now = PlanEvaluation.evaluate(old, problem) else {
+            return PlanRound.Need.improvement.reason
+        }
+        func name(_ member: NodeBoot) -> String {
+            problem.nodes.first { $0.member == member }?.name ?? member.node.short
+        }
+        let limit =
+            switch now.bottleneck {
+            case .node(let host): "computing on \(name(host))"
+            case .link(let source, let target):
+                "the link from \(name(source)) to \(name(target))"
+            case .window: "\(now.bottleneck)"
+            }
+        return "\(PlanRound.Need.improvement.reason): an item takes "
+            + "\(now.periodMicroseconds) µs by what was measured, "
+            + "\(old.predictedPeriodMicroseconds) µs were expected when the plan was made, "
+            + "held up by \(limit); the new plan takes "
+            + "\(bundle.primary.plan.predictedPeriodMicroseconds) µs"
+    }
+}
