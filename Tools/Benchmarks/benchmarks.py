@@ -438,7 +438,7 @@ def main():
     one = commands.add_parser("recovery", help=recovery.__doc__)
     one.add_argument("--losses", type=int, default=50, help="of each place in the plan")
     one.add_argument("--stop", action="store_true", help="stop the process: nothing is reset")
-    one.add_argument("--cold", action="store_true", help="do not wait until alternates are armed")
+    one.add_argument("--cold", action="store_true", help="no memory for alternates; each loss in a mesh of its own")
     one.add_argument("--model", choices=RECOVERY_MODELS)
     one = commands.add_parser("suspicion", help=suspicion.__doc__)
     one.add_argument("--minutes", type=float, default=5)

@@ -15,6 +15,10 @@ PLACES = {
     "proposer": lambda plan, nodes: plan["proposer"],
 }
 MODELS = ["digits-cnn", "resnet50"]
+# What follows a loss, as the agents tell it, since one of them noticed.
+PHASES = {"staged": "staging begins ms", "decided": "decided ms", "firstAnswer": "first answer ms"}
+# Cold: an agent's memory holds the largest part of a plan over one agent less, and not two parts.
+ROOM = 1.1
 SECONDS_OF_LOAD = 1.0
 SHARE_OF_CAPACITY = 0.5
 AGENTS = "abcd"
@@ -37,7 +41,21 @@ def recovery(options):
                 f"{max(flights):.0f}" if flights else "-",
                 sum(loss["wrong"] for loss in losses), sum(loss["refused"] for loss in losses)])
     table(rows)
+    if options.cold:
+        print()
+        table(phases(results))
     return results
+
+
+def phases(results):
+    """Medians of what follows a loss."""
+    rows = [["model", "lost node", *PHASES.values()]]
+    for name, result in results.items():
+        for place, losses in result["places"].items():
+            spans = [[loss["phases"][step] for loss in losses if step in loss["phases"]]
+                     for step in PHASES]
+            rows.append([name, place, *(f"{median(one):.0f}" if one else "-" for one in spans)])
+    return rows
 
 
 def recovery_of(name, path, options):
@@ -57,24 +75,57 @@ class Run:
         self.options, self.tensors = options, {}
 
     def measure(self):
-        idle, places = Idle(), {place: [] for place in PLACES}
-        with mesh.Mesh(AGENTS, memory="4G", threads=1) as agents:
-            agents["a"].add(self.name, self.path, "--mode", "even", "--copies", len(AGENTS),
-                            timeout=600)
-            agents.await_ready(self.name)
-            about = agents["a"].get(f"/v2/models/{self.name}")
-            self.tensors = {"input_name": about["inputs"][0]["name"],
-                            "output_name": about["outputs"][0]["name"]}
-            rate = self.capacity(agents) * SHARE_OF_CAPACITY
-            note(f"{self.name}: {rate:.0f} requests per second")
-            for turn in range(self.options.losses):
-                for place, choose in PLACES.items():
-                    loss = self.lose(agents, choose, rate)
-                    places[place].append(loss)
-                    note(f"  {turn + 1} of {self.options.losses}, {place}: "
-                         f"{loss['recoveryMilliseconds']:.0f} ms"
-                         + ("" if loss["isArmed"] else ", not armed"))
+        """Every place in turn: in one mesh that is made whole again, or cold, each in a new one."""
+        idle, places, rate = Idle(), {place: [] for place in PLACES}, None
+        turns = [(turn, place) for turn in range(self.options.losses) for place in PLACES]
+        if self.options.cold:
+            memory = self.tight_memory()
+            while turns:
+                with mesh.Mesh(AGENTS, memory=memory, threads=1) as agents:
+                    # A first plan without one of them stays: there is no memory for two plans.
+                    if not self.add(agents, seconds=5):
+                        continue
+                    rate = rate or self.capacity(agents) * SHARE_OF_CAPACITY
+                    self.take(*turns.pop(0), places, agents, rate)
+        else:
+            with mesh.Mesh(AGENTS, memory="4G", threads=1) as agents:
+                if not self.add(agents):
+                    raise mesh.Failed("there is no plan on all nodes")
+                rate = self.capacity(agents) * SHARE_OF_CAPACITY
+                note(f"{self.name}: {rate:.0f} requests per second")
+                for turn, place in turns:
+                    self.take(turn, place, places, agents, rate)
+                    self.restore(agents)
         return {"ratePerSecond": rate, "places": places, "noise": idle.figures()}
+
+    def add(self, agents, seconds=60):
+        """Brings the model into a mesh; gives whether each agent has a part of it."""
+        agents["a"].add(self.name, self.path, "--mode", "even", "--copies", len(agents.agents),
+                        timeout=600)
+        agents.await_ready(self.name)
+        about = agents["a"].get(f"/v2/models/{self.name}")
+        self.tensors = {"input_name": about["inputs"][0]["name"],
+                        "output_name": about["outputs"][0]["name"]}
+        try:
+            return mesh.wait(seconds, "a plan on all nodes", lambda: all(
+                len(agent.plan_nodes(self.name)) == len(agents.agents)
+                for agent in agents.running))
+        except mesh.Failed:
+            return False
+
+    def tight_memory(self):
+        """Bytes with which the loss of an agent finds no alternate armed."""
+        with mesh.Mesh(AGENTS[:-1], memory="4G", threads=1) as agents:
+            self.add(agents)
+            stages = agents["a"].plan(self.name)["stages"]
+            return int(max(stage["memoryBytes"] for stage in stages) * ROOM)
+
+    def take(self, turn, place, places, agents, rate):
+        """One loss of one place."""
+        loss = self.lose(agents, PLACES[place], rate)
+        places[place].append(loss)
+        note(f"  {turn + 1} of {self.options.losses}, {place}: "
+             f"{loss['recoveryMilliseconds']:.0f} ms" + ("" if loss["isArmed"] else ", not armed"))
 
     def load(self, agents, **more):
         """Clients of some agents."""
@@ -90,7 +141,7 @@ class Run:
         return rate
 
     def lose(self, agents, choose, rate):
-        """One loss, and back to where it was."""
+        """One loss."""
         witness = agents.running[0]
         plan, nodes = witness.plan(self.name), witness.plan_nodes(self.name)
         victim = agents[choose(plan, nodes)]
@@ -106,29 +157,45 @@ class Run:
             victim.kill()
         answered = work.count
         mesh.wait(60, "answers after the loss", lambda: work.count >= answered + 2 * rate)
-        records = work.stop()
-        if self.options.stop:
-            victim.process.send_signal(signal.SIGCONT)
-        else:
-            victim.start().await_ready()
+        return self.figures(
+            work.stop(), lost, victim.name in armed, self.phases(others, victim.name))
+
+    @staticmethod
+    def phases(agents, victim):
+        """When each step after a loss came first, as the agents that are left tell it."""
+        told = {}
+        for agent in agents:
+            document = mesh.check("events", "--failover", "--json", "--api", agent.api).json()
+            for loss in document["losses"][-1:]:
+                for step in PHASES:
+                    if loss["node"] == victim and step in loss:
+                        told[step] = min(loss[step], told.get(step, loss[step]))
+        return told
+
+    def restore(self, agents):
+        """Back to where it was."""
+        for agent in agents.agents.values():
+            if not agent.runs:
+                agent.start().await_ready()
+            elif self.options.stop:
+                agent.process.send_signal(signal.SIGCONT)
         agents.await_members(60)
         mesh.wait(90, "a plan on all nodes, with its alternates", lambda: all(
             len(agent.plan_nodes(self.name)) == len(AGENTS) and agent.is_ready(self.name)
-            and (self.options.cold or self.all_armed(agent)) for agent in agents.running))
-        return self.figures(records, lost, victim.name in armed)
+            and self.all_armed(agent) for agent in agents.running))
 
     def all_armed(self, agent):
         alternates = agent.plan(self.name)["alternates"]
         return len(alternates) == len(AGENTS) and all(one["isArmed"] for one in alternates)
 
-    def figures(self, records, lost, is_armed):
+    def figures(self, records, lost, is_armed, phases):
         right = [record for record in records if record.error is None]
         refused = [record for record in records if record.status in (429, 503)]
         wrong = [record for record in records if record not in refused
                  and (record.error is not None or record.logits != self.expected)]
         after = [record.ended for record in right if record.sent > lost]
         return {
-            "isArmed": is_armed, "recoveryMilliseconds": (min(after) - lost) * 1000,
+            "isArmed": is_armed, "phases": phases, "recoveryMilliseconds": (min(after) - lost) * 1000,
             "inFlightMilliseconds": [(record.ended - record.sent) * 1000 for record in right
                                      if record.sent <= lost < record.ended],
             "wrong": len(wrong), "refused": len(refused),

@@ -57,19 +57,18 @@ extension Agent {
     package var ticketsOut: [ReservationUse] { gate.uses }
     /// Whether no request, attempt or engine run is under way here.
     package var isIdle: Bool { requests.openCount == 0 && attempts.isIdle }
-    /// Attempts that this entry has in flight, by decision, ascending.
+    /// Attempts that this entry has in flight, by plan: each plan has a gate of its own, and what is
+    /// tried a second time elsewhere has a ticket there too.
     package var attemptsInFlight: [ReservationUse] {
-        var uses: [Ballot: ReservationUse] = [:]
+        var uses: [PlanID: ReservationUse] = [:]
         for attempt in requests.requests.values.flatMap(\.running) {
             let plan = attempt.layout.plan
-            var use =
-                uses[plan.ballot]
-                ?? ReservationUse(ballot: plan.ballot, window: plan.window, used: 0)
-            use.used += 1
-            use.window = max(use.window, plan.window)
-            uses[plan.ballot] = use
+            uses[
+                attempt.id.plan,
+                default: ReservationUse(ballot: plan.ballot, window: plan.window, used: 0)
+            ].used += 1
         }
-        return uses.values.sorted { $0.ballot < $1.ballot }
+        return uses.sorted { $0.key < $1.key }.map(\.value)
     }
     /// Requests that were accepted here and not answered yet.
     package var openRequests: Int { requests.openCount }

@@ -121,7 +121,8 @@ class Partition(support.Case):
         answered = {name: work.count for name, work in loads.items()}
         mesh.wait(30, "answers after it", lambda: all(
             work.count >= answered[name] + 2 * RATE for name, work in loads.items()))
-        self.assertTrue(self.one_plan(), "the one plan did not last")
+        # Improvements may have followed; they reach the entries one after the other.
+        mesh.wait(10, "one plan again", self.one_plan)
         return cut, healed, agreed
 
     def one_plan(self):
