@@ -18,7 +18,9 @@ public struct ServedRun {
 
     /// How a run is measured.
     public struct Settings: Sendable {
-        /// How the model is planned. Rows are not simulated: what allows them is planned without.
+        /// How the model is planned.
+        ///
+        /// Rows are not simulated: what allows them is planned without.
         public var planning: ModelSettings
         /// Requests that are open all the time.
         public var clients: Int

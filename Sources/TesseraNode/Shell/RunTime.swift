@@ -22,6 +22,7 @@ struct RunTime {
     ///   - threads: how many the engine has.
     ///   - streams: how many runs it does at once.
     ///   - share: how much of its threads it may use, in thousandths.
+    /// - Returns: whole microseconds.
     func microseconds(threads: Int, streams: Int, share: Int) -> Int64 {
         let streams = Int64(max(streams, 1))
         let threads = Int64(max(threads, 1))

@@ -16,8 +16,9 @@ struct KernelRate: Equatable, Sendable {
     /// Of a few bytes it says little: buffers on the way take them at any rate.
     var lastBytesPerSecond: UInt64
 
-    /// What was delivered since an earlier look; the round trip in which the last of it was only
-    /// acknowledged does not count. Nil if there is nothing to say.
+    /// What was delivered since an earlier look; nil if there is nothing to say.
+    ///
+    /// The round trip in which the last of it was only acknowledged does not count.
     func since(_ earlier: KernelRate) -> (bytes: UInt64, microseconds: UInt64)? {
         guard deliveredBytes > earlier.deliveredBytes,
             busyMicroseconds >= earlier.busyMicroseconds
