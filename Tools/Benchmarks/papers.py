@@ -184,6 +184,9 @@ class Bench:
         work = self.load(1 if is_latency else self.options.clients)
         try:
             compare.warm(self.agent, self.name, work)
+            settled = time.monotonic()
+            wait(self.options.stable * 2, "the plan has stood for a while", lambda: (
+                time.monotonic() - settled >= self.options.stable))
             begin, count = time.monotonic(), work.count
             wait(self.options.seconds * 20, "enough items", lambda: (
                 time.monotonic() - begin >= self.options.seconds
@@ -259,6 +262,8 @@ def main():
     parser.add_argument("name", choices=EXPERIMENTS)
     parser.add_argument("--rounds", type=int, default=3, help="of each plan, interleaved (3)")
     parser.add_argument("--seconds", type=float, default=20, help="of each measurement (20)")
+    parser.add_argument("--stable", type=float, default=20,
+                        help="seconds under load before a measurement: agents measure meanwhile (20)")
     parser.add_argument("--clients", type=int, default=40, help="for throughput (40)")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--model-file", action="append", default=[], metavar="NAME=FILE",

@@ -36,7 +36,7 @@ struct OwnWork: Sendable {
     private static let batch = TimeSpan.seconds(5)
     private static let batchRunsMin = 8
     /// The last figures whose median counts.
-    private static let samplesMax = 5
+    private static let samplesMax = 3
     /// A node that spends more than so many times the assumed cost is taken to do something else.
     private static let ratioMax: Int64 = 1_000
 

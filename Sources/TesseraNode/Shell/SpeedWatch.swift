@@ -26,6 +26,9 @@ final class SpeedWatch: @unchecked Sendable {
     /// Smaller changes of speed and of the handover cost are told in time.
     private static let laterPart: UInt64 = 50
     private static let handoverPart: UInt64 = 7
+    /// A handover cost that changed by half belongs to another plan, and is told sooner.
+    private static let otherPlanPart: UInt64 = 2
+    private static let otherPlanPause = TimeSpan.seconds(10)
 
     init(
         _ settings: NodeSettings, shell: NodeShell, engine: EngineRoom, logger: Logger
@@ -136,7 +139,9 @@ final class SpeedWatch: @unchecked Sendable {
         let isOther =
             Self.differs(speed, before, by: Self.laterPart)
             || Self.differs(cost, known, by: Self.handoverPart)
-        return isOther && (now - toldAt >= Self.pause || isFirstHandover)
+        let isOtherPlan = Self.differs(cost, known, by: Self.otherPlanPart)
+        let pause = isOtherPlan ? Self.otherPlanPause : Self.pause
+        return isOther && (now - toldAt >= pause || isFirstHandover)
     }
 
     /// Whether the handover cost was measured, and only an assumed one is told yet.
