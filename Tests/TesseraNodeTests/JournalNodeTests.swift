@@ -32,7 +32,7 @@ import Foundation
     /// Waits until the node knows so many members, each with what it measured of itself.
     private func comesToKnow(_ count: Int, _ node: Node) async -> Bool {
         let clock = ContinuousClock()
-        let deadline = clock.now + .seconds(60)
+        let deadline = clock.now + .seconds(300)
         while clock.now < deadline {
             let members = await node.snapshot().members
             let isDone = members.allSatisfy { $0.record?.capability != nil && $0.isConnected }
