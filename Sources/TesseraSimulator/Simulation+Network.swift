@@ -45,7 +45,6 @@ extension Simulation {
     func send(
         _ message: Message, from node: SimulatedNode, to target: NodeBoot
     ) throws(Violation) {
-        let target = receiver(of: message, to: target)
         guard let other = runs[target], let connection = network.connection(node.run, other) else {
             return
         }
