@@ -128,8 +128,8 @@ let package = Package(
         .testTarget(
             name: "TesseraNodeTests",
             dependencies: [
-                "TesseraNode", "TesseraWire", "TesseraCore", nioCore, nioPosix, nioSSL, crypto,
-                logging,
+                "TesseraNode", "TesseraSimulator", "TesseraWire", "TesseraCore", nioCore, nioPosix,
+                nioSSL, crypto, logging,
             ], swiftSettings: strict, linkerSettings: openVINORunPath),
         .testTarget(
             name: "TesseraAPITests",
@@ -139,7 +139,7 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "TesseraSimulatorTests",
-            dependencies: ["TesseraSimulator", "TesseraWire", "TesseraCore"],
+            dependencies: ["TesseraSimulator", "TesseraWire", "TesseraCore", nioCore],
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests",

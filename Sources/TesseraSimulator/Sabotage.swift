@@ -27,4 +27,6 @@ package enum Sabotage: String, CaseIterable, Sendable {
     case creditPerRoute
     /// A member that was declared dead comes back without raising its incarnation.
     case revivesTheDead
+    /// A decision that was just made is taken for one of another part of the mesh.
+    case doubtsDecisions
 }

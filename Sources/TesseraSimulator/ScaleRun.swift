@@ -50,14 +50,19 @@ public struct ScaleRun {
     private func measure() throws(Violation) -> Figures {
         let all = simulation.nodes
         try simulation.begin()
-        let convergence = try wait { all.allSatisfy { $0.agent?.aliveCount == count - 1 } }
+        let convergence = try wait {
+            all.allSatisfy { node in
+                node.agent?.inspect { $0.aliveCount } == count - 1
+            }
+        }
         try simulation.run(until: simulation.now + .seconds(5))
         // A death.
         let lost = all[count / 2]
         let others = all.filter { $0 !== lost }
         let member = lost.member
         func holdsDead(_ node: SimulatedNode) -> Bool {
-            node.agent?.sight(of: member.node).map { $0.status >= .dead } ?? false
+            let sight = node.agent?.inspect { $0.sight(of: member.node) } ?? nil
+            return sight.map { $0.status >= .dead } ?? false
         }
         let died = simulation.now
         try simulation.stop(lost, .powerLoss)
@@ -67,9 +72,8 @@ public struct ScaleRun {
         try simulation.boot(lost.index)
         let returned = try wait(from: back) {
             others.allSatisfy { node in
-                node.agent?.sight(of: member.node).map {
-                    $0.status == .alive && $0.member == lost.member
-                } ?? false
+                let sight = node.agent?.inspect { $0.sight(of: member.node) } ?? nil
+                return sight.map { $0.status == .alive && $0.member == lost.member } ?? false
             }
         }
         try simulation.run(until: simulation.now + .seconds(5))

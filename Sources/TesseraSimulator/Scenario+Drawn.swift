@@ -41,7 +41,21 @@ extension Scenario {
         var faults = FaultDraw(
             scenario, generator.derived(name: "faults"), mostFaults: isShort ? 5 : 9)
         scenario.faults = faults.draw()
+        var split = generator.derived(name: "split")
+        if nodes > 1, split.chance(1, outOf: 12) { scenario.drawOneSplit(&split, isShort: isShort) }
         return scenario
+    }
+
+    /// Nothing but a split: long enough for each part to have its own plan, and healed at the end.
+    private mutating func drawOneSplit(_ knobs: inout SeededGenerator, isShort: Bool) {
+        network.lossPerMille = 0
+        network.tailPerMille = 0
+        network.corruptPerMille = 0
+        parts = parts.map { _ in 0 }
+        let start = Timestamp.zero + .seconds(4)
+        healAt = .zero + .seconds(isShort ? 10 : 15)
+        let mask = UInt64(1 + knobs.next(below: (1 << min(nodes, 20)) - 2))
+        faults = [TimedFault(at: start, fault: .split(mask, healAt - start))]
     }
 
     private static func drawMesh(_ knobs: inout SeededGenerator, count: Int) -> SimulatedMesh {

@@ -80,11 +80,11 @@ final class SimulatedNode {
         diskBefore = disk
     }
 
-    /// Starts the agent on what is on the disk.
+    /// Starts the agent on what is on the disk; gives what it is told about itself.
     func boot(
         at now: Timestamp, run: Int, membership: MembershipSettings,
         into directives: inout [Directive]
-    ) {
+    ) -> Agent.Settings {
         bootCounter += 1
         var draw = SeededGenerator(seed: scenarioSeed)
             .derived(name: "node \(index) disk \(diskNumber) boot \(bootCounter)")
@@ -101,11 +101,12 @@ final class SimulatedNode {
         engineFreeAt = now
         hasLeft = false
         isSilent = false
-        agent = Agent(
-            Agent.Settings(
-                me: member, name: device.name, address: address, executionSlots: 2,
-                seed: draw.next(), membership: membership))
+        let settings = Agent.Settings(
+            me: member, name: device.name, address: address, executionSlots: 2,
+            seed: draw.next(), membership: membership)
+        agent = Agent(settings)
         agent?.start(at: now, into: &directives)
+        return settings
     }
 
     /// Writes to the disk.

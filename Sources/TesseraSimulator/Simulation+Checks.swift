@@ -12,6 +12,7 @@ extension Simulation {
         var incarnations = OwnIncarnation()
         var ends = EndsExactlyOnce()
         var flapping = NoFlapping()
+        var heal = OneChangeAtHeal()
         /// Whether any node held another one for lost so far.
         fileprivate(set) var hasLost = false
         fileprivate var sights: [SightKey: AgreementSight] = [:]
@@ -28,25 +29,25 @@ extension Simulation {
     func check(
         _ event: Event, heldBefore: Bool, _ directives: [Directive], _ node: SimulatedNode
     ) throws(Violation) {
-        switch event {
-        case .sliceArrived(let header, _, _):
+        if case .sliceArrived(let header, _, _) = event {
             try GoneIsTold.checkSlice(
                 header, heldBefore: heldBefore, directives, node: node.index, member: node.member,
                 at: now)
-            try checkWindows(node)
-        case .executed, .received(.request, _):
-            try checkWindows(node)
-        case .received(.membership(.ping), _), .received(.membership(.ack), _):
-            // The most frequent events; a plan is decided by one of them at most.
-            if directives.contains(where: { if case .report = $0 { true } else { false } }) {
-                noteReady(node)
-                try checkAgreement(node)
-            }
-        default:
-            noteReady(node)
-            try checkAgreement(node)
         }
-        try checkMemory(node)
+        try node.agent?.inspect { agent throws(Violation) in
+            switch event {
+            case .sliceArrived, .executed, .received(.request, _):
+                try checkWindows(&agent, node)
+            case .received(.membership(.ping), _), .received(.membership(.ack), _):
+                // The most frequent events; a plan is decided by one of them at most.
+                if directives.contains(where: { if case .report = $0 { true } else { false } }) {
+                    try checkAgreement(&agent, node)
+                }
+            default:
+                try checkAgreement(&agent, node)
+            }
+            try checkMemory(&agent, node)
+        }
         for directive in directives { try check(directive, of: node) }
     }
 
@@ -76,18 +77,19 @@ extension Simulation {
         }
     }
 
-    private func checkWindows(_ node: SimulatedNode) throws(Violation) {
-        guard node.agent?.isIdle == false else { return }
-        try WithinWindow.check(
-            node.agent?.openAttempts ?? [], of: "open attempts", at: node.index, now)
-        try WithinWindow.check(node.agent?.ticketsOut ?? [], of: "tickets out", at: node.index, now)
+    private func checkWindows(
+        _ agent: inout Agent, _ node: SimulatedNode
+    ) throws(Violation) {
+        guard !agent.isIdle else { return }
+        try WithinWindow.check(agent.openAttempts, of: "open attempts", at: node.index, now)
+        try WithinWindow.check(agent.ticketsOut, of: "tickets out", at: node.index, now)
         // A gate gives the tickets of a lost entry to others, and that entry may live; so long as
         // nobody was lost, no entry has more attempts in flight than there are tickets.
         if !checks.hasLost {
             try WithinWindow.check(
-                node.agent?.attemptsInFlight ?? [], of: "attempts in flight", at: node.index, now)
+                agent.attemptsInFlight, of: "attempts in flight", at: node.index, now)
         }
-        if node.agent?.hasOrphanedAttempts == true {
+        if agent.hasOrphanedAttempts {
             throw Violation(
                 checker: "only held plans run", at: now,
                 what: "node \(node.index) has an attempt open under a plan that it dropped")
@@ -96,15 +98,12 @@ extension Simulation {
 
     // MARK: Agreement
 
-    private func noteReady(_ node: SimulatedNode) {
-        for named in node.agent?.heldPlans ?? [] where node.agent?.isReady(named.id) == true {
-            checks.majority.onReady(named.id, at: node.member)
-        }
-    }
-
-    private func checkAgreement(_ node: SimulatedNode) throws(Violation) {
+    private func checkAgreement(
+        _ agent: inout Agent, _ node: SimulatedNode
+    ) throws(Violation) {
+        for plan in agent.readyPlans { checks.majority.onReady(plan, at: node.member) }
         for (number, model) in models.enumerated() {
-            guard let sight = node.agent?.agreementSight(model.manifest) else { continue }
+            guard let sight = agent.agreementSight(model.manifest) else { continue }
             let key = SightKey(run: node.run, model: number)
             let before = checks.sights[key]
             guard sight != before else { continue }
@@ -137,6 +136,7 @@ extension Simulation {
         try checks.majority.onAccepting(NamedPlan(id: id, plan: plan), at: now)
         try checks.majority.onDecided(plan, at: now)
         try checks.flapping.onDecided(plan, by: node.member, at: now)
+        try checks.heal.onDecided(plan, by: node.member, at: now)
         if checks.covered.insert(id).inserted,
             let model = models.first(where: { $0.manifest == plan.manifest })
         {
@@ -144,12 +144,14 @@ extension Simulation {
         }
     }
 
-    private func checkMemory(_ node: SimulatedNode) throws(Violation) {
-        let reserved = node.agent?.reservedBytes ?? 0
+    private func checkMemory(
+        _ agent: inout Agent, _ node: SimulatedNode
+    ) throws(Violation) {
+        let reserved = agent.reservedBytes
         guard reserved != checks.reserved[node.run] ?? 0 else { return }
         checks.reserved[node.run] = reserved
         try PlansFit.checkMemory(
-            node.agent?.heldPlans ?? [], on: node.member, node: node.index,
+            agent.heldPlans, on: node.member, node: node.index,
             budget: node.capability.memoryBytes, reserved: reserved,
             outlines: models.map(\.outline), at: now)
     }

@@ -33,8 +33,8 @@ extension Simulation {
                 checker: "only compiled fragments run", at: now,
                 what: "node \(node.index) was told to run operators \(key.operators)")
         }
-        try GoneIsTold.checkExecution(
-            attempt, isReady: node.agent?.isReady(attempt.plan) ?? false, node: node.index, at: now)
+        let isReady = node.agent?.inspect { $0.isReady(attempt.plan) } ?? false
+        try GoneIsTold.checkExecution(attempt, isReady: isReady, node: node.index, at: now)
         var values = model.noValues
         // Operators of the simulated model have no rows, so every input is one piece.
         for (tensor, input) in zip(model.inputTensors(of: key.operators), inputs) {

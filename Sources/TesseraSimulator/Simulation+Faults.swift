@@ -223,6 +223,7 @@ extension Simulation {
     /// Every fault ends; parts that stay apart are cut for good.
     func heal() throws(Violation) {
         network.heal()
+        if scenario.isOneSplit { checks.heal.onHealed(at: now) }
         toLose = [:]
         for node in nodes {
             node.trouble = nil

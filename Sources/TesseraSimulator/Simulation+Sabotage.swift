@@ -44,6 +44,14 @@ extension Simulation {
             return .sliceArrived(joined(header, node), payload, from: sender)
         case (.joinsWithoutPlan, .received(.request(.cancel), _)):
             return .discovered(node.address)
+        case (
+            .doubtsDecisions,
+            .received(.agreement(.decided(let manifest, let ballot, let bundle, true)), let sender)
+        ):
+            return .received(
+                .agreement(
+                    .decided(manifest: manifest, ballot: ballot, bundle: bundle, isFresh: false)),
+                from: sender)
         case (.revivesTheDead, .received(.membership(.sync(let rumours, let isReply)), let sender)):
             let alive = rumours.map { rumour in
                 var rumour = rumour

@@ -1,4 +1,5 @@
 public import TesseraCore
+package import TesseraWire
 
 /// The core of every node under virtual time: one thread, one queue, no clock.
 ///
@@ -66,6 +67,9 @@ public final class Simulation {
     }
     /// How membership is set, in runs for figures of it.
     package var membership = MembershipSettings()
+
+    /// Takes down what each run of an agent is given and asks for.
+    package var journal: ((_ run: Int, JournalRecord) -> Void)?
 
     /// Sees every report of every node, for people who look into a run.
     public var observer: ((_ at: Timestamp, _ node: Int, _ report: Report) -> Void)?
@@ -269,12 +273,14 @@ public final class Simulation {
         let event = tampering.isOn ? tamper(event, node) : event
         var heldBefore = true
         if case .sliceArrived(let header, _, _) = event {
-            heldBefore = node.agent?.isReady(header.attempt.plan) ?? false
+            heldBefore = node.agent?.inspect { $0.isReady(header.attempt.plan) } ?? false
         }
         var directives = self.directives
         self.directives = []
         directives.removeAll(keepingCapacity: true)
+        journal?(run, .event(event, at: now))
         node.agent?.handle(event, at: now, into: &directives)
+        journal?(run, .directives(DirectiveFingerprint(directives)))
         if tampering.isOn { tamper(&directives, after: event, node) }
         try check(event, heldBefore: heldBefore, directives, node)
         try carryOut(directives, of: node)
@@ -292,7 +298,10 @@ public final class Simulation {
         let before = node.run
         let run = runNodes.count
         var directives: [Directive] = []
-        node.boot(at: now, run: run, membership: membership, into: &directives)
+        let settings = node.boot(at: now, run: run, membership: membership, into: &directives)
+        journal?(run, .header(JournalHeader(settings)))
+        journal?(run, .start(at: now))
+        journal?(run, .directives(DirectiveFingerprint(directives)))
         plant(node)
         runNodes.append(index)
         runMembers.append(node.member)

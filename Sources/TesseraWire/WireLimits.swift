@@ -30,6 +30,8 @@ public enum WireLimits {
     /// Members in a rumour list or a digest: dead ones are remembered for a day, so this is well
     /// above the number of devices on one local network.
     public static let membersMax = 4_096
+    /// Folds of a table: one for every 16 of the members that may be known.
+    public static let foldsMax = 256
     /// Names in the catalogue, tombstones included.
     public static let catalogueMax = 4_096
     /// Nodes in a view: the pool is at most 32; twice that leaves room without a new version.

@@ -77,6 +77,14 @@ struct AgentOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            """
+            Write every event of the agent to this file, for simulate --replay; at most 1 GiB. One \
+            that is there is kept as FILE.1. Names and addresses are in it, tensors and keys not.
+            """, valueName: "file"))
+    var journal: String?
+
+    @Option(
+        help: ArgumentHelp(
             "A YAML file with the same settings (TESSERA_CONFIG).", valueName: "file"))
     var config: String?
 
@@ -87,7 +95,7 @@ struct AgentOptions: ParsableArguments {
             (.name, name), (.listen, listen), (.api, api), (.apiTokenFile, apiTokenFile),
             (.dataFolder, dataFolder), (.mesh, mesh), (.secretFile, secretFile),
             (.discovery, discovery), (.memory, memory), (.disk, disk), (.threads, threads),
-            (.logLevel, logLevel),
+            (.logLevel, logLevel), (.journal, journal),
         ]
         for (setting, text) in single { flags[setting] = text.map { [$0] } }
         flags[.apiHostName] = apiHostName

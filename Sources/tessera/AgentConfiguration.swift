@@ -37,6 +37,8 @@ struct AgentConfiguration: Sendable {
     var threads: Int
     /// What is logged.
     var logLevel: Logger.Level
+    /// The file that every event of the agent is written to.
+    var journalFile: String?
 
     /// Each setting's effective value and where it came from, for `--print-config`.
     private(set) var effective: [(setting: AgentSetting, texts: [String], AgentSettingOrigin)] = []
@@ -79,6 +81,7 @@ struct AgentConfiguration: Sendable {
             Int(text).flatMap { (1...Self.threadsMax).contains($0) ? $0 : nil }
         }
         logLevel = try reader.value(.logLevel, usual: "info", Logger.Level.init(rawValue:))
+        journalFile = try reader.optional(.journal, Self.path)
         effective = reader.effective
     }
 
@@ -198,7 +201,7 @@ private struct SettingReader {
             case .threads: "a number from 1 to 1024"
             case .logLevel: Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
             case .seed: "HOST:PORT"
-            case .apiHostName, .apiTokenFile, .dataFolder, .secretFile: "a text"
+            case .apiHostName, .apiTokenFile, .dataFolder, .secretFile, .journal: "a text"
             }
         return CommandFailure(
             "\(source) is '\(Figures.printable(text))'; it has to be \(form).", code: .usage)

@@ -58,7 +58,8 @@ struct AgentRun {
                 secret: try MeshSecret(file: configuration.secretFile),
                 discovery: configuration.discovery, seeds: configuration.seeds,
                 memoryBytes: configuration.memoryBytes, diskBytes: configuration.diskBytes,
-                threads: configuration.threads), logger: logger)
+                threads: configuration.threads, journalFile: configuration.journalFile),
+            logger: logger)
     }
 
     /// Beyond loopback every call needs a token; without one the agent does not start there.

@@ -17,6 +17,7 @@ enum AgentSetting: String, CaseIterable, Sendable {
     case disk
     case threads
     case logLevel = "log-level"
+    case journal
 
     /// The variable: `TESSERA_` and the name in capitals.
     var variable: String {

@@ -61,6 +61,18 @@ struct SimulateCommand: ParsableCommand {
                 + "table.", valueName: "counts"))
     var scale: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Instead measure what a decision costs in meshes of so many nodes, such as 2,4,8.",
+            valueName: "counts"))
+    var agreement: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Instead feed the journal of an agent (agent --journal) to this build's core, and say "
+                + "where it asks for something else.", valueName: "journal"))
+    var replay: String?
+
     @Flag(name: .customLong("json"), help: "Print one JSON document with a version field.")
     var isJSON = false
 
@@ -78,15 +90,28 @@ struct SimulateCommand: ParsableCommand {
         if let requests, requests < 0 { throw ValidationError("--requests is at least 0.") }
         _ = try reduction()
         _ = try scaleCounts()
+        _ = try agreementCounts()
     }
 
     private func scaleCounts() throws -> [Int] {
-        try (scale ?? "").split(separator: ",").map { text in
-            guard let count = Int(text), (2...1_000).contains(count) else {
+        try counts(scale, 2...1_000)
+            ?? {
                 throw ValidationError("--scale takes counts from 2 to 1000, such as 10,100.")
-            }
-            return count
+            }()
+    }
+
+    private func agreementCounts() throws -> [Int] {
+        try counts(agreement, 3...64)
+            ?? {
+                throw ValidationError("--agreement takes counts from 3 to 64, such as 4,8,16.")
+            }()
+    }
+
+    private func counts(_ text: String?, _ range: ClosedRange<Int>) -> [Int]? {
+        let counts = (text ?? "").split(separator: ",").map {
+            Int($0).flatMap { range.contains($0) ? $0 : nil }
         }
+        return counts.contains(nil) ? nil : counts.compactMap { $0 }
     }
 
     private func reduction() throws -> Reduction {
@@ -111,6 +136,12 @@ struct SimulateCommand: ParsableCommand {
     }
 
     func run() throws {
+        if let replay {
+            return try SimulateReplay(path: replay, isVerbose: verbose).run(isJSON)
+        }
+        if agreement != nil {
+            return try SimulateAgreement(counts: agreementCounts(), seed: seed).run(isJSON)
+        }
         if scale != nil { return try SimulateScale(counts: scaleCounts(), seed: seed).run(isJSON) }
         let mesh = try topology.map { try Topology(path: $0).simulatedMesh }
         var runs: [SimulationDocument] = []
@@ -136,7 +167,7 @@ struct SimulateCommand: ParsableCommand {
             }
             let (small, last) = Shrinker.shrink(scenario, violation)
             run.shrunkFaults = scenario.reduced(by: small).faults.map(\.description)
-            run.replay = try replay(seed, small)
+            run.replay = try command(seed, small)
             if isJSON {
                 runs.append(run)
                 Console.line(try JSONText.pretty(SimulationsDocument(runs: runs)))
@@ -165,7 +196,7 @@ struct SimulateCommand: ParsableCommand {
     }
 
     /// The command that runs the shrunk scenario; what this command took out already stays out.
-    private func replay(_ seed: UInt64, _ small: Reduction) throws -> String {
+    private func command(_ seed: UInt64, _ small: Reduction) throws -> String {
         let own = try reduction()
         var words = ["tessera", "simulate"]
         if let topology { words.append(topology) }

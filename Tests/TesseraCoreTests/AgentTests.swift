@@ -114,6 +114,32 @@ import Testing
             ])
     }
 
+    @Test("a host without a connection to the next one tells the entry, and sends nothing")
+    func unconnectedHost() {
+        let plan = Fixture.plan(hosts: [1, 3], cuts: [2])
+        var agent = makeAgent()
+        _ = handle(&agent, stored)
+        _ = handle(&agent, decided(plan))
+        _ = handle(
+            &agent,
+            .compiled(FragmentKey(manifest: manifest, operators: 0..<2), memoryBytes: 1))
+        let attempt = AttemptID(
+            request: RequestID(entry: peer, counter: 1), number: 1, plan: plan.id)
+        let header = Fixture.header(
+            attempt, Fixture.layout(plan), tensor: 0, to: .fragment(0))
+        _ = handle(&agent, .sliceArrived(header, Fixture.payload(1), from: peer))
+        let directives = handle(
+            &agent,
+            .executed(
+                attempt: attempt, fragment: 0,
+                outputs: [Fixture.payload(2), Fixture.payload(3)], microseconds: 1))
+        let failure = RequestMessage.failed(
+            attempt: attempt, fragment: nil, reason: .unreachable)
+        #expect(directives.requests(to: peer).contains(failure))
+        #expect(directives.slices.isEmpty)
+        #expect(directives.released == [1, 2, 3])
+    }
+
     @Test("a slice that does not fit its route is answered malformed, and released")
     func malformedSlice() {
         var agent = makeAgent()

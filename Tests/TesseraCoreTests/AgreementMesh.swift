@@ -16,6 +16,8 @@ struct AgreementMesh {
     /// Nodes that take part and reach each other.
     var pool: [NodeBoot]
     var memory: [NodeBoot: Int] = [:]
+    /// Nodes that flapped a moment ago.
+    var flapping: Set<NodeBoot> = []
 
     init(count: Int) {
         pool = (0..<count).map { RequestsFixture.member($0) }
@@ -25,11 +27,16 @@ struct AgreementMesh {
     }
 
     func view() -> Agreement.View {
-        let pool = pool
+        let voters = pool
+        let takesAll = voters.contains {
+            nodes[$0]?.takesFlapping(RequestsFixture.manifest) ?? false
+        }
+        let pool = voters.filter { takesAll || !flapping.contains($0) }
         let memory = memory
         return Agreement.View(
-            isCatalogued: true, outline: RequestsFixture.outline, pool: pool, usable: pool,
-            connected: pool, isDead: { !pool.contains($0) },
+            isCatalogued: true, outline: RequestsFixture.outline, voters: voters, pool: pool,
+            usable: voters,
+            connected: voters, isDead: { !voters.contains($0) },
             problem: { outline, ballot, current in
                 PlanningProblem(
                     outline: outline,

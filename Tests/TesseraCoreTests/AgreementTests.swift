@@ -168,6 +168,58 @@ import Testing
         #expect(mesh.current(mesh.pool[0]) == newer)
     }
 
+    @Test("a peer that follows what this node followed before is told what came after it")
+    func successor() throws {
+        var mesh = AgreementMesh(count: 3)
+        mesh.decide()
+        let first = try #require(mesh.current(mesh.pool[0]))
+        let newer = PlanBundle(
+            primary: Fixture.plan(
+                hosts: [0], cuts: [], round: first.primary.plan.ballot.round + 1, proposer: 2),
+            alternates: [])
+        func decided(_ bundle: PlanBundle, isFresh: Bool) -> AgreementMessage {
+            .decided(
+                manifest: manifest, ballot: bundle.primary.plan.ballot, bundle: bundle,
+                isFresh: isFresh)
+        }
+        mesh.receive(decided(newer, isFresh: true), from: mesh.pool[2], at: mesh.pool[0])
+        mesh.receive(decided(first, isFresh: false), from: mesh.pool[1], at: mesh.pool[0])
+        #expect(mesh.messages.map(\.message) == [decided(newer, isFresh: true)])
+        #expect(mesh.nodes[mesh.pool[0]]?.hasConflict(manifest) == false)
+        mesh.deliver()
+        #expect(mesh.current(mesh.pool[1]) == newer)
+        #expect(mesh.nodes[mesh.pool[1]]?.hasConflict(manifest) == false)
+    }
+
+    @Test("without a plan otherwise, nodes that flapped are used too")
+    func flappingIsBetterThanNothing() {
+        var mesh = AgreementMesh(count: 3)
+        mesh.flapping = Set(mesh.pool)
+        _ = mesh.waitForProposal()
+        #expect(mesh.problems.last?.problem.nodes.isEmpty == true)
+        mesh.plan()
+        mesh.decide()
+        #expect(mesh.pool.allSatisfy { mesh.current($0) != nil })
+        #expect(mesh.nodes.values.allSatisfy { !$0.takesFlapping(manifest) })
+    }
+
+    @Test("nodes that flapped vote and are not used")
+    func flappingVotes() throws {
+        var mesh = AgreementMesh(count: 3)
+        mesh.flapping = [mesh.pool[1], mesh.pool[2]]
+        _ = mesh.waitForProposal()
+        mesh.plan()
+        let asked = mesh.messages.compactMap { item -> NodeBoot? in
+            if case .prepare = item.message { item.to } else { nil }
+        }
+        #expect(asked.sorted() == mesh.pool.sorted())
+        mesh.deliver()
+        mesh.finishStaging()
+        mesh.deliver()
+        let current = try #require(mesh.current(mesh.pool[2]))
+        #expect(current.primary.plan.hosts == [mesh.pool[0]])
+    }
+
     @Test("at a heal nobody switches by epoch alone: the merged pool decides above both")
     func heal() {
         var mesh = AgreementMesh(count: 3)

@@ -37,15 +37,24 @@ struct MembershipBench {
         now = end
     }
 
-    /// As `wait`, but every ping is answered.
-    mutating func live(_ milliseconds: Int64) {
+    /// Lets a connected member fall silent until all hold it dead.
+    mutating func kill(_ victim: NodeBoot, by witness: NodeBoot, incarnation: UInt64 = 0) {
+        hear(Self.rumour(victim, .dead, incarnation), from: witness)
+        live(500, without: victim)
+        hear(Self.rumour(victim, .dead, incarnation), from: witness)
+    }
+
+    /// As `wait`, but every ping is answered, or all but those to one member.
+    mutating func live(_ milliseconds: Int64, without silent: NodeBoot? = nil) {
         let end = now + .milliseconds(milliseconds)
         while membership.nextWake <= end {
             now = max(now, membership.nextWake)
             let before = out.count
             membership.onWake(now: now, into: &out)
             for directive in out[before...] {
-                if case .sendDatagram(.ping(let sequence, _), let peer, _) = directive {
+                if case .sendDatagram(.ping(let sequence, _), let peer, _) = directive,
+                    peer != silent
+                {
                     receive(.ack(sequence: sequence, rumours: []), from: peer)
                 }
             }

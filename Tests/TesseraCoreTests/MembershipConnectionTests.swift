@@ -185,7 +185,7 @@ private func rumour(
     func flapping() {
         var bench = Bench()
         bench.connect(member(1), member(2))
-        bench.hear(rumour(member(1), .dead, 0), from: member(2))
+        bench.kill(member(1), by: member(2))
         bench.hear(rumour(member(1), .alive, 1), from: member(2))
         #expect(bench.membership.isReachable(member(1)))
         bench.live(9_999)
@@ -193,7 +193,7 @@ private func rumour(
         bench.live(1)
         #expect(bench.membership.usable == [member(1), member(2), member(50)])
         #expect(bench.changes().last == .stable(member(1)))
-        bench.hear(rumour(member(1), .dead, 1), from: member(2))
+        bench.kill(member(1), by: member(2), incarnation: 1)
         bench.hear(rumour(member(1), .alive, 2), from: member(2))
         bench.live(19_999)
         #expect(bench.membership.usable == [member(2), member(50)])
@@ -209,7 +209,8 @@ private func rumour(
         settings.deadRemembered = .seconds(60)
         var bench = Bench(settings: settings)
         bench.connect(member(1), member(2))
-        bench.hear(rumour(member(1), .dead, 0), from: member(2))
+        bench.kill(member(1), by: member(2))
+        #expect(bench.membership.status(of: member(1)) == .dead)
         #expect(!bench.take().contains(.disconnect(member(1))))
         bench.live(1_000)
         #expect(bench.take().contains(.disconnect(member(1))))
@@ -218,6 +219,23 @@ private func rumour(
         #expect(Bench.dials(bench.take()).count == 10)
         bench.live(60_000)
         #expect(bench.membership.status(of: member(1)) == nil)
+    }
+
+    @Test("a connected member of whom others say that it is dead is heard first")
+    func heardFirst() {
+        var bench = Bench()
+        bench.connect(member(1), member(2), member(3))
+        for witness in [member(2), member(3)] {
+            bench.hear(rumour(member(1), .dead, 4), from: witness)
+        }
+        #expect(bench.membership.status(of: member(1)) == .suspect)
+        // It is told what is said of it.
+        let told = Bench.told(bench.take()).filter { $0.0 == member(1) }.flatMap(\.1)
+        #expect(told.contains { $0.member == member(1) && $0.status == .suspect })
+        bench.hear(rumour(member(1), .alive, 5), from: member(1))
+        #expect(bench.membership.status(of: member(1)) == .alive)
+        #expect(bench.membership.usable.contains(member(1)))
+        #expect(!bench.changes().contains { if case .dead = $0 { true } else { false } })
     }
 
     @Test("there is room for 1024 members, and the longest dead one makes room")

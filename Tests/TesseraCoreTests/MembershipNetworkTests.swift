@@ -78,12 +78,33 @@ import Testing
         #expect(network.status(of: 0, at: 4) == .dead)
         #expect(network.status(of: 1, at: 0) == .alive)
         network.heal()
-        network.run(for: .seconds(12))
+        network.run(for: .seconds(8))
         #expect(network.isWhole)
-        // Who came back is not used for 10 s, then is.
-        network.run(for: .seconds(12))
+        // The smaller part was away, in the eyes of all: it is not used for 10 s, then is.
+        let stayed = [2, 3, 4].map { network.nodes[$0].me }.sorted()
+        for node in network.nodes { #expect(node.membership.usable == stayed) }
+        network.run(for: .seconds(16))
         for node in network.nodes { #expect(node.membership.usable.count == 5) }
         #expect(network.violations == [])
+    }
+
+    @Test("of two equal parts that without the lowest identity was away", arguments: [2, 4])
+    func equalParts(count: Int) {
+        var network = MembershipNetwork(count: count, seed: 9)
+        network.run(for: .seconds(5))
+        network.cut(Array(0..<count / 2), from: Array(count / 2..<count))
+        network.run(for: .seconds(5))
+        network.heal()
+        network.run(for: .seconds(7))
+        #expect(network.isWhole)
+        let members = network.nodes.map(\.me)
+        let lowest = members.indices.min { members[$0] < members[$1] } ?? 0
+        let stayed = members.indices.filter { $0 / (count / 2) == lowest / (count / 2) }
+        for node in network.nodes {
+            #expect(node.membership.usable == stayed.map { members[$0] }.sorted())
+        }
+        network.run(for: .seconds(12))
+        for node in network.nodes { #expect(node.membership.usable.count == count) }
     }
 
     @Test("one broken pair of links kills nobody: the others answer for both")

@@ -19,6 +19,7 @@ import Testing
         .dropsWithoutGone: ["gone is told"],
         .creditPerRoute: ["buffers stay within their reservation"],
         .revivesTheDead: ["nobody returns from dead"],
+        .doubtsDecisions: ["one plan change at a heal"],
     ]
     /// A bug must show within so many seeds.
     private static let seedsMax: UInt64 = 1_000

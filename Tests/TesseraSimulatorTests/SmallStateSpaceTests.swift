@@ -156,7 +156,8 @@ private struct AgreementSpace {
         return Agreement.View(
             // Not the settings of a model that nobody said anything about: then nobody evaluates.
             isCatalogued: true, settings: ModelSettings(allowedModes: .single), outline: outline,
-            pool: members, usable: members, connected: members, isDead: { _ in false },
+            voters: members, pool: members, usable: members, connected: members,
+            isDead: { _ in false },
             problem: { outline, ballot, _ in
                 PlanningProblem(
                     outline: outline, nodes: [], links: [], ballot: ballot, current: nil, lost: [])

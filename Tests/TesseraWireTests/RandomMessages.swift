@@ -30,6 +30,7 @@ enum RandomMessages {
             .ack(sequence: generator.next(), rumours: rumours(&generator)),
             .nack(sequence: generator.next()),
             .sync(rumours: rumours(&generator), isReply: generator.flag()),
+            .compare(folds: generator.list(5) { $0.next() }, isReply: generator.flag()),
         ]
     }
 
@@ -49,6 +50,7 @@ enum RandomMessages {
                 records: generator.list(2) { $0.signedRecord() },
                 catalogue: catalogue(&generator)),
             .unreachable(generator.member()),
+            .compare(records: generator.list(5) { $0.next() }, catalogue: generator.next()),
         ]
     }
 
@@ -101,7 +103,7 @@ enum RandomMessages {
         let fragment = generator.below(WireLimits.fragmentsMax)
         let failures: [AttemptFailure] = [
             .gone(current: generator.optional { $0.identity() }), .full,
-            .engine(generator.text(30)), .malformedSlice, .leaving,
+            .engine(generator.text(30)), .malformedSlice, .leaving, .unreachable,
         ]
         return [
             .ticketWish(plan: plan, count: generator.number(max: WireLimits.wishMax)),

@@ -51,6 +51,16 @@ package struct MemberSight: Hashable, Sendable {
 }
 
 extension Agent {
+    /// Shows the agent as it stands.
+    ///
+    /// In and out, so that whoever keeps an agent in a property of a class has it looked at in its
+    /// place: a copy for each look takes longer than most events.
+    package mutating func inspect<Value, Failure: Error>(
+        _ look: (inout Agent) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        try look(&self)
+    }
+
     /// Attempts that are open at this host, by decision, ascending.
     package var openAttempts: [ReservationUse] { attempts.uses }
     /// Tickets that this gate has handed out, by decision, ascending.
@@ -77,6 +87,8 @@ extension Agent {
     package var heldPlans: [NamedPlan] { host.heldNamed }
     /// Whether every fragment that a plan gives this host is compiled.
     package func isReady(_ plan: PlanID) -> Bool { host.layout(ofReady: plan) != nil }
+    /// The plans whose fragments here are all compiled, ascending.
+    package var readyPlans: [PlanID] { host.heldPlans.filter { isReady($0) } }
     /// Bytes that fragments reserve here.
     package var reservedBytes: Int { host.reservedBytes }
     /// Whether an attempt is open here under a plan that is not held.

@@ -124,6 +124,9 @@ extension Agent {
             tellCrashes(to: peer, now: now, into: &directives)
         case .disconnected(let peer):
             onDisconnected(peer, now: now, into: &directives)
+        case .returned:
+            directives.append(
+                .report(.member(me, status: .alive, reason: "was cut off from most of the mesh")))
         case .stable:
             break
         }
@@ -257,11 +260,13 @@ extension Agent {
             let manifest = bundle.primary.plan.manifest
             guard let outline = placement.outline(of: manifest) else { return }
             let current = agreement.current(manifest)
-            // A host on its way out takes the current plan with it: where both plans do not fit, the
-            // new one stops the old one, and entries queue until the switch.
+            // A host on its way out takes the current plan with it, and a merged plan ends two: where
+            // old and new plans do not fit, the new one stops the old one, and entries queue until
+            // the switch.
             let staying = usableMembers.filter { mesh.record(of: $0)?.isLeaving != true }
             let mayEvict = current.map { bundle in
-                !bundle.primary.plan.hosts.allSatisfy { staying.contains($0) }
+                agreement.hasConflict(manifest)
+                    || !bundle.primary.plan.hosts.allSatisfy { staying.contains($0) }
             }
             host.onStage(
                 bundle.primary, by: proposer, outline: outline, mayEvictCurrent: mayEvict ?? true,

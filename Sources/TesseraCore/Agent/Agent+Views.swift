@@ -20,19 +20,22 @@ extension Agent {
     func view(_ manifest: ManifestID) -> Agreement.View {
         let usable = usableMembers
         let stable = membership.usable
-        let pool = usable.filter { member in
-            guard let record = record(of: member), record.capability != nil, !record.isLeaving,
-                record.holdings.contains(where: { $0.manifest == manifest })
+        let voters = usable.filter { member in
+            guard let record = record(of: member), record.capability != nil, !record.isLeaving
             else { return false }
-            // A node that flapped is not used for anything new until it has been stable for a
-            // while, but what it hosts goes on.
-            return stable.contains(member)
-                || agreement.current(manifest)?.primary.plan.hosts.contains(member) == true
+            return record.holdings.contains { $0.manifest == manifest }
+        }
+        // A node that flapped is not used for anything new until it has been stable for a while,
+        // but what it hosts goes on, and it is better than nothing.
+        let hosts = agreement.current(manifest)?.primary.plan.hosts ?? []
+        let takesFlapping = agreement.takesFlapping(manifest)
+        let pool = voters.filter { member in
+            takesFlapping || stable.contains(member) || hosts.contains(member)
         }
         return Agreement.View(
             isCatalogued: mesh.catalogue.models.contains { $0.manifest == manifest },
             settings: mesh.catalogue.settings(of: manifest),
-            outline: placement.outline(of: manifest), pool: pool, usable: usable,
+            outline: placement.outline(of: manifest), voters: voters, pool: pool, usable: usable,
             connected: connectedMembers, measuredLinks: measuredLinks(among: pool),
             speeds: pool.map { record(of: $0)?.capability?.operationsPerMicrosecond ?? 0 },
             isDead: { [membership] member in
@@ -119,7 +122,7 @@ extension Agent {
         return routing
     }
 
-    private func findRouting(_ manifest: ManifestID) -> RequestTable.Routing {
+    func findRouting(_ manifest: ManifestID) -> RequestTable.Routing {
         guard let current = agreement.current(manifest) else {
             let reason =
                 agreement.reasonForNone(manifest)

@@ -150,6 +150,15 @@ public struct Agent: Sendable {
                     // It stays where it is, also if only some rows of it are meant.
                     ledger.retain(piece.payload.id)
                     onSlice(header, piece, from: me, now: now, into: &pending)
+                case .sendSlice(let header, _, to: let target)
+                where !membership.isConnected(target):
+                    // Nothing would arrive, and the entry would wait for it in vain.
+                    pending.append(
+                        .send(
+                            .request(
+                                .failed(
+                                    attempt: header.attempt, fragment: nil, reason: .unreachable)),
+                            to: header.attempt.request.entry))
                 case .release(let payload):
                     if ledger.release(payload) { output.append(directive) }
                 default:

@@ -62,7 +62,7 @@ public struct MeshSnapshot: Sendable {
 
 extension Agent {
     /// What this agent knows now.
-    public mutating func snapshot() -> MeshSnapshot {
+    public func snapshot() -> MeshSnapshot {
         var members = membership.members.map { member in
             MeshSnapshot.Member(
                 member: member.member, address: member.address, status: member.status,
@@ -88,7 +88,7 @@ extension Agent {
     ///
     /// Without replication, armed alternates and the planning problem, which cost too much for every
     /// request.
-    public mutating func model(named name: String) -> MeshSnapshot.Model? {
+    public func model(named name: String) -> MeshSnapshot.Model? {
         mesh.catalogue.models.first { $0.name == name }.flatMap { model($0, isDetailed: false) }
     }
 
@@ -97,11 +97,11 @@ extension Agent {
         Catalogue.isValid(name: name) ? nil : .invalidName(name)
     }
 
-    private mutating func model(
+    private func model(
         _ entry: CatalogueEntry, isDetailed: Bool
     ) -> MeshSnapshot.Model? {
         guard let manifest = entry.manifest else { return nil }
-        let routing = routing(manifest)
+        let routing = routings[manifest] ?? findRouting(manifest)
         let current = agreement.current(manifest)
         let outline = placement.outline(of: manifest)
         guard isDetailed else {

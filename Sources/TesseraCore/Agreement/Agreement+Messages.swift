@@ -15,6 +15,7 @@ extension Agreement {
         case .decided(let manifest, let ballot, let bundle, let isFresh):
             // Nobody counts votes on what is decided, so there is nobody to refuse it to.
             guard isOf(ballot, bundle) else { return }
+            if !isFresh, tellSuccessor(of: bundle, to: sender, into: &directives) { return }
             onDecided(manifest, bundle, isFresh: isFresh, view, now: now, into: &directives)
         case .abandon(let manifest, let ballot):
             onAbandon(manifest, ballot)
@@ -154,12 +155,15 @@ extension Agreement {
             if current.primary.id != bundle.primary.id { model.hasConflict = true }
             return
         }
+        let former = model.register.current?.primary.plan.ballot
         guard model.register.onDecided(bundle) else { return }
         if isFresh { model.hasConflict = false }
+        model.noteSuccession(of: isFresh ? former : nil, voters: view.voters)
         model.lease = nil
         model.yielding = nil
         model.need = nil
         model.impossible = nil
+        model.takesFlapping = false
         model.failures = 0
         model.betterLooks = 0
         model.consideredPool = view.pool
@@ -174,6 +178,23 @@ extension Agreement {
         directives.append(
             .report(.decided(manifest, bundle.primary.id, bundle.primary.plan)))
         changes.append(.decided(bundle))
+    }
+
+    /// A peer that follows what this node followed before is told what came after it; true if so.
+    private func tellSuccessor(
+        of bundle: PlanBundle, to peer: NodeBoot, into directives: inout [Directive]
+    ) -> Bool {
+        let manifest = bundle.primary.plan.manifest
+        guard let model = models[manifest], let current = model.register.current,
+            model.formerBallots.contains(bundle.primary.plan.ballot)
+        else { return false }
+        directives.append(
+            .send(
+                .agreement(
+                    .decided(
+                        manifest: manifest, ballot: current.primary.plan.ballot, bundle: current,
+                        isFresh: true)), to: peer))
+        return true
     }
 
     private mutating func onAbandon(_ manifest: ManifestID, _ ballot: Ballot) {

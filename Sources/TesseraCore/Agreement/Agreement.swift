@@ -13,8 +13,10 @@ struct Agreement: Sendable {
         var settings = ModelSettings()
         /// The model; nil until its manifest is here.
         var outline: ModelOutline?
-        /// Nodes that may vote and host: alive, connected, capable, not leaving, with the model's
-        /// manifest; ascending, this node included if it is one of them.
+        /// Nodes that may vote: alive, connected, capable, not leaving, with the model's manifest;
+        /// ascending, this node included if it is one of them.
+        var voters: [NodeBoot]
+        /// The voters that a plan may use: all but those that flapped a moment ago.
         var pool: [NodeBoot]
         /// Nodes that may run what they already host: alive and connected; ascending.
         var usable: [NodeBoot]
@@ -38,48 +40,6 @@ struct Agreement: Sendable {
         case abandoned(ManifestID, Ballot)
         /// The current plan of a model changed.
         case decided(PlanBundle)
-    }
-
-    struct Model {
-        var register = PlanRegister()
-        var round: PlanRound?
-        /// Somebody else's staging that this node knows of.
-        var lease: (bundle: PlanBundle, until: Timestamp)?
-        /// Whose round this node promised last, and until when it starts none of its own.
-        var yielding: (to: NodeBoot, until: Timestamp)?
-        /// The need as it stands, and since when.
-        var need: PlanRound.Need?
-        var needSince = Timestamp.zero
-        /// Whether the host that a repair is about is gone, and not only on its way out.
-        var isHostGone = false
-        /// The pool that the last finished look at improvement saw.
-        var consideredPool: [NodeBoot] = []
-        /// How many measured links it saw.
-        var consideredLinks = 0
-        /// The speeds that it saw.
-        var consideredSpeeds: [UInt64] = []
-        /// The operator's settings that it saw; nil before the first one.
-        var consideredSettings: ModelSettings?
-        var consideredAt = Timestamp.zero
-        /// Looks in a row that found a better plan for unchanged nodes.
-        var betterLooks = 0
-        /// After a failed round: not before.
-        var notBefore = Timestamp.zero
-        var failures = 0
-        var hasConflict = false
-        /// Why no plan can be made.
-        var impossible: String?
-        /// Free bytes that a host named when it refused, until when that counts.
-        var refusals: [NodeBoot: (freeBytes: Int, until: Timestamp)] = [:]
-
-        /// Notes what a finished look at improvement saw.
-        mutating func noteLook(_ view: View, now: Timestamp) {
-            consideredPool = view.pool
-            consideredLinks = view.measuredLinks
-            consideredSpeeds = view.speeds
-            consideredSettings = view.settings
-            consideredAt = now
-        }
     }
 
     /// Waits between the trigger and the round, by how little it hurts to wait.
@@ -127,6 +87,14 @@ struct Agreement: Sendable {
     /// Why the model has no plan.
     func reasonForNone(_ manifest: ManifestID) -> String? { models[manifest]?.impossible }
 
+    /// Whether plans of the model may use nodes that flapped.
+    func takesFlapping(_ manifest: ManifestID) -> Bool {
+        models[manifest]?.takesFlapping ?? false
+    }
+
+    /// Whether two decisions met, and no common one was made yet.
+    func hasConflict(_ manifest: ManifestID) -> Bool { models[manifest]?.hasConflict ?? false }
+
     /// The model's register, for checkers.
     func register(_ manifest: ManifestID) -> PlanRegister? { models[manifest]?.register }
 
@@ -149,7 +117,9 @@ struct Agreement: Sendable {
     mutating func consider(
         _ manifest: ManifestID, _ view: View, now: Timestamp, into directives: inout [Directive]
     ) {
-        guard view.isCatalogued, let outline = view.outline, view.pool.contains(me) else { return }
+        guard view.isCatalogued, let outline = view.outline, view.voters.contains(me) else {
+            return
+        }
         var model = models[manifest] ?? Model()
         defer { models[manifest] = model }
         if let lease = model.lease, lease.until <= now || !isAlive(lease.bundle, view) {
@@ -180,7 +150,7 @@ struct Agreement: Sendable {
         let token = nextToken
         nextToken += 1
         model.round = PlanRound(
-            ballot: ballot, need: need, view: Array(view.pool.prefix(Self.poolMax)),
+            ballot: ballot, need: need, view: Array(view.voters.prefix(Self.poolMax)),
             phase: .planning(token: token), deadline: now + Self.planTimeout)
         if need != .improvement {
             directives.append(.report(.proposed(manifest, ballot, reason: need.reason)))
@@ -197,7 +167,7 @@ struct Agreement: Sendable {
 
     /// When `consider` wants to be called again for a model if nothing happens.
     func nextWake(_ manifest: ManifestID, _ view: View, now: Timestamp) -> Timestamp {
-        guard let model = models[manifest], view.isCatalogued, view.pool.contains(me) else {
+        guard let model = models[manifest], view.isCatalogued, view.voters.contains(me) else {
             return .never
         }
         var wake = Timestamp.never
@@ -260,7 +230,7 @@ struct Agreement: Sendable {
     private func startTime(
         _ model: Model, _ need: PlanRound.Need, _ manifest: ManifestID, _ view: View
     ) -> Timestamp {
-        let rank = Int64(self.rank(of: manifest, in: view.pool))
+        let rank = Int64(self.rank(of: manifest, in: view.voters))
         let wait: TimeSpan =
             switch need {
             case .first: Self.repairDebounce + Self.rankDelay * rank
@@ -356,6 +326,10 @@ struct Agreement: Sendable {
         else { return }
         defer { models[manifest] = model }
         switch result {
+        case .impossible where !model.takesFlapping && view.voters != view.pool:
+            // Rather a plan with a node that comes and goes than none.
+            model.takesFlapping = true
+            model.round = nil
         case .impossible(let reason):
             if model.impossible != reason {
                 directives.append(.report(.unplannable(manifest, reason: reason)))

@@ -21,10 +21,8 @@ struct Member: Hashable, Sendable {
     var wasConnected = false
     /// When it last became alive.
     var aliveSince: Timestamp
-    /// How often the node came back from dead or in a new run.
-    var flaps = 0
-    /// Not used before this time.
-    var stableAt = Timestamp.zero
+    /// What its absences cost it.
+    var past = Past()
     /// Who suspects it, while it is suspect.
     var suspicion: Suspicion?
     /// When the connection broke, if it is broken.
@@ -52,6 +50,33 @@ struct Member: Hashable, Sendable {
 
     /// Alive or suspect: takes part.
     var isPresent: Bool { status < .dead }
+}
+
+/// How often a node was gone and came back, and until when that keeps it from being used.
+struct Past: Hashable, Sendable {
+    /// How often the node came back from dead or in a new run.
+    var flaps = 0
+    /// Not used before this time; zero if it may be used.
+    var stableAt = Timestamp.zero
+
+    /// Whether the node may be used.
+    var isStable: Bool { stableAt == .zero }
+
+    /// Notes a return: the node is not used for 10 s, doubled for every earlier return.
+    mutating func noteReturn(
+        aliveFor span: TimeSpan, _ settings: MembershipSettings, now: Timestamp
+    ) {
+        if span >= settings.flapForgiven { flaps = 0 }
+        let doublings = min(flaps, MembershipLimits.flapDoublings)
+        flaps += 1
+        stableAt = now + settings.flapPause * (1 << Int64(doublings))
+    }
+
+    /// Takes the last return back: it was another node that had been away.
+    mutating func forgiveReturn() {
+        flaps = max(0, flaps - 1)
+        stableAt = .zero
+    }
 }
 
 /// A suspicion and what shortens it.

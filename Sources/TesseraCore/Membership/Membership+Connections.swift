@@ -50,8 +50,9 @@ extension Membership {
         }
         if !wasConnected { changes.append(.connected(peer)) }
         // Both ends do this, so no answer is needed. It tells a suspect or dead member so.
-        directives.append(
-            .send(.membership(.sync(rumours: allRumours, isReply: true)), to: peer))
+        let rumours = comparesFolds ? [ownRumour, rumour(of: others[index])] : allRumours
+        directives.append(.send(.membership(.sync(rumours: rumours, isReply: true)), to: peer))
+        if comparesFolds { compare(with: peer, isReply: false, into: &directives) }
     }
 
     /// Finds the member's place, or makes one; nil if the run is an old one or there is no room.

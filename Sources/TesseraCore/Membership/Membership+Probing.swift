@@ -35,6 +35,8 @@ extension Membership {
             if let index = probes.firstIndex(where: { $0.sequence == sequence }) {
                 probes[index].nacks += 1
             }
+        case .compare(let folds, let isReply):
+            onCompare(folds, isReply: isReply, from: peer, into: &directives)
         case .sync(let rumours, let isReply):
             apply(
                 rumours, limit: MembershipLimits.rumoursPerSync, from: peer, now: now,
@@ -244,6 +246,9 @@ extension Membership {
         nextSyncAt = now + settings.syncPeriod
         guard let peer = generator.pick(others.filter { $0.isConnected && $0.isPresent }) else {
             return
+        }
+        if comparesFolds {
+            return compare(with: peer.member, isReply: false, into: &directives)
         }
         directives.append(
             .send(.membership(.sync(rumours: allRumours, isReply: false)), to: peer.member))

@@ -73,6 +73,9 @@ extension Membership {
                 accuse(
                     rumour.member, by: rumour.accuser ?? peer.node, now: now, into: &directives)
             }
+        case .dead where mayContradict(known, now: now):
+            others[index].incarnation = rumour.incarnation
+            accuse(rumour.member, by: peer.node, now: now, into: &directives)
         case .dead:
             others[index].incarnation = rumour.incarnation
             die(index, reason: "\(peer.node) says so", now: now, into: &directives)
@@ -80,6 +83,17 @@ extension Membership {
             others[index].incarnation = rumour.incarnation
             leave(index, now: now, into: &directives)
         }
+    }
+
+    /// Whether a member that is said to be dead is heard first: somebody lost it and we did not, since
+    /// parts of the mesh meet again or a link is cut.
+    ///
+    /// Whoever lives contradicts within a round trip.
+    private func mayContradict(_ known: Member, now: Timestamp) -> Bool {
+        guard known.isConnected else { return false }
+        guard let suspicion = known.suspicion else { return true }
+        return !suspicion.accusers.contains(me.node)
+            && now - suspicion.startedAt < settings.suspicionMin
     }
 
     /// Hears of a node for the first time.
@@ -163,11 +177,11 @@ extension Membership {
         var new = Member(
             member: member, address: address, status: .alive, incarnation: incarnation, now: now,
             dialAt: now, dialPause: settings.dialPauseMin)
-        new.flaps = old.flaps
+        new.past.flaps = old.past.flaps
         // Going in good order and coming back is no flapping.
         if old.status != .left {
             let end = old.isPresent ? now : old.since
-            noteReturn(&new, aliveFor: end - old.aliveSince, now: now)
+            new.past.noteReturn(aliveFor: end - old.aliveSince, settings, now: now)
         }
         others[index] = new
         probes.removeAll { $0.target == old.member }
@@ -185,8 +199,8 @@ extension Membership {
         case .suspect:
             changes.append(.recovered(member))
         case .dead, .left:
-            noteReturn(
-                &others[index], aliveFor: others[index].since - others[index].aliveSince, now: now)
+            let aliveFor = others[index].since - others[index].aliveSince
+            others[index].past.noteReturn(aliveFor: aliveFor, settings, now: now)
             others[index].aliveSince = now
             others[index].disconnectAt = .never
             others[index].learned = now
@@ -194,27 +208,62 @@ extension Membership {
             changes.append(.alive(member, others[index].address))
             joinRound(member.node)
         }
+        let hasReturned = others[index].status >= .dead
         if others[index].status != .alive { others[index].since = now }
         others[index].status = .alive
         others[index].suspicion = nil
+        if hasReturned { noteReturn(of: member.node, now: now) }
     }
 
-    /// A node that comes and goes is not used for a while: 10 s, doubled for every earlier return.
-    private func noteReturn(_ member: inout Member, aliveFor span: TimeSpan, now: Timestamp) {
-        if span >= settings.flapForgiven { member.flaps = 0 }
-        let doublings = min(member.flaps, MembershipLimits.flapDoublings)
-        member.flaps += 1
-        member.stableAt = now + settings.flapPause * (1 << Int64(doublings))
+    /// Tells who was away if parts of the mesh had lost each other: the others, or this node and all
+    /// that it still saw.
+    ///
+    /// The smaller part was; of equal ones, that without the lowest identity. Both sides come to the
+    /// same answer by themselves, and agree on who is not used for a while.
+    private mutating func noteReturn(of node: NodeID, now: Timestamp) {
+        if let last = ownReturnedAt, now - last < settings.returnWindow {
+            // Still the same return of ours.
+            if let index = index(of: node) { others[index].past.forgiveReturn() }
+            return
+        }
+        returns.removeAll { $0.node == node || now - $0.at >= settings.returnWindow }
+        returns.append((node, now))
+        let returned = returns.map(\.node).sorted()
+        let stayed = others.indices.filter { index in
+            others[index].isPresent && !returned.contains(others[index].member.node)
+        }
+        let part = stayed.map { others[$0].member.node } + [me.node]
+        guard (returned.count, part.min() ?? node) > (part.count, returned[0]) else { return }
+        noteOwnReturn(stayed, now: now)
+    }
+
+    /// This node and those that stayed with it were away, and not those that came back.
+    private mutating func noteOwnReturn(_ stayed: [Int], now: Timestamp) {
+        ownPast.noteReturn(aliveFor: now - (ownReturnedAt ?? startedAt), settings, now: now)
+        ownReturnedAt = now
+        for index in stayed where others[index].past.isStable {
+            let aliveFor = now - others[index].aliveSince
+            others[index].past.noteReturn(aliveFor: aliveFor, settings, now: now)
+        }
+        for item in returns {
+            if let index = index(of: item.node) { others[index].past.forgiveReturn() }
+        }
+        returns = []
+        changes.append(.returned)
     }
 
     /// Members whose time of probation is over may be used again.
     mutating func noteStable(now: Timestamp) {
         for index in others.indices
-        where others[index].isPresent && others[index].stableAt != .zero
-            && now >= others[index].stableAt
+        where others[index].isPresent && !others[index].past.isStable
+            && now >= others[index].past.stableAt
         {
-            others[index].stableAt = .zero
+            others[index].past.stableAt = .zero
             changes.append(.stable(others[index].member))
+        }
+        if !ownPast.isStable, now >= ownPast.stableAt {
+            ownPast.stableAt = .zero
+            changes.append(.stable(me))
         }
     }
 

@@ -13,6 +13,8 @@
 ///   that drops datagrams kills nobody.
 /// - A suspicion that is heard of is checked at once by a probe of one's own: independent accusers
 ///   come quickly if the member is dead, and the member hears the charge quickly if it lives.
+/// - That a member is dead is but a suspicion to a node that is connected to it and has no doubt of its
+///   own: when a split heals, nobody loses those that stayed with it.
 /// - A broken connection is an accusation; a refused redial right after it is evidence that the
 ///   process is gone, and shortens the suspicion to a fraction.
 struct Membership {
@@ -34,6 +36,8 @@ struct Membership {
         case disconnected(NodeBoot)
         /// A member that flapped was stable for long enough to be used again.
         case stable(NodeBoot)
+        /// This node was cut off from most of the mesh, and is back.
+        case returned
     }
 
     /// This node and its run.
@@ -68,6 +72,14 @@ struct Membership {
 
     /// After a stall: others may have closed their connections with good reason.
     var blamesNobodyUntil = Timestamp.zero
+
+    /// Who came back from dead in the same run a moment ago, and when.
+    var returns: [(node: NodeID, at: Timestamp)] = []
+    /// What this node's own absences cost it.
+    var ownPast = Past()
+    /// When this node last came back from being cut off.
+    var ownReturnedAt: Timestamp?
+    var startedAt = Timestamp.zero
 
     // Gossip.
     var gossip: [Gossip] = []
@@ -130,6 +142,7 @@ struct Membership {
 
     /// The node began to run.
     mutating func onStart(now: Timestamp, into directives: inout [Directive]) {
+        startedAt = now
         nextProbeAt = now + generator.next(below: settings.probePeriod)
         nextSyncAt = now + generator.next(below: settings.syncPeriod)
         nextDeadProbeAt = now + generator.next(below: settings.deadProbePeriod)
@@ -206,19 +219,24 @@ struct Membership {
             return
         }
         var wake = Timestamp.never
-        for member in others {
-            if member.isPresent {
-                wake = min(wake, member.suspicion?.deadline ?? .never)
-                if !member.isConnected {
-                    wake = min(wake, member.dial.patienceEnds ?? member.dial.at)
+        // In place: this runs after every event, and a copy of each member costs more than the look.
+        for index in others.indices {
+            if others[index].isPresent {
+                if others[index].status == .suspect {
+                    wake = min(wake, others[index].suspicion?.deadline ?? .never)
+                }
+                if !others[index].isConnected {
+                    wake = min(
+                        wake, others[index].dial.patienceEnds ?? others[index].dial.at)
                 }
                 // Probes, syncs and probes of the dead go on as long as there is anybody.
                 wake = min(wake, min(nextProbeAt, nextSyncAt))
-                if member.stableAt != .zero { wake = min(wake, member.stableAt) }
+                if !others[index].past.isStable { wake = min(wake, others[index].past.stableAt) }
             } else {
-                wake = min(wake, min(member.disconnectAt, nextDeadProbeAt))
+                wake = min(wake, min(others[index].disconnectAt, nextDeadProbeAt))
             }
         }
+        if !ownPast.isStable { wake = min(wake, ownPast.stableAt) }
         for probe in probes { wake = min(wake, min(probe.directEnds, probe.ends)) }
         for relay in relays { wake = min(wake, min(relay.nackAt, relay.ends)) }
         for candidate in candidates {
@@ -252,12 +270,13 @@ extension Membership {
         return all
     }
 
-    /// Members that work may be given to: alive or suspect, connected, and not flapping.
+    /// Members that work may be given to, this node included: alive or suspect, connected, and not
+    /// flapping.
     ///
-    /// Ascending; this node is always one of them.
+    /// Ascending.
     var usable: [NodeBoot] {
-        var all = others.filter { isReachable($0) && $0.stableAt == .zero }.map(\.member)
-        all.insert(me, at: all.firstIndex { $0 > me } ?? all.count)
+        var all = others.filter { isReachable($0) && $0.past.isStable }.map(\.member)
+        if ownPast.isStable { all.insert(me, at: all.firstIndex { $0 > me } ?? all.count) }
         return all
     }
 
@@ -304,5 +323,7 @@ extension Membership {
     }
 
     /// How many nodes take part, this one included.
-    var presentCount: Int { others.reduce(1) { $0 + ($1.isPresent ? 1 : 0) } }
+    var presentCount: Int {
+        others.indices.reduce(1) { $0 + (others[$1].isPresent ? 1 : 0) }
+    }
 }

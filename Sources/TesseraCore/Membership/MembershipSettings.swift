@@ -45,6 +45,8 @@ public struct MembershipSettings: Hashable, Sendable {
     public var stallMin = TimeSpan.milliseconds(500)
     /// How long a member that came back once is not used; doubles with each return.
     public var flapPause = TimeSpan.seconds(10)
+    /// Members that come back from dead within this time of each other come back together.
+    public var returnWindow = TimeSpan.seconds(5)
     /// A member that stayed alive this long has no past.
     public var flapForgiven = TimeSpan.seconds(600)
 
@@ -60,6 +62,9 @@ enum MembershipLimits {
     static let candidates = 256
     /// Attempts to reach a discovered address before it must be discovered again.
     static let candidateAttempts = 6
+    /// With so many other nodes, what all know is compared by folds before it is exchanged: from here
+    /// on the exchange of whole tables would be most of the traffic.
+    static let comparedMin = 32
     /// Rumours in one datagram: ten of about 110 bytes stay below the smallest usual MTU.
     static let rumoursPerDatagram = 10
     /// Rumours in one `sync` that is accepted: what a full peer sends, and no more.

@@ -88,9 +88,7 @@ struct MeshState {
         sign(now: now, into: &directives)
         if now >= nextDigestAt {
             nextDigestAt = now + Limits.digestPeriod
-            if let peer = generator.pick(peers) {
-                sendDigest(to: peer, isReply: false, into: &directives)
-            }
+            if let peer = generator.pick(peers) { ask(peer, into: &directives) }
         }
         if now >= nextPruneAt {
             nextPruneAt = now + Limits.prunePeriod
@@ -169,11 +167,14 @@ struct MeshState {
             peers.insert(peer, at: peers.firstIndex { $0 > peer } ?? peers.count)
         }
         // Our own record is what the peer wants most: no need to wait for its question.
+        let isLarge = entries.count >= MembershipLimits.comparedMin
         if let record = signedOwn {
-            directives.append(.send(.mesh(.update(records: [record], catalogue: [])), to: peer))
+            let names = isLarge ? catalogue.entries : []
+            directives.append(.send(.mesh(.update(records: [record], catalogue: names)), to: peer))
         }
-        // Both ends do this, so the digest of the other end is on its way already.
-        sendDigest(to: peer, isReply: true, into: &directives)
+        // Both ends do this, so the digest of the other end is on its way already. In a large mesh
+        // every owner tells its record by itself, and the next comparison shows what is missing.
+        if !isLarge { sendDigest(to: peer, isReply: true, into: &directives) }
     }
 
     /// A peer's connection is gone.
@@ -204,6 +205,10 @@ struct MeshState {
             for record in records.prefix(Limits.records) {
                 merge(record, now: now, into: &directives)
             }
+        case .compare(let records, let fold):
+            guard TableFolds.isLegal(count: records.count) else { return }
+            let isEqual = folds(records.count).values == records && catalogueFold == fold
+            if !isEqual { sendDigest(to: peer, isReply: false, into: &directives) }
         case .unreachable:
             break
         }
@@ -250,6 +255,38 @@ struct MeshState {
     }
 
     // MARK: Exchange
+
+    /// Asks a peer for what is lacking here: in a large mesh by folds first.
+    private func ask(_ peer: NodeBoot, into directives: inout [Directive]) {
+        guard entries.count >= MembershipLimits.comparedMin else {
+            return sendDigest(to: peer, isReply: false, into: &directives)
+        }
+        let folds = folds(TableFolds.count(for: entries.count + 1))
+        directives.append(
+            .send(
+                .mesh(.compare(records: folds.values, catalogue: catalogueFold)), to: peer))
+    }
+
+    private func folds(_ count: Int) -> TableFolds {
+        var folds = TableFolds(count: count)
+        for version in versions { folds.add(version.member, version.version) }
+        return folds
+    }
+
+    /// Version and author tell entries of one name apart.
+    private var catalogueFold: UInt64 {
+        var folds = TableFolds(count: 1)
+        for entry in catalogue.entries {
+            let author = NodeBoot(
+                node: entry.author, boot: Boot(counter: entry.version, random: 0))
+            // The name, without a hash that differs from process to process.
+            let name = entry.name.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
+                ($0 ^ UInt64($1)) &* 0x100_0000_01b3
+            }
+            folds.add(author, name)
+        }
+        return folds.values[0]
+    }
 
     private func sendDigest(
         to peer: NodeBoot, isReply: Bool, into directives: inout [Directive]

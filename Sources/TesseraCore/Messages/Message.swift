@@ -65,6 +65,9 @@ public enum MembershipMessage: Hashable, Sendable {
     case nack(sequence: UInt64)
     /// All that I know of members; `isReply` ends the exchange.
     case sync(rumours: [Rumour], isReply: Bool)
+    /// Folds of all that I know of members, by ranges of identities. Whoever knows something else of
+    /// a range tells it, and compares once more; `isReply` ends the exchange.
+    case compare(folds: [UInt64], isReply: Bool)
 }
 
 /// How far a node's knowledge of another one's record goes.
@@ -87,6 +90,8 @@ public enum MeshMessage: Hashable, Sendable {
     case digest(records: [RecordVersion], catalogue: [CatalogueEntry], isReply: Bool)
     /// Records and entries that you may not have.
     case update(records: [SignedRecord], catalogue: [CatalogueEntry])
+    /// Folds of the records and the catalogue that I hold; answered with a digest if others are held.
+    case compare(records: [UInt64], catalogue: UInt64)
     /// My connection to this run of a member broke or timed out.
     case unreachable(NodeBoot)
 }
@@ -177,6 +182,8 @@ public enum AttemptFailure: Hashable, Sendable {
     case malformedSlice
     /// The host is leaving.
     case leaving
+    /// The host has no connection to the node that its slice is for.
+    case unreachable
 }
 
 /// The course of attempts; all over the connection.

@@ -42,6 +42,7 @@ extension AttemptFailure: CustomStringConvertible {
         case .engine(let reason): "the engine failed: \(reason)"
         case .malformedSlice: "a tensor did not have the size or type that the plan says"
         case .leaving: "a node is leaving"
+        case .unreachable: "two nodes of the plan have no connection to each other"
         }
     }
 }

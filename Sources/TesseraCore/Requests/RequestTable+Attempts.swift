@@ -195,7 +195,7 @@ extension RequestTable {
         // `gone` and `leaving` are moves of the plan, not faults of the request.
         let isFault: Bool =
             switch reason {
-            case .gone, .leaving, .full: false
+            case .gone, .leaving, .full, .unreachable: false
             case .engine, .malformedSlice: true
             }
         if isFault { requests[counter]?.failures += 1 }

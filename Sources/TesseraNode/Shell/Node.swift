@@ -71,15 +71,18 @@ public final class Node: Sendable {
         let leftPromise = loop.makePromise(of: Void.self)
         left = leftPromise.futureResult
         var generator = SystemRandomNumberGenerator()
-        let agent = Agent(
-            Agent.Settings(
-                me: identity.member, name: settings.name, address: transport.address,
-                executionSlots: slots, seed: generator.next()))
+        let agentSettings = Agent.Settings(
+            me: identity.member, name: settings.name, address: transport.address,
+            executionSlots: slots, seed: generator.next())
+        let journal = try settings.journalFile.map {
+            try JournalFile(path: $0, settings: agentSettings)
+        }
         shell = NodeShell(
             loop: loop, transport: transport, engine: engine, library: library,
             identity: identity, log: log,
             catalogueFile: CatalogueFile(path: settings.dataFolder + "/catalogue"),
-            disk: disk, agent: agent, left: leftPromise, logger: logger)
+            disk: disk, agent: Agent(agentSettings), journal: journal, left: leftPromise,
+            logger: logger)
         discovery = Self.makeDiscovery(
             settings, keys: keys, member: identity.member, address: transport.address,
             shell: shell, logger: logger)

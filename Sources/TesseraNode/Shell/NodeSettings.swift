@@ -24,12 +24,14 @@ public struct NodeSettings: Sendable {
     public var threads: Int
     /// Whether tensors between peers are encrypted; off only for benchmarks.
     public var encryptsTensors: Bool
+    /// The file that everything is written to that the core is given; nil for none.
+    public var journalFile: String?
 
     /// Makes settings.
     public init(
         name: String, listen: Address, dataFolder: String, mesh: String, secret: MeshSecret,
         discovery: DiscoveryMode, seeds: [SeedAddress], memoryBytes: Int, diskBytes: Int,
-        threads: Int, encryptsTensors: Bool = true
+        threads: Int, encryptsTensors: Bool = true, journalFile: String? = nil
     ) {
         self.name = name
         self.listen = listen
@@ -42,5 +44,6 @@ public struct NodeSettings: Sendable {
         self.diskBytes = diskBytes
         self.threads = threads
         self.encryptsTensors = encryptsTensors
+        self.journalFile = journalFile
     }
 }

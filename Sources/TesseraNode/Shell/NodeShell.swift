@@ -36,6 +36,8 @@ final class NodeShell: @unchecked Sendable {
     var nextClient: UInt64 = 1
     /// How long each fragment took to be compiled last.
     private(set) var compileMicroseconds: [FragmentKey: Int64] = [:]
+    /// What the core is given is written down, if the operator wants it.
+    private var journal: JournalFile?
     private var events: [Event] = []
     private var isHandling = false
     private var wake: Scheduled<Void>?
@@ -45,7 +47,7 @@ final class NodeShell: @unchecked Sendable {
     init(
         loop: any EventLoop, transport: PeerTransport, engine: EngineRoom, library: ModelLibrary,
         identity: NodeIdentity, log: EventLog, catalogueFile: CatalogueFile, disk: NIOThreadPool,
-        agent: Agent, left: EventLoopPromise<Void>, logger: Logger
+        agent: Agent, journal: JournalFile?, left: EventLoopPromise<Void>, logger: Logger
     ) {
         self.loop = loop
         self.transport = transport
@@ -56,6 +58,7 @@ final class NodeShell: @unchecked Sendable {
         self.catalogueFile = catalogueFile
         self.disk = disk
         self.agent = agent
+        self.journal = journal
         self.left = left
         self.logger = logger
     }
@@ -64,7 +67,10 @@ final class NodeShell: @unchecked Sendable {
     func start() {
         loop.preconditionInEventLoop()
         var directives: [Directive] = []
-        agent.start(at: MonotonicClock.now, into: &directives)
+        let now = MonotonicClock.now
+        journal?.willStart(at: now)
+        agent.start(at: now, into: &directives)
+        journal?.didHandle(directives)
         for directive in directives { carryOut(directive) }
     }
 
@@ -75,6 +81,8 @@ final class NodeShell: @unchecked Sendable {
         wake?.cancel()
         for promise in clients.values { promise.fail(RequestError.leaving) }
         clients = [:]
+        journal?.close()
+        journal = nil
         log.close()
         left.succeed(())
     }
@@ -92,9 +100,13 @@ final class NodeShell: @unchecked Sendable {
             let event = events[next]
             next += 1
             directives.removeAll(keepingCapacity: true)
-            agent.handle(event, at: MonotonicClock.now, into: &directives)
+            let now = MonotonicClock.now
+            journal?.willHandle(event, at: now)
+            agent.handle(event, at: now, into: &directives)
+            journal?.didHandle(directives)
             for directive in directives { carryOut(directive) }
         }
+        if journal != nil { checkJournal() }
         events.removeAll(keepingCapacity: true)
         modelsVersion.store(agent.modelsVersion, ordering: .releasing)
     }
@@ -102,6 +114,16 @@ final class NodeShell: @unchecked Sendable {
     /// Hands an event over from another thread.
     func deliver(_ event: Event) {
         loop.execute { self.handle(event) }
+    }
+
+    /// A journal that ended says so once.
+    private func checkJournal() {
+        guard let reason = journal?.ended else { return }
+        journal?.close()
+        journal = nil
+        logger.error("the journal ends here", metadata: ["reason": "\(reason)"])
+        log.append(
+            .limit("the journal ends here: \(reason)", count: 1), at: MonotonicClock.now - started)
     }
 
     // MARK: Directives

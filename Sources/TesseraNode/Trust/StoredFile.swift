@@ -70,6 +70,12 @@ enum StoredFile {
         access(path, F_OK) == 0
     }
 
+    /// Whether a plain file is at the path, and no device, folder or link.
+    static func isPlain(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
     /// Makes the folder, and those above it, unless they are there.
     static func makeFolder(_ path: String) throws(StoredFileError) {
         if exists(path) { return }

@@ -37,6 +37,7 @@ extension MembershipMessage: WireValue {
         case ack
         case nack
         case sync
+        case compare
     }
 
     /// A tag (1 byte), then the fields in the order of their declaration.
@@ -63,6 +64,10 @@ extension MembershipMessage: WireValue {
             writer.write(Tag.sync)
             writer.write(list: rumours, "rumours", max: WireLimits.membersMax)
             writer.write(isReply)
+        case .compare(let folds, let isReply):
+            writer.write(Tag.compare)
+            writer.write(folds: folds)
+            writer.write(isReply)
         }
     }
 
@@ -88,6 +93,9 @@ extension MembershipMessage: WireValue {
             self = .sync(
                 rumours: try reader.readList("rumours", max: WireLimits.membersMax),
                 isReply: try reader.readFlag("reply"))
+        case .compare:
+            self = .compare(
+                folds: try reader.readFolds(), isReply: try reader.readFlag("reply"))
         }
     }
 
@@ -100,6 +108,7 @@ extension MembershipMessage: WireValue {
                 (1 + 8 + NodeBoot.encodedByteCount + address.encodedByteCount + 4, rumours)
             case .nack: (1 + 8, [])
             case .sync(let rumours, _): (1 + 4 + 1, rumours)
+            case .compare(let folds, _): (1 + 4 + 8 * folds.count + 1, [])
             }
         return rumours.reduce(fixed) { $0 + $1.encodedByteCount }
     }
@@ -122,7 +131,7 @@ extension MembershipMessage: WireValue {
         case .ping(_, let rumours), .pingRequest(_, _, _, let rumours), .ack(_, let rumours),
             .sync(let rumours, _):
             rumours
-        case .nack: []
+        case .nack, .compare: []
         }
     }
 
@@ -132,8 +141,28 @@ extension MembershipMessage: WireValue {
         case .pingRequest(let sequence, let target, let address, _):
             .pingRequest(sequence: sequence, target: target, address: address, rumours: rumours)
         case .ack(let sequence, _): .ack(sequence: sequence, rumours: rumours)
-        case .nack: self
+        case .nack, .compare: self
         case .sync(_, let isReply): .sync(rumours: rumours, isReply: isReply)
         }
+    }
+}
+
+extension WireWriter {
+    /// Folds of a table: count and 8 bytes each.
+    mutating func write(folds: [UInt64]) {
+        write(count: folds.count, "folds", max: WireLimits.foldsMax)
+        for fold in folds { write(fold) }
+    }
+}
+
+extension WireReader {
+    /// Reads folds of a table.
+    mutating func readFolds() throws(WireError) -> [UInt64] {
+        let count = try readCount("folds", max: WireLimits.foldsMax)
+        guard count <= remainingBytes / 8 else { throw .truncated(what: "folds") }
+        var folds: [UInt64] = []
+        folds.reserveCapacity(count)
+        for _ in 0..<count { folds.append(try read("folds")) }
+        return folds
     }
 }

@@ -18,6 +18,7 @@ extension MeshMessage: WireValue {
         case digest = 1
         case update
         case unreachable
+        case compare
     }
 
     /// A tag (1 byte), then the fields in the order of their declaration.
@@ -43,6 +44,10 @@ extension MeshMessage: WireValue {
         case .unreachable(let member):
             writer.write(Tag.unreachable)
             writer.write(member)
+        case .compare(let records, let catalogue):
+            writer.write(Tag.compare)
+            writer.write(folds: records)
+            writer.write(catalogue)
         }
     }
 
@@ -64,6 +69,9 @@ extension MeshMessage: WireValue {
                     "catalogue", max: WireLimits.catalogueMax, by: { $0.name }))
         case .unreachable:
             self = .unreachable(try reader.read())
+        case .compare:
+            self = .compare(
+                records: try reader.readFolds(), catalogue: try reader.read("catalogue fold"))
         }
     }
 }

@@ -7,6 +7,7 @@ extension AttemptFailure: WireValue {
         case engine
         case malformedSlice
         case leaving
+        case unreachable
     }
 
     /// A tag (1 byte), then the field if there is one.
@@ -24,6 +25,8 @@ extension AttemptFailure: WireValue {
             writer.write(Tag.malformedSlice)
         case .leaving:
             writer.write(Tag.leaving)
+        case .unreachable:
+            writer.write(Tag.unreachable)
         }
     }
 
@@ -35,6 +38,7 @@ extension AttemptFailure: WireValue {
         case .engine: self = .engine(try reader.readReason())
         case .malformedSlice: self = .malformedSlice
         case .leaving: self = .leaving
+        case .unreachable: self = .unreachable
         }
     }
 }

@@ -1,0 +1,69 @@
+extension Agreement {
+    /// What this node knows of the agreement on one model.
+    struct Model {
+        var register = PlanRegister()
+        var round: PlanRound?
+        /// Somebody else's staging that this node knows of.
+        var lease: (bundle: PlanBundle, until: Timestamp)?
+        /// Whose round this node promised last, and until when it starts none of its own.
+        var yielding: (to: NodeBoot, until: Timestamp)?
+        /// The need as it stands, and since when.
+        var need: PlanRound.Need?
+        var needSince = Timestamp.zero
+        /// Whether the host that a repair is about is gone, and not only on its way out.
+        var isHostGone = false
+        /// The pool that the last finished look at improvement saw.
+        var consideredPool: [NodeBoot] = []
+        /// How many measured links it saw.
+        var consideredLinks = 0
+        /// The speeds that it saw.
+        var consideredSpeeds: [UInt64] = []
+        /// The operator's settings that it saw; nil before the first one.
+        var consideredSettings: ModelSettings?
+        var consideredAt = Timestamp.zero
+        /// Looks in a row that found a better plan for unchanged nodes.
+        var betterLooks = 0
+        /// After a failed round: not before.
+        var notBefore = Timestamp.zero
+        var failures = 0
+        var hasConflict = false
+        /// The ballots of the plans that the current one came after, newest last.
+        private(set) var formerBallots: [Ballot] = []
+        /// The nodes that could vote when the current plan was decided.
+        private var decidedVoters: [NodeID] = []
+        /// Whether nodes that flapped are used too: without them there was no plan.
+        var takesFlapping = false
+        /// Why no plan can be made.
+        var impossible: String?
+        /// Free bytes that a host named when it refused, until when that counts.
+        var refusals: [NodeBoot: (freeBytes: Int, until: Timestamp)] = [:]
+
+        /// More plans than decided in the time that a peer may be away and come back usefully.
+        private static let formersMax = 32
+
+        /// Notes a decision and the one before it, if it was made just now.
+        ///
+        /// It comes after that one only if most who could vote then could vote now: else another part
+        /// of the mesh may follow the earlier one with good reason.
+        mutating func noteSuccession(of former: Ballot?, voters: [NodeBoot]) {
+            let nodes = voters.map(\.node)
+            let common = decidedVoters.count { nodes.contains($0) }
+            if let former, common * 2 > decidedVoters.count {
+                if formerBallots.count >= Self.formersMax { formerBallots.removeFirst() }
+                formerBallots.append(former)
+            } else {
+                formerBallots = []
+            }
+            decidedVoters = nodes
+        }
+
+        /// Notes what a finished look at improvement saw.
+        mutating func noteLook(_ view: View, now: Timestamp) {
+            consideredPool = view.pool
+            consideredLinks = view.measuredLinks
+            consideredSpeeds = view.speeds
+            consideredSettings = view.settings
+            consideredAt = now
+        }
+    }
+}
