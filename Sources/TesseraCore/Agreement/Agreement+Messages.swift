@@ -156,6 +156,7 @@ extension Agreement {
             return
         }
         let former = model.register.current?.primary.plan.ballot
+        let tookPart = model.register.promised == bundle.primary.plan.ballot
         guard model.register.onDecided(bundle) else { return }
         if isFresh { model.hasConflict = false }
         model.noteSuccession(of: isFresh ? former : nil, voters: view.voters)
@@ -170,6 +171,11 @@ extension Agreement {
         if model.consideredSpeeds.isEmpty { model.consideredSpeeds = view.speeds }
         model.consideredAt = now
         if model.consideredSettings == nil { model.consideredSettings = view.settings }
+        if !tookPart, !bundle.primary.plan.hosts.allSatisfy({ view.usable.contains($0) }) {
+            // Told by a peer that this node just met: it meets the plan's other hosts next. Who
+            // has known them all along repairs the plan if they are lost indeed.
+            model.notBefore = max(model.notBefore, now + Self.meetingSpan)
+        }
         if let round = model.round, round.ballot != bundle.primary.plan.ballot {
             fail(
                 &model, manifest, "another proposal was decided", now: now, backOff: false,

@@ -42,6 +42,9 @@ struct Agreement: Sendable {
         case decided(PlanBundle)
     }
 
+    /// A node that was told a plan by the first peer it met meets the plan's hosts within this span,
+    /// before it takes them for lost.
+    static let meetingSpan = TimeSpan.seconds(2)
     /// Waits between the trigger and the round, by how little it hurts to wait.
     private static let repairDebounce = TimeSpan.milliseconds(5)
     private static let improvementDebounce = TimeSpan.milliseconds(800)

@@ -56,10 +56,12 @@ extension Payload: WireValue {
 }
 
 extension CrashMark: WireValue {
-    /// Member, signal (8 bytes, -1 for none), fragment, then 0, or 1 and the request.
+    /// Member, whether it was a signal (1 byte) and which (1 byte, else 0), fragment, whether it ran
+    /// for a request (1 byte) and for which.
     package func encode(into writer: inout WireWriter) {
         writer.write(member)
-        writer.write(Int64(signal ?? -1))
+        writer.write(signal != nil)
+        writer.write(UInt8(clamping: signal ?? 0))
         switch work {
         case .compiling(let key):
             writer.write(key)
@@ -74,12 +76,14 @@ extension CrashMark: WireValue {
     /// Reads that layout.
     package init(from reader: inout WireReader) throws(WireError) {
         let member: NodeBoot = try reader.read()
-        let signal: Int64 = try reader.read("signal")
+        let isSignal = try reader.readFlag("signal")
+        let signal: UInt8 = try reader.read("signal")
+        if !isSignal, signal != 0 { throw .invalidValue(what: "signal") }
         let key: FragmentKey = try reader.read()
         let isRunning = try reader.readFlag("crash mark")
         self.init(
             member: member, work: isRunning ? .running(key, try reader.read()) : .compiling(key),
-            signal: signal < 0 ? nil : Int(signal))
+            signal: isSignal ? Int(signal) : nil)
     }
 }
 
