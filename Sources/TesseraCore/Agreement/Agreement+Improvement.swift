@@ -26,7 +26,10 @@ extension Agreement {
         // What the operator wants is taken, better or not; a baseline is wanted for all nodes.
         // The plan that runs may have been made before the last one of them was known.
         let isBaseline = view.settings.baseline != nil && new.hosts != old.hosts
-        if isSetAnew(view, since: model) || isBaseline { return true }
+        // Other shares of rows or requests alone are no other plan in that sense: they follow each
+        // new measurement.
+        let isWished = isSetAnew(view, since: model) && !isAlike(new, old)
+        if isWished || isBaseline { return true }
         guard let outline = view.outline else { return false }
         let problem = view.problem(outline, ballot, current)
         guard let now = PlanEvaluation.evaluate(old, problem)?.periodMicroseconds else {
@@ -41,6 +44,16 @@ extension Agreement {
         }
         model.betterLooks += 1
         return model.betterLooks >= 2
+    }
+
+    /// Whether two plans have the same stages in the same modes on the same nodes.
+    private func isAlike(_ one: Plan, _ other: Plan) -> Bool {
+        one.stages.count == other.stages.count
+            && zip(one.stages, other.stages).allSatisfy { stage, fellow in
+                stage.operators == fellow.operators && stage.mode == fellow.mode
+                    && Set(one.fragments[stage.fragments].map(\.host))
+                        == Set(other.fragments[fellow.fragments].map(\.host))
+            }
     }
 
     /// What an improvement is for, with figures, for the log.

@@ -171,6 +171,9 @@ extension Agreement {
         if model.consideredSpeeds.isEmpty { model.consideredSpeeds = view.speeds }
         model.consideredAt = now
         if model.consideredSettings == nil { model.consideredSettings = view.settings }
+        if let planned = model.plannedSettings, planned.ballot == bundle.primary.plan.ballot {
+            model.consideredSettings = planned.settings
+        }
         if !tookPart, !bundle.primary.plan.hosts.allSatisfy({ view.usable.contains($0) }) {
             // Told by a peer that this node just met: it meets the plan's other hosts next. Who
             // has known them all along repairs the plan if they are lost indeed.

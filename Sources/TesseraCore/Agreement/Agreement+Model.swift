@@ -20,6 +20,8 @@ extension Agreement {
         var consideredSpeeds: [UInt64] = []
         /// The operator's settings that it saw; nil before the first one.
         var consideredSettings: ModelSettings?
+        /// The settings that this node's last round planned with.
+        var plannedSettings: (ballot: Ballot, settings: ModelSettings)?
         var consideredAt = Timestamp.zero
         /// Looks in a row that found a better plan for unchanged nodes.
         var betterLooks = 0

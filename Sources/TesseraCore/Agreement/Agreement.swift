@@ -152,6 +152,7 @@ struct Agreement: Sendable {
         model.register.observe(ballot)
         let token = nextToken
         nextToken += 1
+        model.plannedSettings = (ballot, view.settings)
         model.round = PlanRound(
             ballot: ballot, need: need, view: Array(view.voters.prefix(Self.poolMax)),
             phase: .planning(token: token), deadline: now + Self.planTimeout)
