@@ -53,8 +53,10 @@ class Death(support.Case):
             for agent in agents.agents.values():
                 if agent.process is not None and agent.process.poll() is not None:
                     dead.append((agent.name, agent.process.returncode))
+                    agent.is_away = True
                     agent._ended()
                     agent.start().await_ready()
+                    agent.is_away = False
         return dead
 
     def test_five_agents(self):

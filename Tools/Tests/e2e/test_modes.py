@@ -12,6 +12,13 @@ def modes(agent, model):
     return [stage["mode"] for stage in plan["stages"]] if plan else []
 
 
+def explained(agent):
+    """What an agent says of a plan and why, for the message of a test that waited in vain."""
+    result = mesh.run("plan", support.VIT, "--explain", "--api", agent.api, "--token-file",
+                      agent.token_file)
+    return "\n" + result.out + result.err
+
+
 class Modes(support.Case):
     """What runs is what was asked for, and every answer is that of one agent."""
 
@@ -60,14 +67,18 @@ class Modes(support.Case):
             self.assertEqual(1, len(agents["a"].plan_nodes(support.VIT)))
             work = load.Load(agents.running, support.VIT, support.images(), 4).start()
             mesh.wait(30, "load", lambda: work.count >= 20)
-            for flags, count, mode in ((("--mode", "even"), 3, "single"),
-                                       (("--mode", "best", "--allow", "replicas"), 3, "replicas"),
-                                       (("--mode", "local"), 1, "single")):
+            # What the best plan is depends on what was measured; that it uses more than one node
+            # does not.
+            for flags, counts, allowed in (
+                    (("--mode", "best", "--allow", "replicas"), (2, 3), {"single", "replicas"}),
+                    (("--mode", "even"), (3,), {"single"}),
+                    (("--mode", "local"), (1,), {"single"})):
                 mesh.check("model", "set", support.VIT, *flags, "--api", agents["b"].api,
                            "--token-file", agents["b"].token_file)
-                mesh.wait(30, f"{count} nodes after {flags}", lambda: all(
-                    len(agent.plan_nodes(support.VIT)) == count
-                    and set(modes(agent, support.VIT)) == {mode} for agent in agents.running))
+                mesh.wait(30, lambda: f"{counts} nodes after {flags}:" + explained(agents["b"]),
+                          lambda: all(len(agent.plan_nodes(support.VIT)) in counts
+                                      and set(modes(agent, support.VIT)) <= allowed
+                                      for agent in agents.running))
                 answered = work.count
                 mesh.wait(30, "answers under it", lambda: work.count >= answered + 20)
             self.assert_all_right(work.stop(), support.VIT)
