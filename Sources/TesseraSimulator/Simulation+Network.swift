@@ -45,6 +45,7 @@ extension Simulation {
     func send(
         _ message: Message, from node: SimulatedNode, to target: NodeBoot
     ) throws(Violation) {
+        let target = receiver(of: message, to: target)
         guard let other = runs[target], let connection = network.connection(node.run, other) else {
             return
         }
@@ -155,6 +156,7 @@ extension Simulation {
         switch arrival {
         case .message(let message):
             try handle(.received(message, from: runMembers[sender]), target)
+            restartVoter(after: message, from: sender)
         case .slice(let header, let value, let attempt):
             let payload = node.payloads.insert(value, of: attempt)
             try handle(
@@ -166,6 +168,15 @@ extension Simulation {
         case .garbage:
             try breakConnection(sender, target)
         }
+    }
+
+    /// The fault that strikes who has just promised.
+    private func restartVoter(after message: Message, from sender: Int) {
+        guard case .agreement(.promise) = message, let back = voterRestarts.popLast() else {
+            return
+        }
+        queue.insert(
+            .fault(.stop(.node(runNodes[sender]), .crash, backAfter: back, .whole)), at: now)
     }
 
     // MARK: Connections

@@ -90,6 +90,8 @@ public final class Simulation {
     var slowPlanning = (each: TimeSpan.zero, until: Timestamp.zero)
     /// Messages that are to be lost with their connections.
     var toLose: [Fault.Message: Int] = [:]
+    /// How long those voters stay away that restart next.
+    var voterRestarts: [TimeSpan] = []
     var lastProposer: Int?
 
     var figures = Figures()
