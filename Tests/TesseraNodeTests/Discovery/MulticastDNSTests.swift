@@ -56,7 +56,8 @@ struct MulticastDNSTests {
         }
     }
 
-    @Test("A hung daemon holds up neither start nor stop, and is said once", .timeLimit(.minutes(1)))
+    @Test(
+        "A hung daemon holds up neither start nor stop, and is said once", .timeLimit(.minutes(1)))
     func survivesHang() async {
         await withDaemon {
             let running = TestAgent(1, mode: .mdns)
