@@ -94,13 +94,8 @@ extension Agent {
         switch change {
         case .alive(let member, _):
             mesh.onAlive(member)
-            // Back from dead over a connection that held: nothing says that it is reachable again.
-            if membership.isConnected(member) {
-                placement.onReachable(member, true, now: now, into: &directives)
-                if let record = mesh.record(of: member) {
-                    placement.onHoldings(
-                        record.holdings, of: member, now: now, into: &directives)
-                }
+            if membership.isConnected(member), let record = mesh.record(of: member) {
+                placement.onHoldings(record.holdings, of: member, now: now, into: &directives)
             }
             directives.append(.report(.member(member, status: .alive, reason: "joined")))
         case .suspected(let member):

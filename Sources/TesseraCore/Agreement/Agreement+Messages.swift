@@ -15,6 +15,9 @@ extension Agreement {
         case .decided(let manifest, let ballot, let bundle, let isFresh):
             // Nobody counts votes on what is decided, so there is nobody to refuse it to.
             guard isOf(ballot, bundle) else { return }
+            // News from a node that is held dead waited on a link that was cut: it was decided in
+            // another part of the mesh, however new it was there.
+            let isFresh = isFresh && !view.isDead(sender)
             if !isFresh, tellSuccessor(of: bundle, to: sender, into: &directives) { return }
             onDecided(manifest, bundle, isFresh: isFresh, view, now: now, into: &directives)
         case .abandon(let manifest, let ballot):

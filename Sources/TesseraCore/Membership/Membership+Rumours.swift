@@ -206,6 +206,8 @@ extension Membership {
             others[index].learned = now
             others[index].dial.reset(at: now, pause: settings.dialPauseMin)
             changes.append(.alive(member, others[index].address))
+            // Over a connection that held: what was not told to the dead is told now.
+            if others[index].isConnected { changes.append(.connected(member)) }
             joinRound(member.node)
         }
         let hasReturned = others[index].status >= .dead
