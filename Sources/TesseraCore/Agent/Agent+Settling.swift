@@ -41,8 +41,10 @@ extension Agent {
                     if case .plan(let token, _) = directive { planning[token] = manifest }
                 }
                 directives += started
+                tellThoseBehind(manifest, now: now, into: &directives)
                 agreementWakes[manifest] = min(
-                    agreement.nextWake(manifest, view, now: now), holdAgainWake(manifest))
+                    min(agreement.nextWake(manifest, view, now: now), holdAgainWake(manifest)),
+                    behindSince[manifest].map { $0 + Self.behindPause } ?? .never)
                 reportArming(manifest, into: &directives)
                 advance(manifest, now: now, into: &directives)
                 tellPlans(now: now, into: &directives)
@@ -80,6 +82,40 @@ extension Agent {
         return heldAgainAt[manifest].map { $0 + Self.holdAgainPause } ?? .zero
     }
 
+    /// A decision is told once, over connections that may break meanwhile: peers whose records name
+    /// an older one, or none, for so long are told again.
+    private static let behindPause = TimeSpan.seconds(2)
+
+    private mutating func tellThoseBehind(
+        _ manifest: ManifestID, now: Timestamp, into directives: inout [Directive]
+    ) {
+        let behind = peersBehind(manifest)
+        guard !behind.isEmpty else {
+            behindSince.removeValue(forKey: manifest)
+            return
+        }
+        guard let since = behindSince[manifest], now >= since + Self.behindPause else {
+            if behindSince[manifest] == nil { behindSince[manifest] = now }
+            return
+        }
+        behindSince[manifest] = now
+        for (peer, followed) in behind {
+            agreement.tellCurrent(manifest, to: peer, follower: followed, into: &directives)
+        }
+    }
+
+    /// Reachable peers that by their records follow an older decision than this node, with it.
+    private func peersBehind(_ manifest: ManifestID) -> [(peer: NodeBoot, followed: Ballot?)] {
+        guard let current = agreement.current(manifest)?.primary.plan.ballot else { return [] }
+        return connectedMembers.compactMap { peer in
+            guard membership.isReachable(peer), let record = mesh.record(of: peer)
+            else { return nil }
+            let followed = record.plans.first { $0.manifest == manifest }?.current?.ballot
+            if let followed, followed >= current { return nil }
+            return (peer, followed)
+        }
+    }
+
     /// Every model that the catalogue or agreement knows must be looked at.
     mutating func markAllDirty() {
         for entry in mesh.catalogue.models {
@@ -107,11 +143,13 @@ extension Agent {
             onLost(member, now: now, into: &directives)
             mesh.onGone(member)
             placement.onGone(member, now: now, into: &directives)
+            host.onGone(member, into: &directives)
         case .left(let member):
             directives.append(.report(.member(member, status: .left, reason: "left")))
             onLost(member, now: now, into: &directives)
             mesh.onGone(member)
             placement.onGone(member, now: now, into: &directives)
+            host.onGone(member, into: &directives)
         case .connected(let peer):
             mesh.onConnected(peer, now: now, into: &directives)
             placement.onReachable(peer, true, now: now, into: &directives)

@@ -56,6 +56,8 @@ public struct Agent: Sendable {
     var dirty: Set<ManifestID> = []
     /// When this host last tried to hold a model's current plan again after it gave it up.
     var heldAgainAt: [ManifestID: Timestamp] = [:]
+    /// Since when, or since they were told last, peers follow an older decision than this node.
+    var behindSince: [ManifestID: Timestamp] = [:]
     /// Planning that is under way, by token.
     var planning: [UInt64: ManifestID] = [:]
     /// Needs for blobs, and the fragments that wait for them.

@@ -197,16 +197,27 @@ extension Agreement {
         of bundle: PlanBundle, to peer: NodeBoot, into directives: inout [Directive]
     ) -> Bool {
         let manifest = bundle.primary.plan.manifest
-        guard let model = models[manifest], let current = model.register.current,
-            model.formerBallots.contains(bundle.primary.plan.ballot)
-        else { return false }
+        guard models[manifest]?.formerBallots.contains(bundle.primary.plan.ballot) == true else {
+            return false
+        }
+        tellCurrent(manifest, to: peer, follower: bundle.primary.plan.ballot, into: &directives)
+        return true
+    }
+
+    /// Tells a peer that follows an older decision, or none, the one that this node follows: as
+    /// what came after the older one if it did, else as that of another part of the mesh.
+    func tellCurrent(
+        _ manifest: ManifestID, to peer: NodeBoot, follower followed: Ballot?,
+        into directives: inout [Directive]
+    ) {
+        guard let model = models[manifest], let current = model.register.current else { return }
+        let isFresh = followed.map { model.formerBallots.contains($0) } ?? false
         directives.append(
             .send(
                 .agreement(
                     .decided(
                         manifest: manifest, ballot: current.primary.plan.ballot, bundle: current,
-                        isFresh: true)), to: peer))
-        return true
+                        isFresh: isFresh)), to: peer))
     }
 
     private mutating func onAbandon(_ manifest: ManifestID, _ ballot: Ballot) {
