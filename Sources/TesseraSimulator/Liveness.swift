@@ -44,7 +44,8 @@ extension Simulation {
             return
         }
         let isLate = now >= scenario.healAt + Scenario.convergence
-        let isPatient = isLate || (now - scenario.healAt).nanoseconds % Liveness.patience.nanoseconds == 0
+        let span = now - scenario.healAt
+        let isPatient = isLate || span.nanoseconds % Liveness.patience.nanoseconds == 0
         guard let disagreement = disagreement(isPatient: isPatient) else {
             liveness.agreedAt = now
             requestsLeft = 0
