@@ -68,18 +68,18 @@ import Testing
         #expect(host.reservedBytes == bytes(2..<4))
     }
 
-    @Test("what a dead proposer staged is dropped, and nothing else")
-    func stagingOfTheDead() {
+    @Test("what a lost proposer staged is dropped, and nothing else")
+    func stagingOfTheLost() {
         var host = host()
         let plan = Fixture.plan(hosts: [0, 1], cuts: [2])
         _ = stage(&host, plan)
         var directives: [Directive] = []
-        host.onGone(Fixture.member(7), into: &directives)
+        host.onProposerLost(Fixture.member(7), into: &directives)
         #expect(host.holds(plan.id))
-        host.onGone(proposer, into: &directives)
+        host.onProposerLost(proposer, into: &directives)
         #expect(!host.holds(plan.id) && host.reservedBytes == 0)
         _ = decide(&host, PlanBundle(primary: plan, alternates: []))
-        host.onGone(proposer, into: &directives)
+        host.onProposerLost(proposer, into: &directives)
         #expect(host.holds(plan.id))
     }
 

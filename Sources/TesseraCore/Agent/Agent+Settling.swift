@@ -143,13 +143,11 @@ extension Agent {
             onLost(member, now: now, into: &directives)
             mesh.onGone(member)
             placement.onGone(member, now: now, into: &directives)
-            host.onGone(member, into: &directives)
         case .left(let member):
             directives.append(.report(.member(member, status: .left, reason: "left")))
             onLost(member, now: now, into: &directives)
             mesh.onGone(member)
             placement.onGone(member, now: now, into: &directives)
-            host.onGone(member, into: &directives)
         case .connected(let peer):
             mesh.onConnected(peer, now: now, into: &directives)
             placement.onReachable(peer, true, now: now, into: &directives)
@@ -188,6 +186,7 @@ extension Agent {
         }
         attempts.onEntryLost(lost, into: &directives)
         gate.onEntryLost(lost, into: &directives)
+        host.onProposerLost(lost, into: &directives)
     }
 
     private mutating func onChange(

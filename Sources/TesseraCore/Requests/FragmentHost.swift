@@ -53,8 +53,7 @@ struct FragmentHost: Sendable {
         var concurrency: Int
     }
 
-    /// A proposer that has not come back by then is gone, though nobody holds it dead; its staging
-    /// is dropped.
+    /// A staging is dropped after so long without a word of its proposer, whatever became of it.
     static let lease = TimeSpan.seconds(60)
     /// The longest deadline a request may have: an old plan is kept that long for attempts under it.
     static let afterlife = TimeSpan.seconds(30)
@@ -193,8 +192,9 @@ struct FragmentHost: Sendable {
         }
     }
 
-    /// A member is dead or left: no round of it ends here any more.
-    mutating func onGone(_ proposer: NodeBoot, into directives: inout [Directive]) {
+    /// A member is dead, left, or no longer connected: a round that needs this host has failed
+    /// there, and its end may never be told.
+    mutating func onProposerLost(_ proposer: NodeBoot, into directives: inout [Directive]) {
         for (id, held) in plans.sorted(by: { $0.key < $1.key }) {
             if case .staged(by: proposer) = held.kind { drop(id, into: &directives) }
         }
