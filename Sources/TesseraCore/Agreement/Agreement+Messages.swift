@@ -161,7 +161,10 @@ extension Agreement {
         let former = model.register.current?.primary.plan.ballot
         let tookPart = model.register.promised == bundle.primary.plan.ballot
         guard model.register.onDecided(bundle) else { return }
-        if isFresh { model.hasConflict = false }
+        if isFresh {
+            if model.hasConflict { model.mergedAt = now }
+            model.hasConflict = false
+        }
         model.noteSuccession(of: isFresh ? former : nil, voters: view.voters)
         model.lease = nil
         model.yielding = nil

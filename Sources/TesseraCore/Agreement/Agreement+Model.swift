@@ -29,6 +29,8 @@ extension Agreement {
         var notBefore = Timestamp.zero
         var failures = 0
         var hasConflict = false
+        /// When the plans of parts that met again became one.
+        var mergedAt: Timestamp?
         /// The ballots of the plans that the current one came after, newest last.
         private(set) var formerBallots: [Ballot] = []
         /// The nodes that could vote when the current plan was decided.

@@ -45,6 +45,9 @@ struct Agreement: Sendable {
     /// A node that was told a plan by the first peer it met meets the plan's hosts within this span,
     /// before it takes them for lost.
     static let meetingSpan = TimeSpan.seconds(2)
+    /// How long the first plan of a merged mesh stays, unless it must be repaired: what its links and
+    /// nodes do is measured anew meanwhile, and entries change plans once.
+    static let mergedSpan = TimeSpan.seconds(8)
     /// Waits between the trigger and the round, by how little it hurts to wait.
     private static let repairDebounce = TimeSpan.milliseconds(5)
     private static let improvementDebounce = TimeSpan.milliseconds(800)
@@ -242,7 +245,9 @@ struct Agreement: Sendable {
             case .merge: Self.improvementDebounce + Self.rankDelay * rank
             case .improvement: Self.improvementDebounce + Self.rankDelay * (4 * rank)
             }
-        return max(model.needSince + wait, model.notBefore)
+        let start = max(model.needSince + wait, model.notBefore)
+        guard need == .improvement, let merged = model.mergedAt else { return start }
+        return max(start, merged + Self.mergedSpan)
     }
 
     /// This node's place in the order in which the pool proposes: rendezvous hashing of model and
@@ -409,6 +414,7 @@ struct Agreement: Sendable {
             guard round.hasMajority else { return }
             model.round = nil
             model.failures = 0
+            model.mergedAt = model.hasConflict ? now : model.mergedAt
             model.hasConflict = false
             for member in view.connected {
                 directives.append(
