@@ -159,12 +159,16 @@ extension Agreement {
             return
         }
         let former = model.register.current?.primary.plan.ballot
+        let hasConflict = model.hasConflict
+        let couldServe =
+            model.register.current?.primary.plan.hosts.allSatisfy { view.pool.contains($0) }
+            ?? false
         let tookPart = model.register.promised == bundle.primary.plan.ballot
         guard model.register.onDecided(bundle) else { return }
-        if isFresh {
-            if model.hasConflict { model.mergedAt = now }
-            model.hasConflict = false
+        if couldServe {
+            model.settledAt = now + (hasConflict ? Self.mergedSpan : Self.improvedSpan)
         }
+        if isFresh { model.hasConflict = false }
         model.noteSuccession(of: isFresh ? former : nil, voters: view.voters)
         model.lease = nil
         model.yielding = nil

@@ -48,6 +48,9 @@ struct Agreement: Sendable {
     /// How long the first plan of a merged mesh stays, unless it must be repaired: what its links and
     /// nodes do is measured anew meanwhile, and entries change plans once.
     static let mergedSpan = TimeSpan.seconds(8)
+    /// How long a plan stays that took the place of one which could serve, for the same reason: in
+    /// scarce memory the best plan may be reached over several that fit beside each other.
+    static let improvedSpan = TimeSpan.seconds(5)
     /// Waits between the trigger and the round, by how little it hurts to wait.
     private static let repairDebounce = TimeSpan.milliseconds(5)
     private static let improvementDebounce = TimeSpan.milliseconds(800)
@@ -246,8 +249,8 @@ struct Agreement: Sendable {
             case .improvement: Self.improvementDebounce + Self.rankDelay * (4 * rank)
             }
         let start = max(model.needSince + wait, model.notBefore)
-        guard need == .improvement, let merged = model.mergedAt else { return start }
-        return max(start, merged + Self.mergedSpan)
+        guard need == .improvement, !isSetAnew(view, since: model) else { return start }
+        return max(start, model.settledAt)
     }
 
     /// This node's place in the order in which the pool proposes: rendezvous hashing of model and
@@ -414,8 +417,6 @@ struct Agreement: Sendable {
             guard round.hasMajority else { return }
             model.round = nil
             model.failures = 0
-            model.mergedAt = model.hasConflict ? now : model.mergedAt
-            model.hasConflict = false
             for member in view.connected {
                 directives.append(
                     .send(
