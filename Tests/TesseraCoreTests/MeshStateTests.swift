@@ -146,8 +146,47 @@ private func digestCount(_ directives: [Directive]) -> Int {
             }
             bench.wait(100)
         }
-        // At 5, 10, 15 and 20 s.
+        // A first rate is news, and waits for a second after the record before it: at 1, 6, 11 and
+        // 16 s.
         #expect(updates(bench.take()).count == 4)
+    }
+
+    @Test("measurements that moved too little to change a plan go out once a minute")
+    func drift() {
+        var bench = Bench()
+        bench.connect(member(1))
+        let key = FragmentKey(manifest: ManifestID(1, 0, 0, 0), operators: 0..<4)
+        for round in 0..<600 {
+            bench.state.updateOwn(now: bench.now, into: &bench.out) {
+                $0.times = [
+                    FragmentTime(key: key, microseconds: round % 2 == 0 ? 1_000 : 1_080)
+                ]
+            }
+            bench.wait(100)
+            if round == 100 { _ = bench.take() }
+        }
+        // The first one went out after 5 s.
+        #expect(updates(bench.take()).isEmpty)
+        bench.wait(10_000)
+        #expect(updates(bench.take()).count == 1)
+    }
+
+    @Test("a time that leaps again and again is told once a second at most")
+    func news() {
+        var bench = Bench()
+        bench.connect(member(1))
+        _ = bench.take()
+        let key = FragmentKey(manifest: ManifestID(1, 0, 0, 0), operators: 0..<4)
+        for round in 0..<100 {
+            bench.state.updateOwn(now: bench.now, into: &bench.out) {
+                $0.times = [
+                    FragmentTime(key: key, microseconds: round % 2 == 0 ? 1_000 : 2_000)
+                ]
+            }
+            bench.wait(100)
+        }
+        let count = updates(bench.take()).count
+        #expect((9...10).contains(count))
     }
 
     @Test("a shell that does not sign is asked again, and never for two records at once")

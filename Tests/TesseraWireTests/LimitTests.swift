@@ -121,6 +121,13 @@ import Testing
         record.holdings = Array(
             repeating: Holding(manifest: ManifestID(1, 1, 1, 1), blobs: []), count: 2)
         expectRefused(record, .notAscending(what: "holdings"))
+        record.holdings = []
+        record.times = [6, 2].map {
+            FragmentTime(
+                key: FragmentKey(manifest: ManifestID(1, 1, 1, 1), operators: 0..<$0),
+                microseconds: 1)
+        }
+        expectRefused(record, .notAscending(what: "times"))
     }
 
     @Test("numbers that the core adds to are bounded")

@@ -184,7 +184,7 @@ extension Agent {
         let inUse = requests.plansInUse
         let plans = agreement.manifests.map { manifest in
             PlanStatus(
-                manifest: manifest, current: agreement.current(manifest)?.primary,
+                manifest: manifest, current: agreement.register(manifest)?.currentBallotPlan,
                 ready: host.readyPlans(of: manifest),
                 oldestInUse: inUse.filter { layouts[$0]?.plan.manifest == manifest }.min {
                     guard let left = layouts[$0], let right = layouts[$1] else { return false }
@@ -195,7 +195,7 @@ extension Agent {
             plans.map { [$0.manifest: $0.ready] }
             == mesh.own.plans.map {
                 [$0.manifest: $0.ready]
-            } && plans.map(\.current?.id) == mesh.own.plans.map(\.current?.id)
+            } && plans.map(\.current) == mesh.own.plans.map(\.current)
         guard !same else { return }
         mesh.updateOwn(now: now, into: &directives) { $0.plans = plans }
     }

@@ -22,8 +22,12 @@ struct MeshState {
         static let recordsPerUpdate = 16
         /// Structural changes that come together are signed and sent together.
         static let structuralPause = TimeSpan.milliseconds(5)
+        /// Measurements that plans may have to follow at once are told no more often than this.
+        static let newsPause = TimeSpan.seconds(1)
         /// Measurements change all the time; the planner does not need them more often.
         static let measuredPause = TimeSpan.seconds(5)
+        /// Measurements that moved too little to matter go out with others, or after so long.
+        static let driftPause = TimeSpan.seconds(60)
         /// Between two digests.
         static let digestPeriod = TimeSpan.seconds(2)
         /// How long the shell may take to sign before it is asked again.
@@ -111,33 +115,17 @@ struct MeshState {
         var measured = old
         measured.links = own.links
         measured.times = own.times
-        if own == measured && !Self.isNews(own.links, after: old.links)
-            && !Self.isNews(own.times, after: old.times)
-        {
-            let earliest = lastSigned.map { max($0 + Limits.measuredPause, now) } ?? now
-            signAt = min(signAt, earliest)
-        } else {
+        guard own == measured else {
             signAt = min(signAt, now + Limits.structuralPause)
+            return
         }
-    }
-
-    /// Whether links tell something that plans were made without: a first rate, or one that is more
-    /// than twice or less than half of what it was.
-    private static func isNews(_ links: [LinkMeasurement], after old: [LinkMeasurement]) -> Bool {
-        links.contains { link in
-            let rate = link.bytesPerSecond
-            let before = old.first { $0.peer == link.peer }?.bytesPerSecond ?? 0
-            return rate > 0 && (before == 0 || rate / 2 > before || before / 2 > rate)
-        }
-    }
-
-    /// Whether a fragment takes more than five quarters or less than three quarters of what was told.
-    private static func isNews(_ times: [FragmentTime], after old: [FragmentTime]) -> Bool {
-        times.contains { time in
-            old.first { $0.key == time.key }.map { before in
-                abs(time.microseconds - before.microseconds) > before.microseconds / 4
-            } ?? false
-        }
+        let isNews = RecordNews.isNews(own, after: old)
+        let matters = signedOwn.map { RecordNews.matters(own, after: $0.record) } ?? true
+        let pause =
+            isNews
+            ? Limits.newsPause : matters ? Limits.measuredPause : Limits.driftPause
+        let soonest = isNews ? now + Limits.structuralPause : now
+        signAt = min(signAt, lastSigned.map { max($0 + pause, soonest) } ?? soonest)
     }
 
     /// The shell signed the own record.
