@@ -192,7 +192,7 @@ extension Simulation {
     func call(_ address: Address, from node: SimulatedNode) {
         node.dials += 1
         let span =
-            nodes.firstIndex { $0.address == address }.map {
+            indices[address].map {
                 network.callDelay(from: node.index, to: $0, number: node.dials)
             } ?? .milliseconds(1)
         queue.insert(.dial(node.run, address), at: now + span)
@@ -200,7 +200,7 @@ extension Simulation {
 
     func dial(_ run: Int, _ address: Address) throws(Violation) {
         guard let caller = living(run) else { return }
-        guard let node = nodes.first(where: { $0.address == address }) else {
+        guard let node = indices[address].map({ nodes[$0] }) else {
             // Nobody has this address.
             queue.insert(.event(.unreachable(address), run: run), at: now + Self.callPatience)
             return
@@ -213,6 +213,8 @@ extension Simulation {
         } else if node.agent == nil {
             try handle(.unreachable(address), run)
         } else if network.connect(run, node.run) {
+            caller.heard.insert(node.run)
+            node.heard.insert(run)
             try handle(.connected(node.member, address: address), run)
             try handle(.connected(caller.member, address: caller.address), node.run)
         }

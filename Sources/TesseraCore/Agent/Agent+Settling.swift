@@ -45,10 +45,14 @@ extension Agent {
                 agreementWakes[manifest] = min(
                     min(agreement.nextWake(manifest, view, now: now), holdAgainWake(manifest)),
                     behindSince[manifest].map { $0 + Self.behindPause } ?? .never)
+                if membership.keepsSomeSessions, requests.manifests.contains(manifest) {
+                    reach(manifest, now: now)
+                }
                 reportArming(manifest, into: &directives)
                 advance(manifest, now: now, into: &directives)
                 tellPlans(now: now, into: &directives)
             }
+            tellNeeds(now: now)
         }
         if host.hasChanges { settle(now: now, into: &directives) }
         checkLeaving(now: now, into: &directives)
@@ -155,6 +159,11 @@ extension Agent {
             tellCrashes(to: peer, now: now, into: &directives)
         case .disconnected(let peer):
             onDisconnected(peer, now: now, into: &directives)
+        case .parted(let peer):
+            // Nothing was under way: there is nobody to be told, and no loss to mend.
+            onLost(peer, now: now, into: &directives)
+            mesh.onDisconnected(peer)
+            placement.onReachable(peer, false, now: now, into: &directives)
         case .returned:
             directives.append(
                 .report(.member(me, status: .alive, reason: "was cut off from most of the mesh")))
@@ -306,6 +315,7 @@ extension Agent {
         case .abandoned(let manifest, let ballot):
             host.onAbandon(manifest, ballot, into: &directives)
         case .decided(let bundle):
+            passOn(bundle, into: &directives)
             layOut(bundle, now: now, into: &directives)
             dirty.insert(bundle.primary.plan.manifest)
         }

@@ -217,6 +217,7 @@ public struct Agent: Sendable {
         case .planned(let token, let result):
             onPlanned(token, result, now: now, into: &directives)
         case .submitted(let client, let manifest, let inputs, let deadline):
+            if membership.keepsSomeSessions { reach(manifest, now: now) }
             let routing = routing(manifest)
             requests.onSubmitted(
                 client, manifest: manifest, inputs: inputs, deadline: deadline, routing: routing,

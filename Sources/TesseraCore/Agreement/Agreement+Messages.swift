@@ -150,7 +150,7 @@ extension Agreement {
         guard bundle.primary.plan.manifest == manifest else { return }
         var model = models[manifest] ?? Model()
         defer { models[manifest] = model }
-        if !isFresh, let current = model.register.current,
+        if !isFresh, !view.isOutside, let current = model.register.current,
             current.primary.plan.hosts.allSatisfy({ view.usable.contains($0) })
         {
             // Two decisions met. Nobody switches by epoch alone: the merged pool decides.

@@ -26,6 +26,8 @@ struct Agreement: Sendable {
         var measuredLinks = 0
         /// How quickly the nodes of the pool say they compute, in its order.
         var speeds: [UInt64] = []
+        /// Whether others vote on the plan, since this node is not of the model's pool.
+        var isOutside = false
         /// Held dead or left.
         var isDead: (NodeBoot) -> Bool
         /// The planning problem on this node's records.
