@@ -1,0 +1,105 @@
+import GRPCCore
+import InferenceProtocol
+import Logging
+import NIOCore
+import SwiftProtobuf
+import Synchronization
+import Testing
+
+@testable import TesseraAPI
+
+@Suite struct GRPCAccessTests {
+    private func code(_ api: GRPCHarness, token: String? = nil) async -> RPCError.Code? {
+        let metadata: Metadata = token.map { ["authorization": .string($0)] } ?? [:]
+        return await api.error {
+            try await api.infer(GRPCHarness.request(), metadata: metadata)
+        }?.code
+    }
+
+    @Test("with an access token every call needs it, or the admin token")
+    func accessToken() async throws {
+        var configuration = APIHarness.configuration()
+        configuration.accessToken = "open"
+        try await GRPCHarness.run(configuration) { (api: GRPCHarness) async throws in
+            #expect(await code(api) == .unauthenticated)
+            #expect(await code(api, token: "Bearer shut") == .unauthenticated)
+            #expect(await code(api, token: "Basic open") == .unauthenticated)
+            #expect(await code(api, token: "Bearer open") == nil)
+            #expect(await code(api, token: "Bearer admin-token") == nil)
+            #expect(api.backend.state.withLock { $0.requests.count } == 2)
+        }
+    }
+
+    @Test(
+        "only loopback and configured names are accepted as authority",
+        arguments: [
+            ("localhost:1", true), ("box.local", true), ("evil.example", false),
+            ("127.0.0.1.evil.example:80", false),
+        ])
+    func authority(name: String, isAccepted: Bool) async throws {
+        try await GRPCHarness.run(authority: name) { (api: GRPCHarness) async throws in
+            #expect(await code(api) == (isAccepted ? nil : .permissionDenied))
+        }
+    }
+
+    @Test("requests that are too long, or for which there is no memory, are refused")
+    func limits() async throws {
+        var configuration = APIHarness.configuration()
+        configuration.heldBytesMax = 4_000_000
+        try await GRPCHarness.run(configuration) { (api: GRPCHarness) async throws in
+            let large = GRPCHarness.request(values: [Float](repeating: 1, count: 1_100_000))
+            let error = await api.error { try await api.infer(large) }
+            #expect(error?.code == .unavailable)
+            #expect(error?.message.contains("fill the memory") == true)
+            #expect(error?.retryAfter == ["1"])
+            // What was held is given back.
+            for _ in 0..<4 {
+                let batch = [Float](repeating: 1, count: 400_000)
+                _ = await api.error { try await api.infer(GRPCHarness.request(values: batch)) }
+            }
+            #expect(await code(api) == nil)
+        }
+        configuration = APIHarness.configuration()
+        configuration.inferenceBytesMax = 1_000
+        try await GRPCHarness.run(configuration) { (api: GRPCHarness) async throws in
+            // A megabyte more is for names and parameters.
+            let large = GRPCHarness.request(values: [Float](repeating: 1, count: 300_000))
+            #expect(
+                await api.error { try await api.infer(large) }?.code == .resourceExhausted)
+            // Zeros deflate to a thousandth: the bound is on what comes out.
+            var options = CallOptions.defaults
+            options.compression = .gzip
+            #expect(await api.error { try await api.infer(large, options: options) } != nil)
+            #expect(api.backend.state.withLock { $0.requests.isEmpty })
+            #expect(await code(api) == nil)
+        }
+    }
+
+    @Test("what is not gRPC, and a port that is taken, end clearly")
+    func others() async throws {
+        try await GRPCHarness.run { (api: GRPCHarness) async throws in
+            var configuration = APIHarness.configuration()
+            configuration.grpcPort = api.ports.grpc
+            let service = APIService(
+                backend: api.backend, configuration: configuration, logger: .init(label: "test"))
+            await #expect(throws: APIServiceError.self) { try await service.run() }
+        }
+    }
+
+    @Test("messages are sent in printable ASCII")
+    func messages() {
+        #expect(GRPCStreamGuard.percentEncoded("a \"b\" 5 %\né") == "a \"b\" 5 %25%0A%C3%A9")
+    }
+
+    @Test("deadlines of every unit are read")
+    func timeouts() {
+        let expected: [(String, Int64?)] = [
+            ("2H", 7_200_000_000), ("1M", 60_000_000), ("3S", 3_000_000), ("4m", 4_000),
+            ("5u", 5), ("1n", 1), ("1001n", 2), ("0S", 0), ("99999999H", 359_999_996_400_000_000),
+            ("", nil), ("S", nil), ("-1S", nil), ("123456789S", nil), ("1x", nil), ("1.5S", nil),
+        ]
+        for (text, microseconds) in expected {
+            #expect(GRPCTimeout.microseconds(text) == microseconds, "\(text)")
+        }
+    }
+}
