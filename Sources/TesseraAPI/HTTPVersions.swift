@@ -136,6 +136,7 @@ private final class PrefaceDetector: ChannelInboundHandler, RemovableChannelHand
         let isAlike = zip(bytes, Self.preface).allSatisfy { $0 == $1 }
         if isAlike, bytes.count < Self.preface.count { return }
         tell(isHTTP2: isAlike, context: context)
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -144,9 +145,10 @@ private final class PrefaceDetector: ChannelInboundHandler, RemovableChannelHand
         case let event as ChannelEvent where event == .inputClosed && !isDone:
             // What is there is no preface; a request of HTTP/1.1 is refused as one.
             tell(isHTTP2: false, context: context)
-        default: break
+            context.fireUserInboundEventTriggered(event)
+            context.pipeline.syncOperations.removeHandler(self, promise: nil)
+        default: context.fireUserInboundEventTriggered(event)
         }
-        context.fireUserInboundEventTriggered(event)
     }
 
     private func tell(isHTTP2: Bool, context: ChannelHandlerContext) {
@@ -158,7 +160,6 @@ private final class PrefaceDetector: ChannelInboundHandler, RemovableChannelHand
             context.fireChannelReadComplete()
         }
         received = ByteBuffer()
-        context.pipeline.syncOperations.removeHandler(self, promise: nil)
     }
 
     private func end() {

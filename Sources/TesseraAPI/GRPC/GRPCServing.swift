@@ -68,6 +68,7 @@ struct GRPCServing: Sendable {
 
     /// The port that it listens on, once it does; nil if it could not.
     func listeningPort() async -> Int? {
+        // Why it does not listen, the server itself ends with.
         guard let address = try? await server.transport.listeningAddress else { return nil }
         return address.ipv4?.port ?? address.ipv6?.port
     }
