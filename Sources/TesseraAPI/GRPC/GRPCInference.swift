@@ -124,6 +124,8 @@ struct GRPCInference: Inference_GRPCInferenceService.ServiceProtocol {
             for _ in 0..<Self.streamWindow { place.yield() }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
+                    // A client that is gone must not keep the reader waiting for a place.
+                    defer { place.finish() }
                     for await turn in turns {
                         guard let response = await turn.response() else { continue }
                         try await writer.write(response)
@@ -139,7 +141,7 @@ struct GRPCInference: Inference_GRPCInferenceService.ServiceProtocol {
                         mine.end(await reply(to: message, timeout: timeout, context: context))
                     }
                     // Read on when there is a place for one more.
-                    await free.next()
+                    guard await free.next() != nil else { break }
                 }
                 turn.finish()
                 while try await group.next() != nil {}
