@@ -14,14 +14,16 @@ public import ServiceLifecycle
 
 /// Serves the API of an agent, over HTTP and gRPC, until it is cancelled or told to stop.
 ///
-/// All of it runs on one event loop: a request is read, answered and written on one thread, and
-/// only what waits for the node goes to another. Waking threads would cost more than the work does.
+/// Each of the two runs on one event loop: a request is read, answered and written on one thread,
+/// and only what waits for the node goes to another. Waking threads would cost more than the work
+/// does. gRPC has a thread of its own, because it reads and inflates long messages at once.
 public struct APIService: Service {
     private let configuration: APIConfiguration
     private let service: InferenceService
     private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
     private let executor: EventLoopExecutor
+    private let grpcGroup: MultiThreadedEventLoopGroup?
     private let onRunning: @Sendable (APIPorts) async -> Void
 
     /// Makes the service.
@@ -37,6 +39,9 @@ public struct APIService: Service {
         service = InferenceService(backend: backend)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         executor = EventLoopExecutor(loop: group.next())
+        grpcGroup = configuration.grpcPort.map { _ in
+            MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        }
     }
 
     /// Serves; once.
@@ -52,15 +57,15 @@ public struct APIService: Service {
             }
         }
         try await group.shutdownGracefully()
+        try await grpcGroup?.shutdownGracefully()
         try result.get()
     }
 
     private func serve() async throws {
         let budget = BodyBudget(limit: configuration.heldBytesMax)
-        let grpc = try configuration.grpcPort.map { port in
+        let grpc = try grpcGroup.map { group in
             try GRPCServing(
-                service: service, configuration: configuration, port: port, budget: budget,
-                group: group)
+                service: service, configuration: configuration, budget: budget, group: group)
         }
         let onRunning = onRunning
         let application = APIApplication.make(
@@ -78,9 +83,9 @@ public struct APIService: Service {
                     try await application.run()
                 }
             }
-            if let grpc, let port = configuration.grpcPort {
+            if let grpc {
                 tasks.addTask {
-                    try await listening(on: port, setting: "--grpc-port PORT") {
+                    try await listening(on: grpc.port, setting: "--grpc-port PORT") {
                         try await withGracefulShutdownHandler {
                             try await grpc.serve()
                         } onGracefulShutdown: {

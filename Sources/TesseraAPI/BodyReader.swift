@@ -72,16 +72,24 @@ struct BodyReader: Sendable {
         var buffer = ByteBufferAllocator().buffer(capacity: padding + (declared ?? 0))
         buffer.writeRepeatingByte(0, count: padding)
         buffer.moveReaderIndex(forwardBy: padding)
-        for try await part in request.body {
-            if let inflater {
-                try inflater.inflate(part, into: &buffer, limit: limit, take)
-                continue
+        func read() async throws {
+            for try await part in request.body {
+                if let inflater {
+                    try inflater.inflate(part, into: &buffer, limit: limit, take)
+                    continue
+                }
+                guard buffer.readableBytes + part.readableBytes <= limit else {
+                    throw APIError.tooLarge(limit: limit)
+                }
+                if declared == nil { try take(part.readableBytes) }
+                buffer.writeImmutableBuffer(part)
             }
-            guard buffer.readableBytes + part.readableBytes <= limit else {
-                throw APIError.tooLarge(limit: limit)
-            }
-            if declared == nil { try take(part.readableBytes) }
-            buffer.writeImmutableBuffer(part)
+        }
+        if inflater == nil {
+            try await read()
+        } else {
+            // A few bytes may inflate to many, which must not hold up other requests.
+            try await withTaskExecutorPreference(globalConcurrentExecutor) { try await read() }
         }
         try inflater?.finish()
         return try await operation(buffer)

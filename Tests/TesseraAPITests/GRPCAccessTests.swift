@@ -75,14 +75,52 @@ import Testing
         }
     }
 
-    @Test("what is not gRPC, and a port that is taken, end clearly")
-    func others() async throws {
+    @Test("what is not gRPC is ended, and the others are served on")
+    func garbage() async throws {
+        let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        try await GRPCHarness.run { (api: GRPCHarness) async throws in
+            let port = UInt16(api.ports.grpc ?? 0)
+            for text in [
+                "GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n", "", "PRI", preface + "garbage here",
+                preface + "\u{0}\u{0}\u{8}\u{6}\u{0}\u{0}\u{0}\u{0}\u{1}12345678",
+            ] {
+                let answer = await APIHarness.raw(text, port: port)
+                #expect(!answer.contains("HTTP/1.1"))
+                #expect(await code(api) == nil)
+            }
+        }
+    }
+
+    @Test("beyond the most connections further ones are closed")
+    func connections() async throws {
+        var configuration = APIHarness.configuration()
+        configuration.connectionsMax = 1
+        try await GRPCHarness.run(configuration) { (api: GRPCHarness) async throws in
+            #expect(await code(api) == nil)
+            let port = UInt16(api.ports.grpc ?? 0)
+            // The client's connection is the one that may be; this one gets no settings.
+            #expect(
+                await APIHarness.raw(
+                    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", port: port, halfClose: false) == "")
+            #expect(await code(api) == nil)
+        }
+    }
+
+    @Test("a port that is taken is named")
+    func takenPort() async throws {
         try await GRPCHarness.run { (api: GRPCHarness) async throws in
             var configuration = APIHarness.configuration()
             configuration.grpcPort = api.ports.grpc
             let service = APIService(
                 backend: api.backend, configuration: configuration, logger: .init(label: "test"))
-            await #expect(throws: APIServiceError.self) { try await service.run() }
+            do {
+                try await service.run()
+                Issue.record("two servers on one port")
+            } catch let error as APIServiceError {
+                #expect(error.port == api.ports.grpc)
+                #expect(error.description.contains("another program uses the port"))
+                #expect(error.description.contains("--grpc-port"))
+            }
         }
     }
 

@@ -8,6 +8,7 @@ import Testing
 @testable import TesseraAPI
 
 @Suite struct HTTPVersionTests {
+    private static let curl = "/usr/bin/curl"
     private static let infer = """
         POST /v2/models/identity/infer HTTP/1.1\r\nHost: localhost\r\n\
         Content-Length: 74\r\n\r\n\
@@ -23,6 +24,26 @@ import Testing
                 halfClose: false)
             #expect(answer.components(separatedBy: "HTTP/1.1 200 OK").count == 4, "\(answer)")
             #expect(answer.components(separatedBy: "HTTP/1.1 404").count == 2)
+        }
+    }
+
+    @Test(
+        "a client of HTTP/2 that goes away cancels its request",
+        .enabled(if: FileManager.default.isExecutableFile(atPath: curl)))
+    func cancellation() async throws {
+        try await APIHarness.run { (api: APIHarness) async throws in
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: Self.curl)
+            process.arguments = [
+                "--silent", "--http2-prior-knowledge", "--max-time", "60", "--data",
+                #"{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[1,2,3,4]}]}"#,
+                "http://127.0.0.1:\(api.client.port ?? 0)/v2/models/slow/infer",
+            ]
+            try process.run()
+            var signals = api.backend.signals.makeAsyncIterator()
+            #expect(await signals.next() == "infers")
+            process.terminate()
+            #expect(await signals.next() == "cancelled")
         }
     }
 

@@ -14,15 +14,20 @@ struct GRPCServing: Sendable {
     /// What open calls get when the agent leaves: it has answered them by then.
     private static let graceSeconds = 5
 
+    /// The port that it is to listen on; 0 takes a free one.
+    let port: Int
+    private let executor: EventLoopExecutor
     private let server: GRPCServer<HTTP2ServerTransport.Posix>
 
     /// A server that listens on the port that the configuration has for it.
     ///
     /// Throws if the host has no address.
     init(
-        service: InferenceService, configuration: APIConfiguration, port: Int, budget: BodyBudget,
+        service: InferenceService, configuration: APIConfiguration, budget: BodyBudget,
         group: MultiThreadedEventLoopGroup
     ) throws {
+        port = configuration.grpcPort ?? 0
+        executor = EventLoopExecutor(loop: group.next())
         let address = try NIOCore.SocketAddress.makeAddressResolvingHost(
             configuration.host, port: port)
         let host = address.ipAddress ?? configuration.host
@@ -61,7 +66,9 @@ struct GRPCServing: Sendable {
     }
 
     /// Serves until it is told to stop or cancelled.
-    func serve() async throws { try await server.serve() }
+    func serve() async throws {
+        try await withTaskExecutorPreference(executor) { try await server.serve() }
+    }
 
     /// Takes no more calls, and ends when the open ones have.
     func beginGracefulShutdown() { server.beginGracefulShutdown() }

@@ -142,6 +142,21 @@ class Serving(support.Case):
             del self.agents.agents["c"]
             self.agents.await_members()
 
+    def test_port(self):
+        """Two above the port of HTTP if nobody says; none if that is wished."""
+        for flags, expected in (
+                ((), "8702  # default"), (("--api", "127.0.0.1:9000"), "9002  # default"),
+                (("--api", "127.0.0.1:0"), "0  # default"), (("--api", "[::1]:65535"), "0  # "),
+                (("--grpc-port", "off"), '"off"  # flag'), (("--grpc-port", "7"), "7  # flag")):
+            text = mesh.check("agent", "--print-config", *flags).out
+            self.assertIn("grpc-port: " + expected, text)
+        self.assert_fails(mesh.run("agent", "--grpc-port", "65536"), 64, "0 to 65535, or off")
+        agent = self.agents.make("off", grpc_port="off").start().await_ready()
+        self.assertIsNone(agent.grpc)
+        agent.leave()
+        del self.agents.agents["off"]
+        self.agents.await_members()
+
     def test_repository(self):
         """A model is unloaded and loaded again by its name, over HTTP and gRPC."""
         name = "again"
