@@ -42,7 +42,7 @@ import Testing
             try process.run()
             var signals = api.backend.signals.makeAsyncIterator()
             #expect(await signals.next() == "infers")
-            process.terminate()
+            kill(process.processIdentifier, SIGKILL)
             #expect(await signals.next() == "cancelled")
         }
     }

@@ -47,7 +47,7 @@ final class GRPCGuardian: Sendable {
             return true
         }
         guard isAdmitted else {
-            return channel.eventLoop.makeFailedFuture(TooManyConnections())
+            return channel.close().flatMapThrowing { throw TooManyConnections() }
         }
         channel.closeFuture.whenComplete { _ in self.state.withLock { $0.connections -= 1 } }
         return channel.eventLoop.makeSucceededVoidFuture()
