@@ -3,7 +3,9 @@
 import gzip
 import json
 import os
+import re
 import subprocess
+import sys
 import unittest
 import zlib
 
@@ -156,6 +158,36 @@ class Serving(support.Case):
         agent.leave()
         del self.agents.agents["off"]
         self.agents.await_members()
+
+    def test_broken_stream(self):
+        """A stream whose client stops in the middle leaves nothing behind."""
+        client = self.client()
+        client.start_stream(lambda result, error: None)
+        for number in range(CALLS):
+            client.async_stream_infer(support.CNN, [image(tritonclient.grpc, self.images)])
+        client.stop_stream(cancel_requests=True)
+        mesh.wait(20, "the requests of the stream end",
+                  lambda: self.entry.get("/tessera/v1/status")["openRequests"] == 0)
+        self.assertTrue(client.is_server_live())
+
+    def test_documented_clients(self):
+        """The Python in the pages runs as it stands there, with the agent's own ports."""
+        api, found = f"{self.entry.host}:{self.entry.port}", 0
+        for page in ("README.md", "Docs/Operations.md"):
+            with open(os.path.join(mesh.ROOT, page), encoding="utf-8") as file:
+                blocks = re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL)
+            for block in blocks:
+                variants = [block.replace("localhost:8700", api)]
+                if "tritonclient.http as triton" in block:
+                    variants.append(block.replace("tritonclient.http as", "tritonclient.grpc as")
+                                    .replace("localhost:8700", self.entry.grpc))
+                for text in variants:
+                    out = subprocess.run(
+                        [sys.executable, "-c", text], cwd=mesh.ROOT, capture_output=True, text=True,
+                        check=True, timeout=60).stdout
+                    self.assertEqual(16, len(re.findall(r"\d+", out.splitlines()[0])), out)
+                    found += 1
+        self.assertEqual(3, found)
 
     def test_repository(self):
         """A model is unloaded and loaded again by its name, over HTTP and gRPC."""
