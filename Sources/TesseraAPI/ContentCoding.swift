@@ -136,7 +136,7 @@ final class Inflater {
             try take(written)
             guard status != tessera_zlib_failed else {
                 throw APIError.badRequest(
-                    "the body is not \(coding.rawValue), as its Content-Encoding says")
+                    "the body is not \(coding.rawValue), as its encoding says")
             }
             isAtEnd = status == tessera_zlib_end
             mayHaveMore = !isAtEnd && written == ContentCoding.pieceBytes

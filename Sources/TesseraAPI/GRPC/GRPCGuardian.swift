@@ -1,5 +1,4 @@
 import GRPCCore
-import InferenceProtocol
 import NIOCore
 import NIOHTTP2
 import Synchronization
@@ -79,17 +78,6 @@ final class GRPCGuardian: Sendable {
             return state.withLock { $0.ledgers[name] }
         }
         return nil
-    }
-
-    /// Takes what a compressed request inflated to from the budget, and says how much that is.
-    func holdInflated(
-        _ request: Inference_ModelInferRequest, metadata: Metadata
-    ) throws(APIError) -> Int {
-        let codings = Array(metadata[stringValues: "grpc-encoding"])
-        guard codings.contains(where: { $0 != "identity" }) else { return 0 }
-        let bytes = request.valueBytes
-        guard budget.take(bytes) else { throw BodyBudget.isFull }
-        return bytes
     }
 }
 

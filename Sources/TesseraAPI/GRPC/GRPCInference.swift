@@ -81,8 +81,6 @@ struct GRPCInference: Inference_GRPCInferenceService.ServiceProtocol {
         request: ServerRequest<Inference_ModelInferRequest>, context: ServerContext
     ) async throws -> ServerResponse<Inference_ModelInferResponse> {
         let timeout = GRPCTimeout.microseconds(in: request.metadata)
-        let held = try guardian.holdInflated(request.message, metadata: request.metadata)
-        defer { guardian.budget.give(held) }
         do {
             return ServerResponse(
                 message: try await answer(request.message, timeout: timeout, context: context))

@@ -22,9 +22,6 @@ extension Inference_ModelInferRequest {
         }
     }
 
-    /// The bytes of all values.
-    var valueBytes: Int { rawInputContents.reduce(typedBytes) { $0 + $1.count } }
-
     /// What the request asks for.
     func draft() throws(APIError) -> InferenceDraft {
         try InferenceParameters.check(parameters.keys.sorted())

@@ -18,8 +18,6 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
     private static let adminMethods = ["RepositoryModelLoad", "RepositoryModelUnload"]
     /// The method whose clients may be silent between requests.
     private static let streamMethod = "ModelStreamInfer"
-    /// A byte that says whether the request is compressed, and four with its length.
-    private static let prefixBytes = 5
 
     private let guardian: GRPCGuardian
     private let name: String
@@ -29,15 +27,14 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
     private var mayBeSilent = false
     private var silence: Scheduled<Void>?
     private var lastRead = NIODeadline.now()
-    // Where in a request the stream is: the bytes of its prefix, and what is left of it.
-    private var prefix: [UInt8] = []
-    private var requestBytes = 0
-    private var restBytes = 0
+    private var reader: GRPCMessageReader
 
     init(guardian: GRPCGuardian, name: String, ledger: StreamLedger) {
         self.guardian = guardian
         self.name = name
         self.ledger = ledger
+        reader = GRPCMessageReader(
+            coding: .identity, limit: guardian.requestBytesMax, ledger: ledger)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -54,15 +51,15 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
             prepare(&frame.headers)
             if frame.endStream { endSilence() }
             context.fireChannelRead(wrapInboundOut(.headers(frame)))
-        case .data(let frame):
+        case .data(var frame):
             guard case .byteBuffer(let bytes) = frame.data else { return }
-            guard ledger.take(bytes.readableBytes) else {
-                return refuse(BodyBudget.isFull, context: context)
-            }
-            do throws(APIError) {
-                try note(bytes)
-            } catch {
+            frame.data = .byteBuffer(ByteBuffer())
+            do {
+                frame.data = .byteBuffer(try reader.read(bytes))
+            } catch let error as APIError {
                 return refuse(error, context: context)
+            } catch {
+                return refuse(.badRequest("the request cannot be read"), context: context)
             }
             if frame.endStream { endSilence() }
             context.fireChannelRead(wrapInboundOut(.data(frame)))
@@ -105,39 +102,20 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
     ///
     /// Many clients accept what they do not want: gRPC's libraries accept everything by default.
     private func prepare(_ headers: inout HPACKHeaders) {
+        // Trailers of a client mean nothing.
+        guard headers.contains(name: ":path") else { return }
         headers.remove(name: GRPCGuardian.streamField)
         headers.add(name: GRPCGuardian.streamField, value: name)
         let accepted = headers[canonicalForm: "grpc-accept-encoding"].map { String($0) }
-        let coding = headers.first(name: "grpc-encoding") ?? "identity"
         headers.remove(name: "grpc-accept-encoding")
-        let wanted = accepted.contains(coding) ? coding : "identity"
-        headers.add(name: "grpc-accept-encoding", value: wanted)
-    }
-
-    // MARK: Bytes
-
-    /// Follows where requests end.
-    private func note(_ bytes: ByteBuffer) throws(APIError) {
-        var bytes = bytes
-        while bytes.readableBytes > 0 {
-            if restBytes > 0 {
-                let count = min(restBytes, bytes.readableBytes)
-                bytes.moveReaderIndex(forwardBy: count)
-                restBytes -= count
-            } else if let byte = bytes.readInteger(as: UInt8.self) {
-                prefix.append(byte)
-                guard prefix.count == Self.prefixBytes else { continue }
-                requestBytes = prefix.dropFirst().reduce(0) { $0 << 8 | Int($1) }
-                guard requestBytes <= guardian.requestBytesMax else {
-                    throw .tooLarge(limit: guardian.requestBytesMax)
-                }
-                restBytes = requestBytes
-            }
-            if restBytes == 0, prefix.count == Self.prefixBytes {
-                ledger.noteRequest(byteCount: Self.prefixBytes + requestBytes)
-                prefix.removeAll(keepingCapacity: true)
-            }
-        }
+        // What is not known is for the transport to refuse.
+        guard let name = headers.first(name: "grpc-encoding"),
+            let coding = ContentCoding(rawValue: name)
+        else { return }
+        headers.remove(name: "grpc-encoding")
+        reader = GRPCMessageReader(
+            coding: coding, limit: guardian.requestBytesMax, ledger: ledger)
+        if accepted.contains(name) { headers.add(name: "grpc-accept-encoding", value: name) }
     }
 
     // MARK: Silence
