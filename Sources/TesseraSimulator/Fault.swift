@@ -105,6 +105,9 @@ public enum Fault: Hashable, Sendable {
     case breakConnection(Int, Int)
     /// The connection breaks under the next messages of a kind, so that they are lost.
     case lose(Message, count: Int)
+    /// The next node that promises something to another one restarts right after: its vote is one of
+    /// a run that is no more.
+    case restartVoter(backAfter: TimeSpan)
     /// Engine runs take so many percent of their time.
     case slow(Target, percent: Int, TimeSpan)
     /// The engine does something wrong.
@@ -172,6 +175,7 @@ extension Fault: CustomStringConvertible {
         case .swizzle(let span): "links clogged one by one for \(time(span))"
         case .breakConnection(let one, let other): "connection of \(one) and \(other) breaks"
         case .lose(let message, let count): "\(count) \(message.rawValue) messages are lost"
+        case .restartVoter(let back): "the next voter restarts, back after \(time(back))"
         case .slow(let target, let percent, let span):
             "\(target) runs at \(percent) % of its time for \(time(span))"
         case .trouble(let target, let trouble, let span):

@@ -4,6 +4,8 @@ import TesseraCore
 struct Liveness {
     /// How often is looked whether the parts agree.
     static let period = TimeSpan.milliseconds(500)
+    /// How often is looked whether a part that does not agree could serve at all.
+    static let patience = TimeSpan.seconds(5)
     /// How long serving and coming to rest may take after agreement.
     static let rest = TimeSpan.seconds(14)
     /// How long a mesh at rest is watched for plan changes in some runs.
@@ -42,7 +44,9 @@ extension Simulation {
             return
         }
         let isLate = now >= scenario.healAt + Scenario.convergence
-        guard let disagreement = disagreement(isLate: isLate) else {
+        let span = now - scenario.healAt
+        let isPatient = isLate || span.nanoseconds % Liveness.patience.nanoseconds == 0
+        guard let disagreement = disagreement(isPatient: isPatient) else {
             liveness.agreedAt = now
             requestsLeft = 0
             return try askLast()
@@ -61,7 +65,7 @@ extension Simulation {
     }
 
     /// What the nodes of a part do not agree on; nil if they do.
-    private func disagreement(isLate: Bool) -> String? {
+    private func disagreement(isPatient: Bool) -> String? {
         if let node = nodes.first(where: { $0.agent?.isLeaving == true }) {
             return "node \(node.index) has not left yet"
         }
@@ -86,8 +90,8 @@ extension Simulation {
                 {
                     continue
                 }
-                // Planning costs time: only where it may tell why nothing is agreed.
-                guard isLate || isOne && current[0] == nil else {
+                // Planning costs time: only where it may tell why nothing is agreed, and now and then.
+                guard isPatient || isOne && current[0] == nil else {
                     return "no common plan of model \(number) on living nodes"
                 }
                 if canServe(number, part) {
@@ -185,7 +189,7 @@ extension Simulation {
         if liveness.agreedAt == nil {
             throw Violation(
                 checker: "a healed mesh agrees", at: now,
-                what: disagreement(isLate: true) ?? "the run ended too soon")
+                what: disagreement(isPatient: true) ?? "the run ended too soon")
         }
         try checkLastRequests()
         try checkRest()

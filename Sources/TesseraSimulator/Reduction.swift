@@ -94,7 +94,7 @@ extension Fault {
         case .cut(let from, let to, _), .clog(let from, let to, _),
             .breakConnection(let from, let to):
             [from, to]
-        case .split, .swizzle, .lose, .slowPlanning: []
+        case .split, .swizzle, .lose, .restartVoter, .slowPlanning: []
         }
     }
 }

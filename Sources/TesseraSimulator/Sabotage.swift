@@ -27,6 +27,8 @@ package enum Sabotage: String, CaseIterable, Sendable {
     case creditPerRoute
     /// A member that was declared dead comes back without raising its incarnation.
     case revivesTheDead
+    /// Agreement does not tell the runs of a node apart: a vote of another one counts.
+    case votesAcrossBoots
     /// A decision that was just made is taken for one of another part of the mesh.
     case doubtsDecisions
 }

@@ -69,7 +69,7 @@ extension Scenario {
             let own = isEqual ? speed : 200 + knobs.next(below: 2_000)
             return SimulatedMesh.Device(
                 name: "node-\(index)", operationsPerMicrosecond: UInt64(own),
-                movedBytesPerMicrosecond: 10_000, memoryBytes: 1 << 30)
+                movedBytesPerMicrosecond: 10_000, memoryBytes: Scenario.ampleMemoryBytes)
         }
         let links = (0..<count * count).map { _ in
             let own = isEqual ? rate : max(rate / (1 + knobs.next(below: 4)), 10)

@@ -125,12 +125,18 @@ public struct Scenario: Hashable, Sendable {
     /// its part to be asked again, and 10 s for the plan that follows.
     public static let convergence = TimeSpan.seconds(30)
 
-    /// Whether parts that lose each other and meet again are all that happens.
+    /// Whether parts that lose each other and meet again are all that happens: all had met before,
+    /// and have memory for the plans of all parts beside the one that follows.
     var isOneSplit: Bool {
         guard faults.count == 1, case .split = faults[0].fault else { return false }
         return network.lossPerMille == 0 && network.tailPerMille == 0
             && network.corruptPerMille == 0 && Set(parts).count == 1
+            && discovery.missingPerMille == 0
+            && mesh.devices.allSatisfy { $0.memoryBytes >= Self.ampleMemoryBytes }
     }
+
+    /// What a device has whose memory binds no plan of a drawn model.
+    static let ampleMemoryBytes = 1 << 30
 
     /// A run without faults.
     public static func quiet(seed: UInt64, nodes: Int, requests: Int = 100) -> Scenario {

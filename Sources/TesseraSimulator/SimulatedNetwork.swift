@@ -18,7 +18,7 @@ struct SimulatedNetwork {
         let low: Int
         let high: Int
         /// The last arrival by direction and lane.
-        var lastArrival: [Timestamp] = .init(repeating: .zero, count: 4)
+        var lastArrival = SIMD4<Int64>()
     }
 
     private let mesh: SimulatedMesh
@@ -134,7 +134,8 @@ struct SimulatedNetwork {
         from source: Int, _ run: Int, to target: Int, _ other: Int, lane: Lane, byteCount: Int,
         now: Timestamp
     ) -> Arrival? {
-        guard var connection = connections[Self.key(run, other)] else { return nil }
+        let key = Self.key(run, other)
+        guard connections[key] != nil else { return nil }
         let link = source * count + target
         sent[link] += 1
         var fate = Fate(seed: seed, .message, source, target, sent[link])
@@ -158,9 +159,9 @@ struct SimulatedNetwork {
         time = max(time, clogUntil[link])
         if now < cutUntil[link] { time = max(time, cutUntil[link] + properties.latency) }
         let place = (run < other ? 0 : 1) * 2 + lane.rawValue
-        time = max(time, connection.lastArrival[place])
-        connection.lastArrival[place] = time
-        connections[Self.key(run, other)] = connection
+        time = max(
+            time, Timestamp(nanoseconds: connections[key]?.lastArrival[place] ?? 0))
+        connections[key]?.lastArrival[place] = time.nanoseconds
         return Arrival(
             time: time,
             isCorrupt: !isHealed && fate.chance(perMille: knobs.corruptPerMille)

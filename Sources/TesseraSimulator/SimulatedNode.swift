@@ -44,6 +44,8 @@ final class SimulatedNode {
     private(set) var member: NodeBoot
     var payloads = PayloadTable()
     var compiled: Set<FragmentKey> = []
+    /// Runs whose datagrams are heeded: they were connected, or a member vouches for them.
+    var heard: Set<Int> = []
     /// Blobs on their way, in the order in which they were asked for.
     var fetches: [(blob: BlobID, source: Int)] = []
     /// What the agent wants to be woken at, and when the queue wakes it.
@@ -93,6 +95,7 @@ final class SimulatedNode {
         self.run = run
         payloads = PayloadTable()
         compiled = []
+        heard = []
         fetches = []
         clients = []
         wakeAt = .never

@@ -161,11 +161,12 @@ extension Simulation {
     private func checkMember(
         _ member: NodeBoot, _ status: MemberStatus, seenBy node: SimulatedNode
     ) throws(Violation) {
-        guard let sight = node.agent?.sight(of: member.node), sight.member == member,
+        let seen = node.agent?.inspect { $0.sight(of: member.node) } ?? nil
+        guard let sight = seen, sight.member == member,
             sight.status == status
         else { return }
         if let run = runs[member], let other = living(run) {
-            checks.incarnations.onOwn(other.agent?.incarnation ?? 0, of: member)
+            checks.incarnations.onOwn(other.agent?.inspect { $0.incarnation } ?? 0, of: member)
         }
         try checks.incarnations.onSeen(sight, by: node.member, at: now)
     }

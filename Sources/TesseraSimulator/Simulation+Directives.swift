@@ -23,6 +23,8 @@ extension Simulation {
             if let other = runs[peer], let connection = network.connection(node.run, other) {
                 queue.insert(.broke(node.run, other, connection: connection), at: now)
             }
+        case .hear(let member):
+            if let other = runs[member] { node.heard.insert(other) }
         case .send(let message, let target):
             try send(message, from: node, to: target)
         case .sendDatagram(let message, let target, _):

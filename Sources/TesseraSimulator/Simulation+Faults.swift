@@ -50,6 +50,8 @@ extension Simulation {
             if one != other { try breakConnection(nodes[one].run, nodes[other].run) }
         case .lose(let message, let count):
             toLose[message, default: 0] += count
+        case .restartVoter(let back):
+            voterRestarts.append(back)
         case .slow(let target, let percent, let span):
             for node in struck(target) {
                 node.slowPercent = percent
@@ -225,6 +227,7 @@ extension Simulation {
         network.heal()
         if scenario.isOneSplit { checks.heal.onHealed(at: now) }
         toLose = [:]
+        voterRestarts = []
         for node in nodes {
             node.trouble = nil
             node.slowUntil = now

@@ -45,6 +45,7 @@ extension Simulation {
     func send(
         _ message: Message, from node: SimulatedNode, to target: NodeBoot
     ) throws(Violation) {
+        let target = receiver(of: message, to: target)
         guard let other = runs[target], let connection = network.connection(node.run, other) else {
             return
         }
@@ -155,6 +156,7 @@ extension Simulation {
         switch arrival {
         case .message(let message):
             try handle(.received(message, from: runMembers[sender]), target)
+            restartVoter(after: message, from: sender)
         case .slice(let header, let value, let attempt):
             let payload = node.payloads.insert(value, of: attempt)
             try handle(
@@ -166,6 +168,15 @@ extension Simulation {
         case .garbage:
             try breakConnection(sender, target)
         }
+    }
+
+    /// The fault that strikes who has just promised.
+    private func restartVoter(after message: Message, from sender: Int) {
+        guard case .agreement(.promise) = message, let back = voterRestarts.popLast() else {
+            return
+        }
+        queue.insert(
+            .fault(.stop(.node(runNodes[sender]), .crash, backAfter: back, .whole)), at: now)
     }
 
     // MARK: Connections
@@ -181,7 +192,7 @@ extension Simulation {
     func call(_ address: Address, from node: SimulatedNode) {
         node.dials += 1
         let span =
-            nodes.firstIndex { $0.address == address }.map {
+            indices[address].map {
                 network.callDelay(from: node.index, to: $0, number: node.dials)
             } ?? .milliseconds(1)
         queue.insert(.dial(node.run, address), at: now + span)
@@ -189,7 +200,7 @@ extension Simulation {
 
     func dial(_ run: Int, _ address: Address) throws(Violation) {
         guard let caller = living(run) else { return }
-        guard let node = nodes.first(where: { $0.address == address }) else {
+        guard let node = indices[address].map({ nodes[$0] }) else {
             // Nobody has this address.
             queue.insert(.event(.unreachable(address), run: run), at: now + Self.callPatience)
             return
@@ -202,6 +213,8 @@ extension Simulation {
         } else if node.agent == nil {
             try handle(.unreachable(address), run)
         } else if network.connect(run, node.run) {
+            caller.heard.insert(node.run)
+            node.heard.insert(run)
             try handle(.connected(node.member, address: address), run)
             try handle(.connected(caller.member, address: caller.address), node.run)
         }

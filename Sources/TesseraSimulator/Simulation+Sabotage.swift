@@ -44,6 +44,8 @@ extension Simulation {
             return .sliceArrived(joined(header, node), payload, from: sender)
         case (.joinsWithoutPlan, .received(.request(.cancel), _)):
             return .discovered(node.address)
+        case (.votesAcrossBoots, .received(.agreement(let message), let sender)):
+            return acrossBoots(message, from: sender, node)
         case (
             .doubtsDecisions,
             .received(.agreement(.decided(let manifest, let ballot, let bundle, true)), let sender)
@@ -64,6 +66,43 @@ extension Simulation {
             return .received(.membership(.sync(rumours: alive, isReply: isReply)), from: sender)
         default: return event
         }
+    }
+
+    /// What agreement hears that takes any run of a node for the node.
+    private func acrossBoots(
+        _ message: AgreementMessage, from sender: NodeBoot, _ node: SimulatedNode
+    ) -> Event {
+        func mine(_ view: [NodeBoot]) -> [NodeBoot] {
+            view.map { $0.node == node.member.node ? node.member : $0 }
+        }
+        /// The run that this node's round asked.
+        func asked(_ manifest: ManifestID) -> NodeBoot {
+            let view = node.agent?.inspect { $0.agreementSight(manifest)?.view } ?? nil
+            return view?.first { $0.node == sender.node } ?? sender
+        }
+        switch message {
+        case .prepare(let manifest, let ballot, let view):
+            return .received(
+                .agreement(.prepare(manifest: manifest, ballot: ballot, view: mine(view))),
+                from: sender)
+        case .accept(let manifest, let ballot, let bundle, let view):
+            return .received(
+                .agreement(
+                    .accept(
+                        manifest: manifest, ballot: ballot, bundle: bundle, view: mine(view))),
+                from: sender)
+        case .promise(let manifest, _, _, _), .accepted(let manifest, _):
+            return .received(.agreement(message), from: asked(manifest))
+        default: return .received(.agreement(message), from: sender)
+        }
+    }
+
+    /// Whom a message reaches in an agent that takes any run of a node for the node.
+    func receiver(of message: Message, to target: NodeBoot) -> NodeBoot {
+        guard sabotage == .votesAcrossBoots, case .agreement = message,
+            let node = nodes.first(where: { $0.agent != nil && $0.member.node == target.node })
+        else { return target }
+        return node.member
     }
 
     /// The same tensor for the same fragment under the first attempt of the request.

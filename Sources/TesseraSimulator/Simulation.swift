@@ -61,6 +61,8 @@ public final class Simulation {
     let models: [SimulatedModel]
     let directory: NodeDirectory
     let nodes: [SimulatedNode]
+    /// The node that listens at an address.
+    let indices: [Address: Int]
     /// A planted bug, in tests of the checkers.
     package var sabotage: Sabotage? {
         didSet { tampering.isOn = sabotage != nil }
@@ -90,6 +92,8 @@ public final class Simulation {
     var slowPlanning = (each: TimeSpan.zero, until: Timestamp.zero)
     /// Messages that are to be lost with their connections.
     var toLose: [Fault.Message: Int] = [:]
+    /// How long those voters stay away that restart next.
+    var voterRestarts: [TimeSpan] = []
     var lastProposer: Int?
 
     var figures = Figures()
@@ -136,6 +140,7 @@ public final class Simulation {
         nodes = scenario.mesh.devices.indices.map {
             SimulatedNode(index: $0, scenario: scenario, models: models, directory: directory)
         }
+        indices = Dictionary(uniqueKeysWithValues: nodes.map { ($0.address, $0.index) })
     }
 
     /// Runs to the end or to the first violation.
@@ -170,13 +175,18 @@ public final class Simulation {
 
     /// More steps than this without time going on are a loop that never ends.
     private static let stepsPerInstantMax = 100_000
-    /// Ten times what the busiest drawn runs take.
+    /// Ten times what the busiest drawn runs take, which have a dozen nodes at most.
     private static let stepsMax = 5_000_000
+    /// Runs for figures of larger meshes take so many for each of their nodes.
+    private static let stepsPerNode = 500_000
 
     private func advance(to time: Timestamp) throws(Violation) {
         stepsAtInstant = time == now ? stepsAtInstant + 1 : 0
         now = time
-        guard stepsAtInstant > Self.stepsPerInstantMax || steps > Self.stepsMax else { return }
+        guard
+            stepsAtInstant > Self.stepsPerInstantMax
+                || steps > max(Self.stepsMax, Self.stepsPerNode * nodes.count)
+        else { return }
         throw Violation(
             checker: "time goes on", at: now,
             what: "\(steps) steps, the last \(stepsAtInstant) of them at one instant")
@@ -206,6 +216,7 @@ public final class Simulation {
         case .arrive(let arrival, let sender, let target, let connection):
             try arrive(arrival, from: sender, to: target, connection: connection)
         case .datagram(let message, let sender, let target):
+            guard living(target)?.heard.contains(sender) == true else { return }
             try handle(.received(message, from: runMembers[sender]), target)
         case .wake(let run):
             try wake(run)

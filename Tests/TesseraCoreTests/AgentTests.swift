@@ -82,6 +82,42 @@ import Testing
         #expect(agent.routing(manifest).usable?.id == plan.id)
     }
 
+    @Test("a peer whose record names an older decision for a while is told the newer one")
+    func tellsThoseBehind() {
+        var agent = makeAgent()
+        _ = handle(&agent, stored)
+        _ = handle(&agent, decided(plan))
+        let newer = Fixture.plan(hosts: [1], cuts: [], round: 2)
+        _ = handle(&agent, decided(newer))
+        func record(version: UInt64, following plan: NamedPlan) -> Event {
+            let status = PlanStatus(
+                manifest: manifest,
+                current: BallotPlan(ballot: plan.plan.ballot, plan: plan.id), ready: [],
+                oldestInUse: nil)
+            let record = NodeRecord(
+                member: peer, version: version, name: "two", addresses: [], capability: nil,
+                holdings: [], plans: [status], links: [], times: [], isLeaving: false)
+            return .received(
+                .mesh(
+                    .update(
+                        records: [SignedRecord(record: record, publicKey: [1], signature: [2])],
+                        catalogue: [])), from: peer)
+        }
+        func told(_ directives: [Directive]) -> [PlanID] {
+            directives.compactMap {
+                guard case .send(.agreement(.decided(_, _, let bundle, true)), to: peer) = $0
+                else { return nil }
+                return bundle.primary.id
+            }
+        }
+        #expect(told(handle(&agent, record(version: 1, following: plan))).isEmpty)
+        #expect(told(handle(&agent, .woke, at: .zero + .milliseconds(1_900))).isEmpty)
+        #expect(told(handle(&agent, .woke, at: .zero + .milliseconds(2_100))) == [newer.id])
+        _ = handle(
+            &agent, record(version: 2, following: newer), at: .zero + .milliseconds(2_200))
+        #expect(told(handle(&agent, .woke, at: .zero + .seconds(9))).isEmpty)
+    }
+
     @Test("a host that gave up its part of the current plan holds it again")
     func holdsAgain() {
         var agent = makeAgent()
@@ -112,6 +148,34 @@ import Testing
             directives.requests(to: peer) == [
                 .failed(attempt: attempt, fragment: nil, reason: .gone(current: nil))
             ])
+    }
+
+    @Test("an entry that gave up its own part of the plan ends the attempt that comes back to it")
+    func goneOwnSlice() {
+        let plan = Fixture.plan(hosts: [2, 1], cuts: [2])
+        var agent = makeAgent()
+        _ = handle(&agent, stored)
+        _ = handle(&agent, decided(plan))
+        let part = FragmentKey(manifest: manifest, operators: 2..<4)
+        _ = handle(&agent, .compiled(part, memoryBytes: 1))
+        let wishes = handle(
+            &agent,
+            .submitted(
+                client: ClientID(number: 5), manifest: manifest, inputs: [Fixture.payload(1)],
+                deadline: .seconds(5)))
+        #expect(!wishes.requests(to: peer).isEmpty)
+        let sent = handle(
+            &agent, .received(.request(.tickets(plan: plan.id, numbers: [1])), from: peer))
+        let attempt = AttemptID(
+            request: RequestID(entry: me, counter: 1), number: 1, plan: plan.id)
+        #expect(sent.slices.map(\.header.attempt) == [attempt])
+        var dropped: [Directive] = []
+        agent.host.onModelRemoved(manifest, into: &dropped)
+        let header = Fixture.header(
+            attempt, Fixture.layout(plan), tensor: 2, to: .fragment(1))
+        let directives = handle(&agent, .sliceArrived(header, Fixture.payload(2), from: peer))
+        #expect(directives.released.contains(2))
+        #expect(directives.requests(to: peer).contains(.cancel(attempt: attempt)))
     }
 
     @Test("a host without a connection to the next one tells the entry, and sends nothing")

@@ -146,6 +146,12 @@ struct MembershipNetwork {
 
     mutating func heal() { cuts = [] }
 
+    /// Something at a node needs a session with another one.
+    mutating func use(_ subject: Int, at observer: Int) {
+        let node = nodes[subject].me.node
+        handle(observer) { membership, now, _ in membership.use(node, now: now) }
+    }
+
     // MARK: What tests see
 
     func changes(of index: Int) -> [Membership.Change] { nodes[index].changes.map(\.1) }
@@ -163,6 +169,19 @@ struct MembershipNetwork {
                     && nodes[observer].membership.isConnected(nodes[$0].me)
             }
         }
+    }
+
+    /// Whether every running node sees every running node alive, connected or not.
+    var isKnown: Bool {
+        let up = nodes.indices.filter { nodes[$0].isUp }
+        return up.allSatisfy { observer in
+            up.allSatisfy { status(of: $0, at: observer) == .alive }
+        }
+    }
+
+    /// How many sessions each running node has.
+    var sessionCounts: [Int] {
+        nodes.filter(\.isUp).map { node in node.membership.others.count { $0.isConnected } }
     }
 
     var deathCount: Int {
@@ -269,6 +288,8 @@ struct MembershipNetwork {
                 !generator.chance(lossPercent, outOf: 100)
             else { return }
             push(.datagram(message, from: me), to: other, after: delay())
+        case .hear(let peer):
+            if !nodes[index].met.contains(peer) { nodes[index].met.append(peer) }
         case .report:
             break
         default:
@@ -334,7 +355,10 @@ struct MembershipNetwork {
         .microseconds(100) + generator.next(below: .microseconds(900))
     }
 
-    private func index(of member: NodeBoot) -> Int? { nodes.firstIndex { $0.me == member } }
+    private func index(of member: NodeBoot) -> Int? {
+        let index = Int(member.node.words.0 >> 40) - 1
+        return nodes[index].membership.me == member ? index : nil
+    }
 
     /// Only the owner raises an incarnation, and nobody returns from dead without a higher one.
     private mutating func check(_ index: Int) {

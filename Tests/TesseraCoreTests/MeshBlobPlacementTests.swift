@@ -259,6 +259,20 @@ private struct Bench {
         #expect(bench.placement.lost(manifest(7)) == [1])
     }
 
+    @Test("what failed with a connection is asked for over the next one at once")
+    func failedWithConnection() {
+        var bench = Bench()
+        bench.store(outline(7, blobs: [1]))
+        bench.peer(1, holding(7, [0]))
+        bench.name(7)
+        #expect(bench.fetches().count == 1)
+        bench.fail(1, from: 1)
+        bench.placement.onReachable(member(1), false, now: bench.now, into: &bench.out)
+        #expect(bench.fetches().isEmpty)
+        bench.reach(1)
+        #expect(bench.fetches().map(\.1) == [member(1)])
+    }
+
     @Test("a newer run of a node starts with nothing")
     func newRun() {
         var bench = Bench()

@@ -146,8 +146,47 @@ private func digestCount(_ directives: [Directive]) -> Int {
             }
             bench.wait(100)
         }
-        // At 5, 10, 15 and 20 s.
+        // A first rate is news, and waits for a second after the record before it: at 1, 6, 11 and
+        // 16 s.
         #expect(updates(bench.take()).count == 4)
+    }
+
+    @Test("measurements that moved too little to change a plan go out once a minute")
+    func drift() {
+        var bench = Bench()
+        bench.connect(member(1))
+        let key = FragmentKey(manifest: ManifestID(1, 0, 0, 0), operators: 0..<4)
+        for round in 0..<600 {
+            bench.state.updateOwn(now: bench.now, into: &bench.out) {
+                $0.times = [
+                    FragmentTime(key: key, microseconds: round % 2 == 0 ? 1_000 : 1_080)
+                ]
+            }
+            bench.wait(100)
+            if round == 100 { _ = bench.take() }
+        }
+        // The first one went out after 5 s.
+        #expect(updates(bench.take()).isEmpty)
+        bench.wait(10_000)
+        #expect(updates(bench.take()).count == 1)
+    }
+
+    @Test("a time that leaps again and again is told once a second at most")
+    func news() {
+        var bench = Bench()
+        bench.connect(member(1))
+        _ = bench.take()
+        let key = FragmentKey(manifest: ManifestID(1, 0, 0, 0), operators: 0..<4)
+        for round in 0..<100 {
+            bench.state.updateOwn(now: bench.now, into: &bench.out) {
+                $0.times = [
+                    FragmentTime(key: key, microseconds: round % 2 == 0 ? 1_000 : 2_000)
+                ]
+            }
+            bench.wait(100)
+        }
+        let count = updates(bench.take()).count
+        #expect((9...10).contains(count))
     }
 
     @Test("a shell that does not sign is asked again, and never for two records at once")
@@ -227,6 +266,76 @@ private func digestCount(_ directives: [Directive]) -> Int {
         #expect(digestCount(directives) == 1)
         bench.receive(.digest(records: held, catalogue: [], isReply: true), from: member(1))
         #expect(digestCount(bench.take()) == 0)
+    }
+
+    @Test("of many records, two nodes speak only of the ranges in which they differ")
+    func difference() throws {
+        var left = Bench(1)
+        var right = Bench(2)
+        func owner(_ number: UInt64) -> NodeBoot {
+            NodeBoot(node: NodeID(number << 32, 0, 0, 0), boot: Boot(counter: 1, random: 0))
+        }
+        for number in UInt64(1_000)...1_100 {
+            let held = signed(record(owner(number), version: 5))
+            left.receive(.update(records: [held], catalogue: []), from: owner(number))
+            right.receive(.update(records: [held], catalogue: []), from: owner(number))
+        }
+        let news = signed(record(owner(1_050), version: 6))
+        right.receive(.update(records: [news], catalogue: []), from: owner(1_050))
+        left.connect(member(2))
+        right.connect(member(1))
+        for directive in left.take() {
+            if case .send(.mesh(let message), _) = directive {
+                right.receive(message, from: member(1))
+            }
+        }
+        for directive in right.take() {
+            if case .send(.mesh(let message), _) = directive {
+                left.receive(message, from: member(2))
+            }
+        }
+        _ = left.take()
+        left.wait(2_000)
+        let asked = left.take().compactMap { directive in
+            if case .send(.mesh(let message), _) = directive { message } else { nil }
+        }
+        for message in asked { right.receive(message, from: member(1)) }
+        let answers = right.take().compactMap { directive in
+            if case .send(.mesh(let message), _) = directive { message } else { nil }
+        }
+        guard case .difference(let scope, let versions, _, false) = try #require(answers.first)
+        else {
+            Issue.record("\(answers)")
+            return
+        }
+        #expect(scope.ranges.count == 1 && !scope.hasCatalogue)
+        #expect(versions.count < 20)
+        left.receive(answers[0], from: member(2))
+        for directive in left.take() {
+            if case .send(.mesh(let message), _) = directive {
+                right.receive(message, from: member(1))
+            }
+        }
+        let sent = updates(right.take())
+        #expect(sent.map(\.1) == [[record(owner(1_050), version: 6)]])
+    }
+
+    @Test("who is connected with few passes news on to three, and old news to nobody")
+    func passingOn() {
+        var bench = Bench()
+        for number in UInt64(100)...160 {
+            bench.receive(
+                .update(records: [signed(record(member(number)))], catalogue: []),
+                from: member(number))
+        }
+        bench.connect(member(1), member(2), member(3), member(4), member(5))
+        _ = bench.take()
+        let news = signed(record(member(120), version: 2))
+        bench.receive(.update(records: [news], catalogue: []), from: member(3))
+        let sent = updates(bench.take())
+        #expect(sent.count == 3 && !sent.contains { $0.0 == member(3) })
+        bench.receive(.update(records: [news], catalogue: []), from: member(4))
+        #expect(bench.take().isEmpty)
     }
 
     @Test("records and names travel along a line of nodes that are not all connected")

@@ -68,6 +68,21 @@ import Testing
         #expect(host.reservedBytes == bytes(2..<4))
     }
 
+    @Test("what a lost proposer staged is dropped, and nothing else")
+    func stagingOfTheLost() {
+        var host = host()
+        let plan = Fixture.plan(hosts: [0, 1], cuts: [2])
+        _ = stage(&host, plan)
+        var directives: [Directive] = []
+        host.onProposerLost(Fixture.member(7), into: &directives)
+        #expect(host.holds(plan.id))
+        host.onProposerLost(proposer, into: &directives)
+        #expect(!host.holds(plan.id) && host.reservedBytes == 0)
+        _ = decide(&host, PlanBundle(primary: plan, alternates: []))
+        host.onProposerLost(proposer, into: &directives)
+        #expect(host.holds(plan.id))
+    }
+
     @Test("a fragment that two plans share is compiled and counted once")
     func shared() {
         var host = host()

@@ -19,6 +19,7 @@ import Testing
         .dropsWithoutGone: ["gone is told"],
         .creditPerRoute: ["buffers stay within their reservation"],
         .revivesTheDead: ["nobody returns from dead"],
+        .votesAcrossBoots: ["decided by a majority"],
         .doubtsDecisions: ["one plan change at a heal"],
     ]
     /// A bug must show within so many seeds.

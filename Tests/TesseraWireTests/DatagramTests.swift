@@ -43,7 +43,7 @@ import Testing
         var sealer = sealer()
         var opener = opener()
         var generator = SampleGenerator(seed: 1)
-        for message in RandomMessages.membership(&generator).dropLast(2) {
+        for message in RandomMessages.membership(&generator).dropLast(3) {
             let (datagram, droppedRumours) = try sealer.seal(message, to: bob)
             #expect(droppedRumours == 0)
             let opened = try opener.openMessage(datagram)

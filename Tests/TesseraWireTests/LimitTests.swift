@@ -121,6 +121,19 @@ import Testing
         record.holdings = Array(
             repeating: Holding(manifest: ManifestID(1, 1, 1, 1), blobs: []), count: 2)
         expectRefused(record, .notAscending(what: "holdings"))
+        expectRefused(
+            DigestScope(count: 16, ranges: [3, 2], hasCatalogue: true),
+            .notAscending(what: "ranges"))
+        expectRefused(
+            DigestScope(count: 16, ranges: [16], hasCatalogue: true),
+            .limitExceeded(what: "range", max: 15))
+        record.holdings = []
+        record.times = [6, 2].map {
+            FragmentTime(
+                key: FragmentKey(manifest: ManifestID(1, 1, 1, 1), operators: 0..<$0),
+                microseconds: 1)
+        }
+        expectRefused(record, .notAscending(what: "times"))
     }
 
     @Test("numbers that the core adds to are bounded")

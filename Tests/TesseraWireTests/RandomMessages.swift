@@ -31,6 +31,7 @@ enum RandomMessages {
             .nack(sequence: generator.next()),
             .sync(rumours: rumours(&generator), isReply: generator.flag()),
             .compare(folds: generator.list(5) { $0.next() }, isReply: generator.flag()),
+            .part,
         ]
     }
 
@@ -49,6 +50,16 @@ enum RandomMessages {
             .update(
                 records: generator.list(2) { $0.signedRecord() },
                 catalogue: catalogue(&generator)),
+            .difference(
+                scope: DigestScope(
+                    count: 16, ranges: (0..<16).filter { _ in generator.flag() },
+                    hasCatalogue: generator.flag()),
+                records: generator.list(4) {
+                    RecordVersion(
+                        member: $0.member(),
+                        version: UInt64($0.number(max: Int(WireLimits.counterMax))))
+                },
+                catalogue: catalogue(&generator), isReply: generator.flag()),
             .unreachable(generator.member()),
             .compare(records: generator.list(5) { $0.next() }, catalogue: generator.next()),
         ]

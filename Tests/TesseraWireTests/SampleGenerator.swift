@@ -160,7 +160,10 @@ struct SampleGenerator {
             },
             plans: list(2) { $0.identity(ManifestID.self) }.sorted().map { manifest in
                 PlanStatus(
-                    manifest: manifest, current: optional { $0.namedPlan() },
+                    manifest: manifest,
+                    current: optional {
+                        BallotPlan(ballot: $0.ballot(), plan: $0.identity())
+                    },
                     ready: list(3) { $0.identity(PlanID.self) }.sorted(),
                     oldestInUse: optional { $0.identity() })
             },

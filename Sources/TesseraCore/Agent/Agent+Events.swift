@@ -170,7 +170,7 @@ extension Agent {
             return
         }
         if header.attempt.request.entry == me, sender != me,
-            host.layout(ofReady: header.attempt.plan) == nil
+            host.layout(ofReady: header.attempt.plan) == nil, !requests.isOpen(header.attempt)
         {
             // A result that came too late.
             return directives.append(.release(payload.id))

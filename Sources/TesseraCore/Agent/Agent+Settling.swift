@@ -41,12 +41,18 @@ extension Agent {
                     if case .plan(let token, _) = directive { planning[token] = manifest }
                 }
                 directives += started
+                tellThoseBehind(manifest, now: now, into: &directives)
                 agreementWakes[manifest] = min(
-                    agreement.nextWake(manifest, view, now: now), holdAgainWake(manifest))
+                    min(agreement.nextWake(manifest, view, now: now), holdAgainWake(manifest)),
+                    behindSince[manifest].map { $0 + Self.behindPause } ?? .never)
+                if membership.keepsSomeSessions, requests.manifests.contains(manifest) {
+                    reach(manifest, now: now)
+                }
                 reportArming(manifest, into: &directives)
                 advance(manifest, now: now, into: &directives)
                 tellPlans(now: now, into: &directives)
             }
+            tellNeeds(now: now)
         }
         if host.hasChanges { settle(now: now, into: &directives) }
         checkLeaving(now: now, into: &directives)
@@ -80,6 +86,40 @@ extension Agent {
         return heldAgainAt[manifest].map { $0 + Self.holdAgainPause } ?? .zero
     }
 
+    /// A decision is told once, over connections that may break meanwhile: peers whose records name
+    /// an older one, or none, for so long are told again.
+    private static let behindPause = TimeSpan.seconds(2)
+
+    private mutating func tellThoseBehind(
+        _ manifest: ManifestID, now: Timestamp, into directives: inout [Directive]
+    ) {
+        let behind = peersBehind(manifest)
+        guard !behind.isEmpty else {
+            behindSince.removeValue(forKey: manifest)
+            return
+        }
+        guard let since = behindSince[manifest], now >= since + Self.behindPause else {
+            if behindSince[manifest] == nil { behindSince[manifest] = now }
+            return
+        }
+        behindSince[manifest] = now
+        for (peer, followed) in behind {
+            agreement.tellCurrent(manifest, to: peer, follower: followed, into: &directives)
+        }
+    }
+
+    /// Reachable peers that by their records follow an older decision than this node, with it.
+    private func peersBehind(_ manifest: ManifestID) -> [(peer: NodeBoot, followed: Ballot?)] {
+        guard let current = agreement.current(manifest)?.primary.plan.ballot else { return [] }
+        return connectedMembers.compactMap { peer in
+            guard membership.isReachable(peer), let record = mesh.record(of: peer)
+            else { return nil }
+            let followed = record.plans.first { $0.manifest == manifest }?.current?.ballot
+            if let followed, followed >= current { return nil }
+            return (peer, followed)
+        }
+    }
+
     /// Every model that the catalogue or agreement knows must be looked at.
     mutating func markAllDirty() {
         for entry in mesh.catalogue.models {
@@ -94,13 +134,8 @@ extension Agent {
         switch change {
         case .alive(let member, _):
             mesh.onAlive(member)
-            // Back from dead over a connection that held: nothing says that it is reachable again.
-            if membership.isConnected(member) {
-                placement.onReachable(member, true, now: now, into: &directives)
-                if let record = mesh.record(of: member) {
-                    placement.onHoldings(
-                        record.holdings, of: member, now: now, into: &directives)
-                }
+            if membership.isConnected(member), let record = mesh.record(of: member) {
+                placement.onHoldings(record.holdings, of: member, now: now, into: &directives)
             }
             directives.append(.report(.member(member, status: .alive, reason: "joined")))
         case .suspected(let member):
@@ -124,6 +159,11 @@ extension Agent {
             tellCrashes(to: peer, now: now, into: &directives)
         case .disconnected(let peer):
             onDisconnected(peer, now: now, into: &directives)
+        case .parted(let peer):
+            // Nothing was under way: there is nobody to be told, and no loss to mend.
+            onLost(peer, now: now, into: &directives)
+            mesh.onDisconnected(peer)
+            placement.onReachable(peer, false, now: now, into: &directives)
         case .returned:
             directives.append(
                 .report(.member(me, status: .alive, reason: "was cut off from most of the mesh")))
@@ -155,6 +195,7 @@ extension Agent {
         }
         attempts.onEntryLost(lost, into: &directives)
         gate.onEntryLost(lost, into: &directives)
+        host.onProposerLost(lost, into: &directives)
     }
 
     private mutating func onChange(
@@ -274,6 +315,7 @@ extension Agent {
         case .abandoned(let manifest, let ballot):
             host.onAbandon(manifest, ballot, into: &directives)
         case .decided(let bundle):
+            passOn(bundle, into: &directives)
             layOut(bundle, now: now, into: &directives)
             dirty.insert(bundle.primary.plan.manifest)
         }

@@ -20,10 +20,9 @@ extension Agent {
     func view(_ manifest: ManifestID) -> Agreement.View {
         let usable = usableMembers
         let stable = membership.usable
+        let chosen = membership.keepsSomeSessions ? poolOfLargeMesh(manifest) : nil
         let voters = usable.filter { member in
-            guard let record = record(of: member), record.capability != nil, !record.isLeaving
-            else { return false }
-            return record.holdings.contains { $0.manifest == manifest }
+            chosen?.contains(member) ?? canVote(member, on: manifest)
         }
         // A node that flapped is not used for anything new until it has been stable for a while,
         // but what it hosts goes on, and it is better than nothing.
@@ -38,12 +37,20 @@ extension Agent {
             outline: placement.outline(of: manifest), voters: voters, pool: pool, usable: usable,
             connected: connectedMembers, measuredLinks: measuredLinks(among: pool),
             speeds: pool.map { record(of: $0)?.capability?.operationsPerMicrosecond ?? 0 },
+            isOutside: chosen.map { !$0.contains(me) } ?? false,
             isDead: { [membership] member in
                 membership.status(of: member).map { $0 == .dead || $0 == .left } ?? false
             },
             problem: { outline, ballot, current in
                 problem(outline, ballot, current, pool: pool)
             })
+    }
+
+    /// Whether a member's record says that it may vote on a model's plan.
+    func canVote(_ member: NodeBoot, on manifest: ManifestID) -> Bool {
+        guard let record = record(of: member), record.capability != nil, !record.isLeaving
+        else { return false }
+        return record.holdings.contains { $0.manifest == manifest }
     }
 
     private func measuredLinks(among pool: [NodeBoot]) -> Int {
@@ -55,7 +62,7 @@ extension Agent {
         }
     }
 
-    private func record(of member: NodeBoot) -> NodeRecord? {
+    func record(of member: NodeBoot) -> NodeRecord? {
         member == me ? mesh.own : mesh.record(of: member)
     }
 
@@ -184,7 +191,7 @@ extension Agent {
         let inUse = requests.plansInUse
         let plans = agreement.manifests.map { manifest in
             PlanStatus(
-                manifest: manifest, current: agreement.current(manifest)?.primary,
+                manifest: manifest, current: agreement.register(manifest)?.currentBallotPlan,
                 ready: host.readyPlans(of: manifest),
                 oldestInUse: inUse.filter { layouts[$0]?.plan.manifest == manifest }.min {
                     guard let left = layouts[$0], let right = layouts[$1] else { return false }
@@ -195,7 +202,7 @@ extension Agent {
             plans.map { [$0.manifest: $0.ready] }
             == mesh.own.plans.map {
                 [$0.manifest: $0.ready]
-            } && plans.map(\.current?.id) == mesh.own.plans.map(\.current?.id)
+            } && plans.map(\.current) == mesh.own.plans.map(\.current)
         guard !same else { return }
         mesh.updateOwn(now: now, into: &directives) { $0.plans = plans }
     }

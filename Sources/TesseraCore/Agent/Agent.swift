@@ -56,6 +56,8 @@ public struct Agent: Sendable {
     var dirty: Set<ManifestID> = []
     /// When this host last tried to hold a model's current plan again after it gave it up.
     var heldAgainAt: [ManifestID: Timestamp] = [:]
+    /// Since when, or since they were told last, peers follow an older decision than this node.
+    var behindSince: [ManifestID: Timestamp] = [:]
     /// Planning that is under way, by token.
     var planning: [UInt64: ManifestID] = [:]
     /// Needs for blobs, and the fragments that wait for them.
@@ -215,6 +217,7 @@ public struct Agent: Sendable {
         case .planned(let token, let result):
             onPlanned(token, result, now: now, into: &directives)
         case .submitted(let client, let manifest, let inputs, let deadline):
+            if membership.keepsSomeSessions { reach(manifest, now: now) }
             let routing = routing(manifest)
             requests.onSubmitted(
                 client, manifest: manifest, inputs: inputs, deadline: deadline, routing: routing,

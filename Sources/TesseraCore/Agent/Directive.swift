@@ -13,6 +13,8 @@ public enum Directive: Hashable, Sendable {
     case connect(Address)
     /// Close the connections to a run of a peer that is dead or gone.
     case disconnect(NodeBoot)
+    /// Heed datagrams of a run that never connected: a member vouches for it.
+    case hear(NodeBoot)
     /// Send over the control connection.
     case send(Message, to: NodeBoot)
     /// Send as one sealed datagram.

@@ -15,6 +15,9 @@ extension Agreement {
         case .decided(let manifest, let ballot, let bundle, let isFresh):
             // Nobody counts votes on what is decided, so there is nobody to refuse it to.
             guard isOf(ballot, bundle) else { return }
+            // News from a node that is held dead waited on a link that was cut: it was decided in
+            // another part of the mesh, however new it was there.
+            let isFresh = isFresh && !view.isDead(sender)
             if !isFresh, tellSuccessor(of: bundle, to: sender, into: &directives) { return }
             onDecided(manifest, bundle, isFresh: isFresh, view, now: now, into: &directives)
         case .abandon(let manifest, let ballot):
@@ -147,7 +150,7 @@ extension Agreement {
         guard bundle.primary.plan.manifest == manifest else { return }
         var model = models[manifest] ?? Model()
         defer { models[manifest] = model }
-        if !isFresh, let current = model.register.current,
+        if !isFresh, !view.isOutside, let current = model.register.current,
             current.primary.plan.hosts.allSatisfy({ view.usable.contains($0) })
         {
             // Two decisions met. Nobody switches by epoch alone: the merged pool decides.
@@ -156,8 +159,15 @@ extension Agreement {
             return
         }
         let former = model.register.current?.primary.plan.ballot
+        let hasConflict = model.hasConflict
+        let couldServe =
+            model.register.current?.primary.plan.hosts.allSatisfy { view.pool.contains($0) }
+            ?? false
         let tookPart = model.register.promised == bundle.primary.plan.ballot
         guard model.register.onDecided(bundle) else { return }
+        if couldServe {
+            model.settledAt = now + (hasConflict ? Self.mergedSpan : Self.improvedSpan)
+        }
         if isFresh { model.hasConflict = false }
         model.noteSuccession(of: isFresh ? former : nil, voters: view.voters)
         model.lease = nil
@@ -194,16 +204,27 @@ extension Agreement {
         of bundle: PlanBundle, to peer: NodeBoot, into directives: inout [Directive]
     ) -> Bool {
         let manifest = bundle.primary.plan.manifest
-        guard let model = models[manifest], let current = model.register.current,
-            model.formerBallots.contains(bundle.primary.plan.ballot)
-        else { return false }
+        guard models[manifest]?.formerBallots.contains(bundle.primary.plan.ballot) == true else {
+            return false
+        }
+        tellCurrent(manifest, to: peer, follower: bundle.primary.plan.ballot, into: &directives)
+        return true
+    }
+
+    /// Tells a peer that follows an older decision, or none, the one that this node follows: as
+    /// what came after the older one if it did, else as that of another part of the mesh.
+    func tellCurrent(
+        _ manifest: ManifestID, to peer: NodeBoot, follower followed: Ballot?,
+        into directives: inout [Directive]
+    ) {
+        guard let model = models[manifest], let current = model.register.current else { return }
+        let isFresh = followed.map { model.formerBallots.contains($0) } ?? false
         directives.append(
             .send(
                 .agreement(
                     .decided(
                         manifest: manifest, ballot: current.primary.plan.ballot, bundle: current,
-                        isFresh: true)), to: peer))
-        return true
+                        isFresh: isFresh)), to: peer))
     }
 
     private mutating func onAbandon(_ manifest: ManifestID, _ ballot: Ballot) {

@@ -29,6 +29,8 @@ extension Agreement {
         var notBefore = Timestamp.zero
         var failures = 0
         var hasConflict = false
+        /// Until when the current plan is given time before a better one is looked for.
+        var settledAt = Timestamp.zero
         /// The ballots of the plans that the current one came after, newest last.
         private(set) var formerBallots: [Ballot] = []
         /// The nodes that could vote when the current plan was decided.

@@ -26,6 +26,8 @@ struct Agreement: Sendable {
         var measuredLinks = 0
         /// How quickly the nodes of the pool say they compute, in its order.
         var speeds: [UInt64] = []
+        /// Whether others vote on the plan, since this node is not of the model's pool.
+        var isOutside = false
         /// Held dead or left.
         var isDead: (NodeBoot) -> Bool
         /// The planning problem on this node's records.
@@ -45,6 +47,12 @@ struct Agreement: Sendable {
     /// A node that was told a plan by the first peer it met meets the plan's hosts within this span,
     /// before it takes them for lost.
     static let meetingSpan = TimeSpan.seconds(2)
+    /// How long the first plan of a merged mesh stays, unless it must be repaired: what its links and
+    /// nodes do is measured anew meanwhile, and entries change plans once.
+    static let mergedSpan = TimeSpan.seconds(8)
+    /// How long a plan stays that took the place of one which could serve, for the same reason: in
+    /// scarce memory the best plan may be reached over several that fit beside each other.
+    static let improvedSpan = TimeSpan.seconds(5)
     /// Waits between the trigger and the round, by how little it hurts to wait.
     private static let repairDebounce = TimeSpan.milliseconds(5)
     private static let improvementDebounce = TimeSpan.milliseconds(800)
@@ -242,7 +250,9 @@ struct Agreement: Sendable {
             case .merge: Self.improvementDebounce + Self.rankDelay * rank
             case .improvement: Self.improvementDebounce + Self.rankDelay * (4 * rank)
             }
-        return max(model.needSince + wait, model.notBefore)
+        let start = max(model.needSince + wait, model.notBefore)
+        guard need == .improvement, !isSetAnew(view, since: model) else { return start }
+        return max(start, model.settledAt)
     }
 
     /// This node's place in the order in which the pool proposes: rendezvous hashing of model and
@@ -409,7 +419,6 @@ struct Agreement: Sendable {
             guard round.hasMajority else { return }
             model.round = nil
             model.failures = 0
-            model.hasConflict = false
             for member in view.connected {
                 directives.append(
                     .send(

@@ -19,6 +19,14 @@ struct Member: Hashable, Sendable {
     var learned: Timestamp
     /// Whether this run was ever connected: before that its datagrams are not read.
     var wasConnected = false
+    /// Whether its datagrams are heard though it was never connected: members vouch for it.
+    var isHeard = false
+    /// Whether a session with it is wanted.
+    var isWanted = true
+    /// A session with it is wanted until then, whatever else is: somebody uses it.
+    var wantedUntil = Timestamp.zero
+    /// When it was asked to end the session, if it was.
+    var partAskedAt: Timestamp?
     /// When it last became alive.
     var aliveSince: Timestamp
     /// What its absences cost it.

@@ -10,8 +10,7 @@ extension Membership {
         begin(now: now, into: &directives)
         defer { end(now: now) }
         guard !hasLeft, !ownAddresses.contains(address),
-            !candidates.contains(where: { $0.address == address }),
-            !others.contains(where: { $0.isPresent && $0.address == address })
+            !candidates.contains(where: { $0.address == address }), !isKnown(address)
         else { return }
         guard candidates.count < MembershipLimits.candidates else {
             directives.append(.report(.limit("discovered addresses", count: candidates.count)))
@@ -44,11 +43,14 @@ extension Membership {
         others[index].wasConnected = true
         others[index].address = address
         others[index].disconnectedAt = nil
+        others[index].partAskedAt = nil
         others[index].dial.reset(at: .never, pause: settings.dialPauseMin)
         if !others[index].isPresent {
             others[index].disconnectAt = now + settings.deadConnectionGrace
         }
         if !wasConnected { changes.append(.connected(peer)) }
+        // Whoever takes a call lives: datagrams may be what does not pass.
+        endProbe(now: now, into: &directives) { $0.target == peer && $0.isIndirect }
         // Both ends do this, so no answer is needed. It tells a suspect or dead member so.
         let rumours = comparesFolds ? [ownRumour, rumour(of: others[index])] : allRumours
         directives.append(.send(.membership(.sync(rumours: rumours, isReply: true)), to: peer))
@@ -90,6 +92,7 @@ extension Membership {
         guard let index = index(of: peer.node), others[index].member == peer,
             others[index].isConnected
         else { return }
+        if hasAskedToPart(others[index], now: now) { return part(index) }
         others[index].isConnected = false
         others[index].disconnectedAt = now
         others[index].disconnectAt = .never
@@ -148,9 +151,11 @@ extension Membership {
 
     // MARK: Dialling
 
-    /// Every member that takes part should have a connection.
+    /// Every member that takes part should have a connection; in a large mesh, every one that is
+    /// wanted.
     mutating func dialMembers(now: Timestamp, into directives: inout [Directive]) {
-        for index in others.indices where others[index].isPresent && !others[index].isConnected {
+        for index in others.indices
+        where others[index].isPresent && !others[index].isConnected && others[index].isWanted {
             if let end = others[index].dial.patienceEnds, now >= end {
                 others[index].dial.fail(now: now, pauseMax: settings.dialPauseMax)
             }
@@ -179,13 +184,24 @@ extension Membership {
     /// Dials one discovered address if it is time for one.
     mutating func dialCandidates(now: Timestamp, into directives: inout [Directive]) {
         failCandidates(now: now) { $0.dial.patienceEnds.map { now >= $0 } ?? false }
-        guard now >= nextCandidateAt,
+        guard now >= nextCandidateAt, !candidates.isEmpty else { return }
+        if sessions.isLarge {
+            // A few nodes of a large mesh tell of all the others.
+            let known = Set(
+                others.indices.filter { others[$0].isPresent }.map { others[$0].address })
+            candidates.removeAll { $0.attempts == 0 && known.contains($0.address) }
+        }
+        guard
             let place = candidates.firstIndex(where: { now >= $0.dial.at })
         else { return }
         nextCandidateAt = now + settings.discoveryDialPeriod
         candidates[place].dial.begin(now: now)
         candidates[place].attempts += 1
         directives.append(.connect(candidates[place].address))
+    }
+
+    private func isKnown(_ address: Address) -> Bool {
+        others.indices.contains { others[$0].isPresent && others[$0].address == address }
     }
 
     private mutating func failCandidates(now: Timestamp, where matches: (Candidate) -> Bool) {

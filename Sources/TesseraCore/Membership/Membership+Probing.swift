@@ -35,6 +35,8 @@ extension Membership {
             if let index = probes.firstIndex(where: { $0.sequence == sequence }) {
                 probes[index].nacks += 1
             }
+        case .part:
+            onPart(peer, now: now, into: &directives)
         case .compare(let folds, let isReply):
             onCompare(folds, isReply: isReply, from: peer, into: &directives)
         case .sync(let rumours, let isReply):
@@ -84,6 +86,7 @@ extension Membership {
     mutating func probeOnTick(now: Timestamp, into directives: inout [Directive]) {
         guard now >= nextProbeAt else { return }
         nextProbeAt = now + scaled(settings.probePeriod)
+        ageRumours()
         guard let target = nextTarget(now: now) else { return }
         probe(target, now: now, into: &directives)
     }
@@ -147,6 +150,8 @@ extension Membership {
             if isConnected(probe.target) {
                 directives.append(
                     .send(.membership(.sync(rumours: [], isReply: false)), to: probe.target))
+            } else if sessions.isLarge, let target = known(probe.target) {
+                directives.append(.connect(target.address))
             }
         }
         let failed = probes.filter { now >= $0.ends }
@@ -180,7 +185,7 @@ extension Membership {
     }
 
     /// The probe was answered: the member lives, whatever else is said of it.
-    private mutating func endProbe(
+    mutating func endProbe(
         now: Timestamp, into directives: inout [Directive], where matches: (Probe) -> Bool
     ) {
         guard let place = probes.firstIndex(where: matches) else { return }

@@ -159,6 +159,9 @@ extension Membership {
         }
         let place = insertionIndex(of: member.member.node)
         others.insert(member, at: place)
+        // Not before it was chosen: else the first exchange would have a newcomer call everybody.
+        if others.count >= settings.fullMeshMax { others[place].isWanted = false }
+        sessions.isStale = true
         return place
     }
 
@@ -184,6 +187,9 @@ extension Membership {
             new.past.noteReturn(aliveFor: end - old.aliveSince, settings, now: now)
         }
         others[index] = new
+        others[index].isWanted = old.isWanted
+        others[index].wantedUntil = old.wantedUntil
+        sessions.isStale = true
         probes.removeAll { $0.target == old.member }
         pass(on: member.node)
     }
@@ -206,9 +212,12 @@ extension Membership {
             others[index].learned = now
             others[index].dial.reset(at: now, pause: settings.dialPauseMin)
             changes.append(.alive(member, others[index].address))
+            // Over a connection that held: what was not told to the dead is told now.
+            if others[index].isConnected { changes.append(.connected(member)) }
             joinRound(member.node)
         }
         let hasReturned = others[index].status >= .dead
+        if hasReturned { sessions.isStale = true }
         if others[index].status != .alive { others[index].since = now }
         others[index].status = .alive
         others[index].suspicion = nil
@@ -342,6 +351,7 @@ extension Membership {
         others[index].status = .dead
         others[index].suspicion = nil
         others[index].since = now
+        sessions.isStale = true
         let member = others[index]
         if wasPresent { changes.append(.dead(member.member, reason: reason)) }
         probes.removeAll { $0.target == member.member }
@@ -361,6 +371,7 @@ extension Membership {
         others[index].status = .left
         others[index].suspicion = nil
         others[index].since = now
+        sessions.isStale = true
         let member = others[index]
         changes.append(.left(member.member))
         probes.removeAll { $0.target == member.member }
@@ -388,7 +399,7 @@ extension Membership {
             rumours.append(rumour(of: known))
         }
         guard !gossip.isEmpty else { return rumours }
-        let budget = MembershipLimits.retransmitFactor * Self.logarithm(presentCount + 1)
+        let budget = retransmissions
         let chosen = gossip.indices.sorted {
             (gossip[$0].sent, $0) < (gossip[$1].sent, $1)
         }
@@ -409,6 +420,23 @@ extension Membership {
         }
         gossip.removeAll { $0.sent >= budget }
         return rumours
+    }
+
+    /// How often a rumour is passed on.
+    private var retransmissions: Int {
+        MembershipLimits.retransmitFactor * Self.logarithm(presentCount + 1)
+    }
+
+    /// Rumours that had their time are passed on no more, though they were sent less often.
+    ///
+    /// In as many protocol periods a rumour is everywhere (SWIM §4.1). When hundreds of nodes come at
+    /// once there are more rumours than datagrams have room for, and those that wait would fill every
+    /// datagram for minutes after everybody knows; whoever missed one finds out by comparing.
+    mutating func ageRumours() {
+        guard !gossip.isEmpty else { return }
+        let budget = retransmissions
+        for place in gossip.indices { gossip[place].periods += 1 }
+        gossip.removeAll { $0.periods > budget }
     }
 
     /// The least number of bits that hold `count`: log2, rounded up for all but powers of two.

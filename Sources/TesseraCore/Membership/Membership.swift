@@ -34,6 +34,8 @@ struct Membership {
         case connected(NodeBoot)
         /// The control connection to a member is gone.
         case disconnected(NodeBoot)
+        /// The control connection to a member was ended in good order: nobody needs it now.
+        case parted(NodeBoot)
         /// A member that flapped was stable for long enough to be used again.
         case stable(NodeBoot)
         /// This node was cut off from most of the mesh, and is back.
@@ -81,6 +83,8 @@ struct Membership {
     var ownReturnedAt: Timestamp?
     var startedAt = Timestamp.zero
 
+    var sessions = SessionWishes()
+
     // Gossip.
     var gossip: [Gossip] = []
 
@@ -118,6 +122,8 @@ struct Membership {
     struct Gossip {
         var node: NodeID
         var sent: Int
+        /// Protocol periods since it was new.
+        var periods = 0
     }
 
     /// A discovered address.
@@ -158,10 +164,12 @@ struct Membership {
         endRelays(now: now, into: &directives)
         endSuspicions(now: now, into: &directives)
         noteStable(now: now)
+        chooseSessions(now: now, into: &directives)
         dialMembers(now: now, into: &directives)
         dialCandidates(now: now, into: &directives)
         probeOnTick(now: now, into: &directives)
         syncOnTick(now: now, into: &directives)
+        partOnTick(now: now, into: &directives)
         probeDeadOnTick(now: now, into: &directives)
     }
 
@@ -225,7 +233,7 @@ struct Membership {
                 if others[index].status == .suspect {
                     wake = min(wake, others[index].suspicion?.deadline ?? .never)
                 }
-                if !others[index].isConnected {
+                if !others[index].isConnected, others[index].isWanted {
                     wake = min(
                         wake, others[index].dial.patienceEnds ?? others[index].dial.at)
                 }
@@ -237,6 +245,7 @@ struct Membership {
             }
         }
         if !ownPast.isStable { wake = min(wake, ownPast.stableAt) }
+        if sessions.isStale, !others.isEmpty { wake = min(wake, sessions.nextChoiceAt) }
         for probe in probes { wake = min(wake, min(probe.directEnds, probe.ends)) }
         for relay in relays { wake = min(wake, min(relay.nackAt, relay.ends)) }
         for candidate in candidates {
@@ -278,6 +287,19 @@ extension Membership {
         var all = others.filter { isReachable($0) && $0.past.isStable }.map(\.member)
         if ownPast.isStable { all.insert(me, at: all.firstIndex { $0 > me } ?? all.count) }
         return all
+    }
+
+    /// Nodes that are there, this one included, whether connected or not, ascending.
+    var presentMembers: [NodeBoot] {
+        var all = others.indices.filter { others[$0].isPresent }.map { others[$0].member }
+        all.insert(me, at: all.firstIndex { $0 > me } ?? all.count)
+        return all
+    }
+
+    /// Whether a run is there, connected or not.
+    func isPresent(_ member: NodeBoot) -> Bool {
+        guard let index = index(of: member.node) else { return member == me }
+        return others[index].member == member && others[index].isPresent
     }
 
     /// Whether there is a control connection to this run.

@@ -41,6 +41,10 @@ public struct MembershipSettings: Hashable, Sendable {
     public var hearsayGrace = TimeSpan.seconds(2)
     /// How long a connection to a member that was declared dead is kept, so that it can refute.
     public var deadConnectionGrace = TimeSpan.seconds(1)
+    /// In a mesh of more nodes than this, nobody keeps sessions with everybody.
+    public var fullMeshMax = 64
+    /// How long a session in a larger mesh is kept after its last use.
+    public var sessionKept = TimeSpan.seconds(60)
     /// A loop that was this late blames no one.
     public var stallMin = TimeSpan.milliseconds(500)
     /// How long a member that came back once is not used; doubles with each return.
@@ -57,7 +61,7 @@ public struct MembershipSettings: Hashable, Sendable {
 /// What membership may take at most.
 enum MembershipLimits {
     /// Remembered nodes, the dead included: a sync of all fits one control frame.
-    static let members = 1_024
+    static let members = 2_048
     /// Discovered addresses that wait for their turn.
     static let candidates = 256
     /// Attempts to reach a discovered address before it must be discovered again.
@@ -76,6 +80,17 @@ enum MembershipLimits {
     /// Up to this many connected members are told of suspicion and death directly; in larger meshes
     /// a broadcast by everyone would cost more than gossip.
     static let directlyTold = 64
+    /// Members chosen by lot to keep a session with in a large mesh; as many choose this node.
+    ///
+    /// Eight random neighbours of each keep a mesh of thousands in one part though many of them are
+    /// lost.
+    static let neighbours = 8
+    /// Sessions in a large mesh up to which none is ended that might be used again.
+    static let sessionsKept = 32
+    /// Between two choices of whom to keep sessions with.
+    static let choicePause = TimeSpan.milliseconds(250)
+    /// A session that ends this soon after this node asked for it ended in good order.
+    static let partingSpan = TimeSpan.seconds(5)
     /// Own probes that wait for an answer: more would mean that everybody is silent.
     static let probes = 64
     /// Probes for others that wait for an answer.

@@ -328,12 +328,24 @@ extension BlobPlacement {
     /// Whether a newer run of the peer's node is known: what was heard of the older one since says
     /// nothing, and must not take the newer one's place.
     func isOutdated(_ peer: NodeBoot) -> Bool {
-        peers.contains { $0.member.node == peer.node && $0.member.boot > peer.boot }
+        let place = insertionIndex(of: peer.node)
+        return place < peers.count && peers[place].member.node == peer.node
+            && peers[place].member.boot > peer.boot
+    }
+
+    private func insertionIndex(of node: NodeID) -> Int {
+        var low = 0
+        var high = peers.count
+        while low < high {
+            let middle = (low + high) / 2
+            if peers[middle].member.node < node { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     /// Where the peer stands in `peers`; makes the place, and drops an older run's.
     mutating func place(of peer: NodeBoot) -> Int {
-        let place = peers.firstIndex { $0.member.node >= peer.node } ?? peers.count
+        let place = insertionIndex(of: peer.node)
         if place < peers.count, peers[place].member.node == peer.node {
             if peers[place].member != peer {
                 for holding in peers[place].holdings {

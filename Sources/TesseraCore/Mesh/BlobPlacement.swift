@@ -279,7 +279,17 @@ struct BlobPlacement {
     ) {
         guard peer.node != me.node, !isOutdated(peer) else { return }
         defer { settle(now: now, into: &directives) }
-        peers[place(of: peer)].isReachable = isReachable
+        let place = place(of: peer)
+        if isReachable, !peers[place].isReachable {
+            // What failed with the connection may work over the next one.
+            for failure in failures where failure.source == peer.node {
+                for index in retries.indices where retries[index].blob == failure.blob {
+                    retries[index].at = now
+                }
+            }
+            failures.removeAll { $0.source == peer.node }
+        }
+        peers[place].isReachable = isReachable
     }
 
     /// A peer is dead or left: its copies do not count.

@@ -22,8 +22,16 @@ struct MeshState {
         static let recordsPerUpdate = 16
         /// Structural changes that come together are signed and sent together.
         static let structuralPause = TimeSpan.milliseconds(5)
+        /// Measurements that plans may have to follow at once are told no more often than this.
+        static let newsPause = TimeSpan.seconds(1)
         /// Measurements change all the time; the planner does not need them more often.
         static let measuredPause = TimeSpan.seconds(5)
+        /// Measurements that moved too little to matter go out with others, or after so long.
+        static let driftPause = TimeSpan.seconds(60)
+        /// Records and names of one message that are news to others too.
+        static let newsPassedOn = 2
+        /// Whom news is passed on to: with three each, one in twenty misses it, and asks later.
+        static let receiversOfNews = 3
         /// Between two digests.
         static let digestPeriod = TimeSpan.seconds(2)
         /// How long the shell may take to sign before it is asked again.
@@ -32,11 +40,20 @@ struct MeshState {
         static let prunePeriod = TimeSpan.seconds(3_600)
     }
 
-    private struct Entry {
+    struct Entry {
         var signed: SignedRecord
+        /// Which record it is: quicker to look at than the whole.
+        var version: RecordVersion
         /// Whether the member is dead or left: its record says what was.
         var isGone: Bool
         var since: Timestamp
+
+        init(signed: SignedRecord, isGone: Bool, since: Timestamp) {
+            self.signed = signed
+            version = MeshState.version(of: signed.record)
+            self.isGone = isGone
+            self.since = since
+        }
     }
 
     /// What this node says of itself, changes that are not signed yet included.
@@ -46,16 +63,16 @@ struct MeshState {
     /// When `onWake` wants to be called.
     private(set) var nextWake = Timestamp.never
 
-    private var generator: SeededGenerator
+    var generator: SeededGenerator
     /// The others' records, ascending by node.
-    private var entries: [Entry] = []
+    var entries: [Entry] = []
     /// The last signed own record.
-    private var signedOwn: SignedRecord?
+    var signedOwn: SignedRecord?
     private var signAt = Timestamp.never
     private var lastSigned: Timestamp?
     /// The record that the shell signs now, and until when it may take.
     private var signing: (version: UInt64, patienceEnds: Timestamp)?
-    private var peers: [NodeBoot] = []
+    var peers: [NodeBoot] = []
     private var nextDigestAt = Timestamp.never
     private var nextPruneAt = Timestamp.never
     private var refusedRecords = 0
@@ -111,33 +128,17 @@ struct MeshState {
         var measured = old
         measured.links = own.links
         measured.times = own.times
-        if own == measured && !Self.isNews(own.links, after: old.links)
-            && !Self.isNews(own.times, after: old.times)
-        {
-            let earliest = lastSigned.map { max($0 + Limits.measuredPause, now) } ?? now
-            signAt = min(signAt, earliest)
-        } else {
+        guard own == measured else {
             signAt = min(signAt, now + Limits.structuralPause)
+            return
         }
-    }
-
-    /// Whether links tell something that plans were made without: a first rate, or one that is more
-    /// than twice or less than half of what it was.
-    private static func isNews(_ links: [LinkMeasurement], after old: [LinkMeasurement]) -> Bool {
-        links.contains { link in
-            let rate = link.bytesPerSecond
-            let before = old.first { $0.peer == link.peer }?.bytesPerSecond ?? 0
-            return rate > 0 && (before == 0 || rate / 2 > before || before / 2 > rate)
-        }
-    }
-
-    /// Whether a fragment takes more than five quarters or less than three quarters of what was told.
-    private static func isNews(_ times: [FragmentTime], after old: [FragmentTime]) -> Bool {
-        times.contains { time in
-            old.first { $0.key == time.key }.map { before in
-                abs(time.microseconds - before.microseconds) > before.microseconds / 4
-            } ?? false
-        }
+        let isNews = RecordNews.isNews(own, after: old)
+        let matters = signedOwn.map { RecordNews.matters(own, after: $0.record) } ?? true
+        let pause =
+            isNews
+            ? Limits.newsPause : matters ? Limits.measuredPause : Limits.driftPause
+        let soonest = isNews ? now + Limits.structuralPause : now
+        signAt = min(signAt, lastSigned.map { max($0 + pause, soonest) } ?? soonest)
     }
 
     /// The shell signed the own record.
@@ -200,15 +201,32 @@ struct MeshState {
             answer(
                 versions, winners: winners, theirs: entries, to: peer, isReply: isReply,
                 into: &directives)
+        case .difference(let scope, let versions, let entries, let isReply):
+            guard scope.isLegal else { return }
+            let winners = merge(entries, now: now, into: &directives)
+            answer(
+                versions, winners: winners, theirs: entries, in: scope, to: peer,
+                isReply: isReply, into: &directives)
         case .update(let records, let entries):
+            let before = changes.count
             _ = merge(entries, now: now, into: &directives)
-            for record in records.prefix(Limits.records) {
-                merge(record, now: now, into: &directives)
+            let names = changes[before...].compactMap { change -> CatalogueEntry? in
+                if case .catalogueChanged(let entry, _) = change { entry } else { nil }
             }
+            var news: [SignedRecord] = []
+            for record in records.prefix(Limits.records)
+            where merge(record, now: now, into: &directives) {
+                news.append(record)
+            }
+            passOn(news, names, from: peer, into: &directives)
         case .compare(let records, let fold):
             guard TableFolds.isLegal(count: records.count) else { return }
-            let isEqual = folds(records.count).values == records && catalogueFold == fold
-            if !isEqual { sendDigest(to: peer, isReply: false, into: &directives) }
+            let differs = folds(records.count).differing(from: records)
+            let scope = DigestScope(
+                count: records.count, ranges: differs.indices.filter { differs[$0] },
+                hasCatalogue: catalogueFold != fold)
+            guard !scope.isEmpty else { return }
+            sendDigest(of: scope, to: peer, isReply: false, into: &directives)
         case .unreachable:
             break
         }
@@ -254,119 +272,33 @@ struct MeshState {
         directives.append(.sign(own))
     }
 
-    // MARK: Exchange
+    // MARK: Merging
 
-    /// Asks a peer for what is lacking here: in a large mesh by folds first.
-    private func ask(_ peer: NodeBoot, into directives: inout [Directive]) {
-        guard entries.count >= MembershipLimits.comparedMin else {
-            return sendDigest(to: peer, isReply: false, into: &directives)
-        }
-        let folds = folds(TableFolds.count(for: entries.count + 1))
-        directives.append(
-            .send(
-                .mesh(.compare(records: folds.values, catalogue: catalogueFold)), to: peer))
-    }
-
-    private func folds(_ count: Int) -> TableFolds {
-        var folds = TableFolds(count: count)
-        for version in versions { folds.add(version.member, version.version) }
-        return folds
-    }
-
-    /// Version and author tell entries of one name apart.
-    private var catalogueFold: UInt64 {
-        var folds = TableFolds(count: 1)
-        for entry in catalogue.entries {
-            let author = NodeBoot(
-                node: entry.author, boot: Boot(counter: entry.version, random: 0))
-            // The name, without a hash that differs from process to process.
-            let name = entry.name.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
-                ($0 ^ UInt64($1)) &* 0x100_0000_01b3
-            }
-            folds.add(author, name)
-        }
-        return folds.values[0]
-    }
-
-    private func sendDigest(
-        to peer: NodeBoot, isReply: Bool, into directives: inout [Directive]
-    ) {
-        directives.append(
-            .send(
-                .mesh(
-                    .digest(records: versions, catalogue: catalogue.entries, isReply: isReply)),
-                to: peer))
-    }
-
-    /// What is held here, ascending by member.
-    private var versions: [RecordVersion] {
-        var held = entries.map(\.signed.record)
-        if let own = signedOwn?.record {
-            held.insert(
-                own, at: held.firstIndex { $0.member.node > own.member.node } ?? held.count)
-        }
-        return held.map { RecordVersion(member: $0.member, version: $0.version) }
-    }
-
-    /// Sends what the peer lacks, and asks for what is lacking here.
-    private mutating func answer(
-        _ theirs: [RecordVersion], winners: [CatalogueEntry], theirs theirNames: [CatalogueEntry],
-        to peer: NodeBoot, isReply: Bool, into directives: inout [Directive]
-    ) {
-        var newest: [NodeID: RecordVersion] = [:]
-        for version in theirs.prefix(Limits.records + 1) { newest[version.member.node] = version }
-        var isLacking = false
-        for version in theirs.prefix(Limits.records + 1)
-        where version.member.node != own.member.node {
-            guard let record = record(of: version.member.node) else {
-                isLacking = true
-                continue
-            }
-            if Self.isNewer(version, than: Self.version(of: record)) { isLacking = true }
-        }
-        let news = (entries.map(\.signed) + (signedOwn.map { [$0] } ?? [])).filter {
-            guard let known = newest[$0.record.member.node] else { return true }
-            return Self.isNewer(Self.version(of: $0.record), than: known)
-        }
-        var names = winners
-        let told = Set(theirNames.map(\.name))
-        names += catalogue.entries.filter { !told.contains($0.name) }
-        for start in stride(from: 0, to: max(news.count, 1), by: Limits.recordsPerUpdate) {
-            let part = Array(news[start..<min(start + Limits.recordsPerUpdate, news.count)])
-            let entries = start == 0 ? names : []
-            if part.isEmpty, entries.isEmpty { continue }
-            directives.append(
-                .send(.mesh(.update(records: part, catalogue: entries)), to: peer))
-        }
-        if isLacking, !isReply { sendDigest(to: peer, isReply: true, into: &directives) }
-    }
-
+    /// Takes a record over if it is newer than what is known; true if so.
     private mutating func merge(
         _ record: SignedRecord, now: Timestamp, into directives: inout [Directive]
-    ) {
+    ) -> Bool {
         let member = record.record.member
-        guard member.node != own.member.node else { return }
+        guard member.node != own.member.node else { return false }
         let place = insertionIndex(of: member.node)
-        if place < entries.count, entries[place].signed.record.member.node == member.node {
-            let known = entries[place]
-            guard
-                Self.isNewer(
-                    Self.version(of: record.record), than: Self.version(of: known.signed.record))
-            else { return }
+        if place < entries.count, entries[place].version.member.node == member.node {
+            let known = entries[place].version
+            guard Self.isNewer(Self.version(of: record.record), than: known) else { return false }
             // A newer run is not gone because an older one is.
-            let isGone = known.isGone && known.signed.record.member == member
+            let isGone = entries[place].isGone && known.member == member
             entries[place] = Entry(signed: record, isGone: isGone, since: now)
         } else {
             guard makeRoom() else {
                 refusedRecords += 1
                 directives.append(.report(.limit("records", count: refusedRecords)))
-                return
+                return false
             }
             entries.insert(
                 Entry(signed: record, isGone: false, since: now),
                 at: insertionIndex(of: member.node))
         }
         changes.append(.recordChanged(member.node))
+        return true
     }
 
     /// Forgets the oldest record of a member that is gone, if there is no room; false if there is
@@ -406,7 +338,7 @@ struct MeshState {
 
     private mutating func mark(_ member: NodeBoot, isGone: Bool) {
         let place = insertionIndex(of: member.node)
-        guard place < entries.count, entries[place].signed.record.member == member else { return }
+        guard place < entries.count, entries[place].version.member == member else { return }
         entries[place].isGone = isGone
     }
 
@@ -423,12 +355,12 @@ struct MeshState {
         nextWake = wake == .never ? .never : max(wake, now)
     }
 
-    private func insertionIndex(of node: NodeID) -> Int {
+    func insertionIndex(of node: NodeID) -> Int {
         var low = 0
         var high = entries.count
         while low < high {
             let middle = (low + high) / 2
-            if entries[middle].signed.record.member.node < node {
+            if entries[middle].version.member.node < node {
                 low = middle + 1
             } else {
                 high = middle
@@ -437,11 +369,11 @@ struct MeshState {
         return low
     }
 
-    private static func version(of record: NodeRecord) -> RecordVersion {
+    static func version(of record: NodeRecord) -> RecordVersion {
         RecordVersion(member: record.member, version: record.version)
     }
 
-    private static func isNewer(_ left: RecordVersion, than right: RecordVersion) -> Bool {
+    static func isNewer(_ left: RecordVersion, than right: RecordVersion) -> Bool {
         (left.member.boot, left.version) > (right.member.boot, right.version)
     }
 }
@@ -453,7 +385,7 @@ extension MeshState {
     func record(of node: NodeID) -> NodeRecord? {
         if node == own.member.node { return own }
         let place = insertionIndex(of: node)
-        guard place < entries.count, entries[place].signed.record.member.node == node else {
+        guard place < entries.count, entries[place].version.member.node == node else {
             return nil
         }
         return entries[place].signed.record

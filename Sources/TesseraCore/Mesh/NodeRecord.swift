@@ -108,11 +108,14 @@ public struct FragmentTime: Hashable, Sendable {
 }
 
 /// The plan that a node holds as current for a model, and which plans it is ready to run.
+///
+/// Names only: whoever does not know the plan is told it by any node that follows it when they
+/// connect.
 public struct PlanStatus: Hashable, Sendable {
     /// The model.
     public var manifest: ManifestID
     /// The decided plan that the node follows; nil if it knows none.
-    public var current: NamedPlan?
+    public var current: BallotPlan?
     /// Plans whose fragments on this node are all compiled and reserved, ascending.
     public var ready: [PlanID]
     /// The oldest plan that a request which came in at this node still uses.
@@ -120,7 +123,7 @@ public struct PlanStatus: Hashable, Sendable {
 
     /// Makes a status.
     public init(
-        manifest: ManifestID, current: NamedPlan?, ready: [PlanID], oldestInUse: PlanID?
+        manifest: ManifestID, current: BallotPlan?, ready: [PlanID], oldestInUse: PlanID?
     ) {
         self.manifest = manifest
         self.current = current

@@ -68,6 +68,8 @@ public enum MembershipMessage: Hashable, Sendable {
     /// Folds of all that I know of members, by ranges of identities. Whoever knows something else of
     /// a range tells it, and compares once more; `isReply` ends the exchange.
     case compare(folds: [UInt64], isReply: Bool)
+    /// I do without this connection; close it if you do too. Sent in large meshes.
+    case part
 }
 
 /// How far a node's knowledge of another one's record goes.
@@ -84,13 +86,53 @@ public struct RecordVersion: Hashable, Sendable {
     }
 }
 
+/// The part of all records that a digest is about: in large meshes two nodes find out by folds where
+/// they differ, and speak of that alone.
+public struct DigestScope: Hashable, Sendable {
+    /// Into how many ranges of identities the records are divided.
+    public var count: Int
+    /// The ranges, ascending.
+    public var ranges: [Int]
+    /// Whether it is about the catalogue too.
+    public var hasCatalogue: Bool
+
+    /// Makes a scope.
+    public init(count: Int, ranges: [Int], hasCatalogue: Bool) {
+        self.count = count
+        self.ranges = ranges
+        self.hasCatalogue = hasCatalogue
+    }
+
+    /// Whether it is about nothing.
+    var isEmpty: Bool { ranges.isEmpty && !hasCatalogue }
+
+    /// Whether records can be divided so.
+    var isLegal: Bool { TableFolds.isLegal(count: count) }
+
+    /// Whether a node's record is meant.
+    func contains(_ node: NodeID) -> Bool {
+        let range = TableFolds.range(of: node, count: count)
+        var low = 0
+        var high = ranges.count
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle] < range { low = middle + 1 } else { high = middle }
+        }
+        return low < ranges.count && ranges[low] == range
+    }
+}
+
 /// The exchange of records and of the catalogue, always over the connection.
 public enum MeshMessage: Hashable, Sendable {
     /// What I hold; answered with `update` of what you lack, and with a digest if I lack something.
     case digest(records: [RecordVersion], catalogue: [CatalogueEntry], isReply: Bool)
     /// Records and entries that you may not have.
     case update(records: [SignedRecord], catalogue: [CatalogueEntry])
-    /// Folds of the records and the catalogue that I hold; answered with a digest if others are held.
+    /// Like `digest`, of some ranges of records only.
+    case difference(
+        scope: DigestScope, records: [RecordVersion], catalogue: [CatalogueEntry], isReply: Bool)
+    /// Folds of the records and the catalogue that I hold; answered with a `difference` if others are
+    /// held.
     case compare(records: [UInt64], catalogue: UInt64)
     /// My connection to this run of a member broke or timed out.
     case unreachable(NodeBoot)

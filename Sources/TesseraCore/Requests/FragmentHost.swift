@@ -53,7 +53,7 @@ struct FragmentHost: Sendable {
         var concurrency: Int
     }
 
-    /// A proposer that has not come back by then is gone; its staging is dropped.
+    /// A staging is dropped after so long without a word of its proposer, whatever became of it.
     static let lease = TimeSpan.seconds(60)
     /// The longest deadline a request may have: an old plan is kept that long for attempts under it.
     static let afterlife = TimeSpan.seconds(30)
@@ -189,6 +189,14 @@ struct FragmentHost: Sendable {
         for (id, held) in plans.sorted(by: { $0.key < $1.key })
         where held.layout.plan.manifest == manifest && held.layout.plan.ballot == ballot {
             if case .staged = held.kind { drop(id, into: &directives) }
+        }
+    }
+
+    /// A member is dead, left, or no longer connected: a round that needs this host has failed
+    /// there, and its end may never be told.
+    mutating func onProposerLost(_ proposer: NodeBoot, into directives: inout [Directive]) {
+        for (id, held) in plans.sorted(by: { $0.key < $1.key }) {
+            if case .staged(by: proposer) = held.kind { drop(id, into: &directives) }
         }
     }
 

@@ -116,6 +116,9 @@ extension RequestTable {
         }
     }
 
+    /// Whether an attempt of this entry has not ended yet.
+    func isOpen(_ attempt: AttemptID) -> Bool { find(attempt) != nil }
+
     /// Whether the slice is an output that an open attempt of this entry waits for.
     func awaits(_ header: SliceHeader) -> Bool {
         guard let (counter, place) = find(header.attempt),

@@ -39,7 +39,8 @@ struct TableFolds {
     /// For each range, whether a peer's fold is another one.
     func differing(from other: [UInt64]) -> [Bool] { zip(values, other).map { $0 != $1 } }
 
-    private static func mixed(_ value: UInt64) -> UInt64 {
+    /// A number that tells nothing of the one it is made of.
+    static func mixed(_ value: UInt64) -> UInt64 {
         var value = value
         value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
         value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB

@@ -138,6 +138,8 @@ final class NodeShell: @unchecked Sendable {
             transport.connect(address)
         case .disconnect(let peer):
             transport.disconnect(peer)
+        case .hear(let member):
+            transport.hear(member)
         case .send(let message, let target):
             transport.send(message, to: target)
             if case .request(.cancel(let attempt)) = message { transport.cancelSlices(attempt) }

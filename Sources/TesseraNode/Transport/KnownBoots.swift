@@ -1,7 +1,8 @@
 import NIOCore
 import TesseraCore
 
-/// The runs that have shown who they are in a TLS handshake; only their datagrams are heard.
+/// The runs that have shown who they are in a TLS handshake, to this node or to a member of a large
+/// mesh; only their datagrams are heard.
 struct KnownBoots {
     private var expiries: [NodeBoot: NIODeadline] = [:]
 

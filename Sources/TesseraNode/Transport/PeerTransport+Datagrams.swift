@@ -4,7 +4,8 @@ import NIOPosix
 public import TesseraCore
 import TesseraWire
 
-/// Membership's datagrams: sealed, and heard only of runs that a TLS handshake has proved.
+/// Membership's datagrams: sealed, and heard only of runs that a TLS handshake has proved,
+/// or that a member vouches for who knows them.
 extension PeerTransport {
     /// Sends as one sealed datagram; a datagram that cannot be sent is lost, as datagrams are.
     public func sendDatagram(
@@ -23,6 +24,12 @@ extension PeerTransport {
             counters.change { $0.datagramsDropped += 1 }
             logger.debug("datagram not sent", metadata: ["reason": "\(error)"])
         }
+    }
+
+    /// Heeds the datagrams of a run that a member vouches for, as of one that was connected.
+    public func hear(_ member: NodeBoot) {
+        controlLoop.preconditionInEventLoop()
+        knownBoots.insert(member, at: .now())
     }
 
     /// Opens the socket for datagrams.

@@ -16,7 +16,8 @@ enum TransportLimits {
     static let halfOpenTotal = 256
     /// Dials at once; discovery proposes addresses that nobody vouches for.
     static let dialsMax = 64
-    /// Peers with a session: four times the mesh size that the planner is made for.
+    /// Peers with a session: four times as many as a mesh in which everybody has one with everybody;
+    /// in a larger one a node keeps some 32, and one for each host and voter of its plans.
     static let sessionsMax = 256
     /// Control connections of one session: crossing dials over a few addresses of one host.
     static let connectionsPerSession = 8

@@ -1,10 +1,12 @@
 import TesseraCore
 
-/// When parts of a mesh meet again, each entry changes its plan at most once: from its part's to the
-/// merged pool's.
+/// At a heal each entry changes its plan at most once: from its part's to the merged pool's.
 ///
-/// Only for runs in which nothing but one split goes wrong: any other trouble may be a reason for
-/// another plan.
+/// An entry that had no plan changes none when it takes the other part's.
+///
+/// Only for runs in which nothing but one split goes wrong, on devices with memory to spare: any
+/// other trouble may be a reason for another plan, and so may memory that the plans of the parts
+/// give back after the change.
 struct OneChangeAtHeal {
     /// Shorter than a node that was away is left unused: its return to use is a change of its own.
     static let span = TimeSpan.seconds(8)
@@ -14,6 +16,7 @@ struct OneChangeAtHeal {
         var manifest: ManifestID
     }
     private var healedAt: Timestamp?
+    private var served: Set<Key> = []
     private var changes: [Key: Int] = [:]
 
     /// Everybody can reach everybody from now on.
@@ -22,8 +25,9 @@ struct OneChangeAtHeal {
     mutating func onDecided(
         _ plan: Plan, by member: NodeBoot, at time: Timestamp
     ) throws(Violation) {
-        guard let healedAt, time - healedAt < Self.span else { return }
         let key = Key(member: member, manifest: plan.manifest)
+        let isFirst = served.insert(key).inserted
+        guard !isFirst, let healedAt, time - healedAt < Self.span else { return }
         changes[key, default: 0] += 1
         guard let count = changes[key], count > 1 else { return }
         throw Violation(

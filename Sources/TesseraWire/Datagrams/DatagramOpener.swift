@@ -19,7 +19,7 @@ public struct DatagramOpener: ~Copyable, Sendable {
     ///
     /// The one heard least recently goes first; with it goes the knowledge of what it sent, so that
     /// its old datagrams could be replayed until the core hears of a newer run.
-    public static let sendersMax = 1_024
+    public static let sendersMax = 2_048
 
     private struct Sender {
         var key: SymmetricKey

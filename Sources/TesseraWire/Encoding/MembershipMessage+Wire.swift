@@ -38,6 +38,7 @@ extension MembershipMessage: WireValue {
         case nack
         case sync
         case compare
+        case part
     }
 
     /// A tag (1 byte), then the fields in the order of their declaration.
@@ -68,6 +69,8 @@ extension MembershipMessage: WireValue {
             writer.write(Tag.compare)
             writer.write(folds: folds)
             writer.write(isReply)
+        case .part:
+            writer.write(Tag.part)
         }
     }
 
@@ -96,6 +99,8 @@ extension MembershipMessage: WireValue {
         case .compare:
             self = .compare(
                 folds: try reader.readFolds(), isReply: try reader.readFlag("reply"))
+        case .part:
+            self = .part
         }
     }
 
@@ -109,6 +114,7 @@ extension MembershipMessage: WireValue {
             case .nack: (1 + 8, [])
             case .sync(let rumours, _): (1 + 4 + 1, rumours)
             case .compare(let folds, _): (1 + 4 + 8 * folds.count + 1, [])
+            case .part: (1, [])
             }
         return rumours.reduce(fixed) { $0 + $1.encodedByteCount }
     }
@@ -131,7 +137,7 @@ extension MembershipMessage: WireValue {
         case .ping(_, let rumours), .pingRequest(_, _, _, let rumours), .ack(_, let rumours),
             .sync(let rumours, _):
             rumours
-        case .nack, .compare: []
+        case .nack, .compare, .part: []
         }
     }
 
@@ -141,7 +147,7 @@ extension MembershipMessage: WireValue {
         case .pingRequest(let sequence, let target, let address, _):
             .pingRequest(sequence: sequence, target: target, address: address, rumours: rumours)
         case .ack(let sequence, _): .ack(sequence: sequence, rumours: rumours)
-        case .nack, .compare: self
+        case .nack, .compare, .part: self
         case .sync(_, let isReply): .sync(rumours: rumours, isReply: isReply)
         }
     }

@@ -126,8 +126,60 @@ extension FragmentTime: WireValue {
     }
 }
 
+/// Measured times of one model's fragments: the model is named once.
+private struct TimesOfModel: WireValue {
+    var times: [FragmentTime]
+
+    var manifest: ManifestID? { times.first?.key.manifest }
+
+    init(_ times: [FragmentTime]) { self.times = times }
+
+    /// Cuts times that ascend by key.
+    static func groups(_ times: [FragmentTime]) -> [TimesOfModel] {
+        var groups: [TimesOfModel] = []
+        for time in times {
+            if let last = groups.last, last.manifest == time.key.manifest {
+                groups[groups.count - 1].times.append(time)
+            } else {
+                groups.append(TimesOfModel([time]))
+            }
+        }
+        return groups
+    }
+
+    /// Manifest, then a list of operators, optional rows, microseconds (8 bytes).
+    func encode(into writer: inout WireWriter) {
+        guard let manifest else { return writer.note(.invalidValue(what: "times")) }
+        writer.write(manifest)
+        writer.write(count: times.count, "times", max: WireLimits.timesMax)
+        for time in times {
+            writer.write(
+                range: time.key.operators, "operators", max: WireLimits.modelPartsMax)
+            writer.write(rows: time.key.rows)
+            writer.write(microseconds: time.microseconds, "fragment time")
+        }
+    }
+
+    /// Reads that layout.
+    init(from reader: inout WireReader) throws(WireError) {
+        let manifest = try reader.read(ManifestID.self)
+        let count = try reader.readCount("times", max: WireLimits.timesMax)
+        guard count > 0 else { throw .invalidValue(what: "times") }
+        guard count <= reader.remainingBytes else { throw .truncated(what: "times") }
+        times = []
+        for _ in 0..<count {
+            let operators = try reader.readRange("operators", max: WireLimits.modelPartsMax)
+            let rows = try reader.readRows()
+            times.append(
+                FragmentTime(
+                    key: FragmentKey(manifest: manifest, operators: operators, rows: rows),
+                    microseconds: try reader.readMicroseconds("fragment time")))
+        }
+    }
+}
+
 extension PlanStatus: WireValue {
-    /// Manifest, optional current plan, ready plans (list of IDs, ascending), optional oldest in
+    /// Manifest, optional ballot and ID of the current plan, ready plans (list of IDs, ascending), optional oldest in
     /// use.
     package func encode(into writer: inout WireWriter) {
         writer.write(manifest)
@@ -156,7 +208,14 @@ extension NodeRecord: WireValue {
         writer.write(ascending: holdings, "holdings", max: WireLimits.modelsMax) { $0.manifest }
         writer.write(ascending: plans, "plans", max: WireLimits.modelsMax) { $0.manifest }
         writer.write(ascending: links, "links", max: WireLimits.linksMax) { $0.peer }
-        writer.write(ascending: times, "times", max: WireLimits.timesMax) { $0.key }
+        writer.check { () throws(WireError) in
+            try WireOrder.requireAscending(times, "times", by: { $0.key })
+        }
+        if times.count > WireLimits.timesMax {
+            writer.note(.limitExceeded(what: "times", max: WireLimits.timesMax))
+        }
+        writer.write(
+            list: TimesOfModel.groups(times), "times", max: WireLimits.modelsMax)
         writer.write(isLeaving)
     }
 
@@ -173,8 +232,24 @@ extension NodeRecord: WireValue {
             plans: try reader.readAscending(
                 "plans", max: WireLimits.modelsMax, by: { $0.manifest }),
             links: try reader.readAscending("links", max: WireLimits.linksMax, by: { $0.peer }),
-            times: try reader.readAscending("times", max: WireLimits.timesMax, by: { $0.key }),
+            times: try Self.readTimes(from: &reader),
             isLeaving: try reader.readFlag("leaving"))
+    }
+
+    private static func readTimes(
+        from reader: inout WireReader
+    ) throws(WireError) -> [FragmentTime] {
+        let groups = try reader.readList(
+            "times", max: WireLimits.modelsMax, of: TimesOfModel.self)
+        // One group for each model: else one record would have two encodings.
+        let manifests = groups.compactMap(\.manifest)
+        try WireOrder.requireAscending(manifests, "times", by: { $0 })
+        let times = groups.flatMap(\.times)
+        guard times.count <= WireLimits.timesMax else {
+            throw .limitExceeded(what: "times", max: WireLimits.timesMax)
+        }
+        try WireOrder.requireAscending(times, "times", by: { $0.key })
+        return times
     }
 
     /// What the owner signs: a fixed text, so that no signature made for anything else fits, and

@@ -128,7 +128,7 @@ extension Route: WireValue {
 
 extension WireWriter {
     /// A flag byte and, if it is 1, the range.
-    fileprivate mutating func write(rows: Range<Int>?) {
+    mutating func write(rows: Range<Int>?) {
         write(rows != nil)
         if let rows { write(range: rows, "rows", max: WireLimits.rowsMax) }
     }
@@ -136,7 +136,7 @@ extension WireWriter {
 
 extension WireReader {
     /// Reads what `write(rows:)` writes.
-    fileprivate mutating func readRows() throws(WireError) -> Range<Int>? {
+    mutating func readRows() throws(WireError) -> Range<Int>? {
         try readFlag("rows") ? try readRange("rows", max: WireLimits.rowsMax) : nil
     }
 }

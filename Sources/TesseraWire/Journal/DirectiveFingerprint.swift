@@ -48,7 +48,7 @@ extension WireWriter {
     /// Everything of a directive that a shell acts on.
     fileprivate mutating func write(directive: Directive) {
         switch directive {
-        case .wake, .connect, .disconnect, .send, .sendDatagram, .sign:
+        case .wake, .connect, .disconnect, .hear, .send, .sendDatagram, .sign:
             write(peerDirective: directive)
         case .fetch, .storeCatalogue, .discard, .compile, .unload, .execute, .plan:
             write(workDirective: directive)
@@ -85,6 +85,9 @@ extension WireWriter {
         case .sign(let record):
             write(6 as UInt8)
             write(record)
+        case .hear(let member):
+            write(7 as UInt8)
+            write(member)
         default: break
         }
     }

@@ -41,7 +41,12 @@ class Overload(support.Case):
                 grown = max(grown, *(resident(agent) - before[agent.name]
                                      for agent in agents.running))
                 time.sleep(0.5)
-            work.per_second, over = AFTERWARDS * rate, time.monotonic()
+            over = time.monotonic()
+            # What the mesh does when it has all it can do, on a machine that others use as well.
+            served = sum(record.status == 200 for record in list(work.records)
+                         if record.ended and record.ended >= begin + OVERLOAD_SECONDS / 2)
+            rate = min(rate, served / (over - begin - OVERLOAD_SECONDS / 2))
+            work.per_second = AFTERWARDS * rate
             time.sleep(RECOVERY_SECONDS_MAX + AFTERWARDS_SECONDS)
             records = work.stop()
             self.report(records, rate, begin, over, grown, work.late)
