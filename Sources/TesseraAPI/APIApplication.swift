@@ -1,4 +1,5 @@
 public import Hummingbird
+import HummingbirdCore
 public import Logging
 public import NIOCore
 public import NIOPosix
@@ -22,15 +23,31 @@ public enum APIApplication {
         group: any EventLoopGroup = .singletonMultiThreadedEventLoopGroup,
         onRunning: @escaping @Sendable (any Channel) async -> Void = { _ in }
     ) -> Application<APIResponder> {
+        make(
+            service: InferenceService(backend: backend), configuration: configuration,
+            budget: BodyBudget(limit: configuration.heldBytesMax), logger: logger, group: group,
+            onRunning: onRunning)
+    }
+
+    static func make(
+        service: InferenceService, configuration: APIConfiguration, budget: BodyBudget,
+        logger: Logger, group: any EventLoopGroup,
+        onRunning: @escaping @Sendable (any Channel) async -> Void
+    ) -> Application<APIResponder> {
         Application(
-            responder: APIResponder(backend: backend, configuration: configuration),
-            server: .http1(
-                configuration: .init(
-                    additionalChannelHandlers: [ClientWatch()],
-                    idleTimeout: configuration.idleTimeout,
-                    httpDecoderConfiguration: .init(
-                        maxHeaderFieldSize: headerFieldBytesMax, maxHeaderListSize: headBytesMax,
-                        maxHeaderFieldCount: headerFieldsMax))),
+            responder: APIResponder(
+                service: service, configuration: configuration, budget: budget),
+            server: HTTPServerBuilder { responder in
+                VersionedChannel(
+                    responder: responder,
+                    configuration: .init(
+                        additionalChannelHandlers: [ClientWatch()],
+                        idleTimeout: configuration.idleTimeout,
+                        httpDecoderConfiguration: .init(
+                            maxHeaderFieldSize: headerFieldBytesMax,
+                            maxHeaderListSize: headBytesMax, maxHeaderFieldCount: headerFieldsMax)),
+                    idleTimeout: configuration.idleTimeout)
+            },
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port),
                 serverName: "tessera",

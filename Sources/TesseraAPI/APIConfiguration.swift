@@ -6,6 +6,8 @@ public struct APIConfiguration: Sendable {
     public var host: String
     /// The port; 0 takes a free one.
     public var port: Int
+    /// The port of the same host where it serves gRPC, 0 for a free one; nil serves none.
+    public var grpcPort: Int?
     /// Host names and addresses beside the loopback ones under which clients may reach it: what
     /// else stands in a `Host` header is refused, so that no web page can reach the agent by a name
     /// of its own (DNS rebinding).
@@ -17,7 +19,7 @@ public struct APIConfiguration: Sendable {
     ///
     /// It also opens all others.
     public var adminToken: String
-    /// The longest body of an inference request.
+    /// The longest body of an inference request, after it was inflated.
     ///
     /// 256 MiB hold a batch of 400 images of 224 × 224 at 32 bits.
     public var inferenceBytesMax = 256 << 20
@@ -38,11 +40,12 @@ public struct APIConfiguration: Sendable {
 
     /// Makes a configuration with the usual limits.
     public init(
-        host: String, port: Int, hostNames: [String] = [], accessToken: String? = nil,
-        adminToken: String
+        host: String, port: Int, grpcPort: Int? = nil, hostNames: [String] = [],
+        accessToken: String? = nil, adminToken: String
     ) {
         self.host = host
         self.port = port
+        self.grpcPort = grpcPort
         self.hostNames = hostNames
         self.accessToken = accessToken
         self.adminToken = adminToken

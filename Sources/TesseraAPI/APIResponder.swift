@@ -22,10 +22,11 @@ public struct APIResponder: HTTPResponder {
     private let inference: InferenceHandler
     private let control: ControlHandler
 
-    init(backend: any AgentBackend, configuration: APIConfiguration) {
+    init(service: InferenceService, configuration: APIConfiguration, budget: BodyBudget) {
         access = AccessControl(configuration)
-        inference = InferenceHandler(backend: backend, configuration: configuration)
-        control = ControlHandler(backend: backend, configuration: configuration)
+        inference = InferenceHandler(
+            service: service, configuration: configuration, budget: budget)
+        control = ControlHandler(backend: service.backend, configuration: configuration)
     }
 
     /// Answers one request.
@@ -69,8 +70,8 @@ public struct APIResponder: HTTPResponder {
         switch call {
         case .read(let route):
             switch route {
-            case .server, .live, .ready, .repositoryIndex, .model, .modelReady,
-                .modelConfiguration, .infer:
+            case .server, .live, .ready, .model, .modelReady, .modelConfiguration,
+                .repositoryIndex, .repositoryLoad, .repositoryUnload, .infer:
                 return try await inference.read(route)
             case .status, .members, .models, .catalogueModel, .plan, .blob,
                 .manifest, .events:
@@ -78,6 +79,9 @@ public struct APIResponder: HTTPResponder {
             }
         case .infer(let model):
             return try await inference.infer(model, request: request, context: context)
+        case .index: return try await inference.repositoryIndex(request)
+        case .load(let model): return try await inference.load(model, request: request)
+        case .unload(let model): return try await inference.unload(model, request: request)
         case .addModel: return try await control.addModel(request)
         case .removeModel(let name): return try await control.removeModel(name)
         case .storeBlob(let hash): return try await control.storeBlob(hash, request: request)
@@ -91,6 +95,9 @@ public struct APIResponder: HTTPResponder {
 private enum Call {
     case read(APIRoute)
     case infer(String)
+    case index
+    case load(String)
+    case unload(String)
     case addModel
     case removeModel(String)
     case storeBlob(String)
@@ -99,8 +106,8 @@ private enum Call {
     /// Whether the call needs the admin token.
     var changesMesh: Bool {
         switch self {
-        case .read, .infer: false
-        case .addModel, .removeModel, .storeBlob, .storeManifest: true
+        case .read, .infer, .index: false
+        case .load, .unload, .addModel, .removeModel, .storeBlob, .storeManifest: true
         }
     }
 
@@ -108,6 +115,9 @@ private enum Call {
         guard Self.methods(of: route).contains(method) else { return nil }
         switch (route, method) {
         case (.infer(let model), _): self = .infer(model)
+        case (.repositoryIndex, _): self = .index
+        case (.repositoryLoad(let model), _): self = .load(model)
+        case (.repositoryUnload(let model), _): self = .unload(model)
         case (.models, .post): self = .addModel
         case (.catalogueModel(let name), .delete): self = .removeModel(name)
         case (.blob(let hash), .put): self = .storeBlob(hash)
@@ -121,7 +131,7 @@ private enum Call {
         case .server, .live, .ready, .model, .modelReady, .modelConfiguration, .status, .members,
             .plan, .events:
             [.get, .head]
-        case .infer, .repositoryIndex: [.post]
+        case .infer, .repositoryIndex, .repositoryLoad, .repositoryUnload: [.post]
         case .models: [.get, .head, .post]
         case .catalogueModel: [.get, .head, .delete]
         case .blob, .manifest: [.get, .head, .put]

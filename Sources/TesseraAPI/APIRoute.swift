@@ -5,6 +5,8 @@ enum APIRoute: Hashable, Sendable {
     case live
     case ready
     case repositoryIndex
+    case repositoryLoad(String)
+    case repositoryUnload(String)
     case model(String)
     case modelReady(String)
     case modelConfiguration(String)
@@ -46,6 +48,14 @@ enum APIRoute: Hashable, Sendable {
         case ["health", "ready"]: self = .ready
         case ["repository", "index"]: self = .repositoryIndex
         default:
+            if parts.count == 4, parts[0] == "repository", parts[1] == "models" {
+                switch parts[3] {
+                case "load": self = .repositoryLoad(parts[2])
+                case "unload": self = .repositoryUnload(parts[2])
+                default: return nil
+                }
+                return
+            }
             guard parts.count >= 2, parts[0] == "models" else { return nil }
             var rest = Array(parts.dropFirst(2))
             if rest.count >= 2, rest[0] == "versions" {

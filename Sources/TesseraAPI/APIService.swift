@@ -6,32 +6,42 @@ import Musl
 import Darwin
 #endif
 import Hummingbird
+import GRPCCore
 public import Logging
-public import NIOCore
+import NIOCore
 import NIOPosix
 public import ServiceLifecycle
 
-/// Serves the API of an agent until it is cancelled or told to stop.
+/// Serves the API of an agent, over HTTP and gRPC, until it is cancelled or told to stop.
 ///
-/// All of it runs on one event loop: a request is read, answered and written on one thread, and
-/// only what waits for the node goes to another. Waking threads would cost more than the work does.
+/// Each of the two runs on one event loop: a request is read, answered and written on one thread,
+/// and only what waits for the node goes to another. Waking threads would cost more than the work
+/// does. gRPC has a thread of its own, because it reads and inflates long messages at once.
 public struct APIService: Service {
-    private let application: Application<APIResponder>
+    private let configuration: APIConfiguration
+    private let service: InferenceService
+    private let logger: Logger
     private let group: MultiThreadedEventLoopGroup
     private let executor: EventLoopExecutor
-    private let address: (host: String, port: Int)
+    private let grpcGroup: MultiThreadedEventLoopGroup?
+    private let onRunning: @Sendable (APIPorts) async -> Void
 
-    /// Makes the service; see `APIApplication.make`.
+    /// Makes the service.
+    ///
+    /// `onRunning` is called once, when it listens on all its ports.
     public init(
         backend: any AgentBackend, configuration: APIConfiguration, logger: Logger,
-        onRunning: @escaping @Sendable (any Channel) async -> Void = { _ in }
+        onRunning: @escaping @Sendable (APIPorts) async -> Void = { _ in }
     ) {
+        self.configuration = configuration
+        self.logger = logger
+        self.onRunning = onRunning
+        service = InferenceService(backend: backend)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         executor = EventLoopExecutor(loop: group.next())
-        address = (configuration.host, configuration.port)
-        application = APIApplication.make(
-            backend: backend, configuration: configuration, logger: logger, group: group,
-            onRunning: onRunning)
+        grpcGroup = configuration.grpcPort.map { _ in
+            MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        }
     }
 
     /// Serves; once.
@@ -41,18 +51,76 @@ public struct APIService: Service {
         let result = await withTaskExecutorPreference(executor) {
             () async -> Result<Void, any Error> in
             do {
-                return .success(try await application.run())
-            } catch let error as IOError {
-                return .failure(
-                    APIServiceError(
-                        host: address.host, port: address.port, errorNumber: error.errnoCode))
+                return .success(try await serve())
             } catch {
                 return .failure(error)
             }
         }
         try await group.shutdownGracefully()
+        try await grpcGroup?.shutdownGracefully()
         try result.get()
     }
+
+    private func serve() async throws {
+        let budget = BodyBudget(limit: configuration.heldBytesMax)
+        let grpc = try grpcGroup.map { group in
+            try GRPCServing(
+                service: service, configuration: configuration, budget: budget, group: group)
+        }
+        let onRunning = onRunning
+        let application = APIApplication.make(
+            service: service, configuration: configuration, budget: budget, logger: logger,
+            group: group
+        ) { channel in
+            let grpcPort = await grpc?.listeningPort()
+            // Without its port the server of gRPC ends with an error, which ends the service.
+            guard grpc == nil || grpcPort != nil else { return }
+            await onRunning(APIPorts(http: channel.localAddress?.port ?? 0, grpc: grpcPort))
+        }
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                try await listening(on: configuration.port, setting: "--api HOST:PORT") {
+                    try await application.run()
+                }
+            }
+            if let grpc {
+                tasks.addTask {
+                    try await listening(on: grpc.port, setting: "--grpc-port PORT") {
+                        try await withGracefulShutdownHandler {
+                            try await grpc.serve()
+                        } onGracefulShutdown: {
+                            grpc.beginGracefulShutdown()
+                        }
+                    }
+                }
+            }
+            // The first error ends both.
+            while try await tasks.next() != nil {}
+        }
+    }
+
+    /// Says which port could not be had.
+    private func listening(
+        on port: Int, setting: String, _ operation: () async throws -> Void
+    ) async throws {
+        do {
+            try await operation()
+        } catch {
+            let cause = (error as? RuntimeError)?.cause ?? error
+            guard let cause = cause as? IOError else { throw error }
+            throw APIServiceError(
+                host: configuration.host, port: port, errorNumber: cause.errnoCode,
+                setting: setting)
+        }
+    }
+}
+
+/// The ports that an agent's API listens on.
+public struct APIPorts: Hashable, Sendable {
+    /// For HTTP.
+    public var http: Int
+    /// For gRPC; nil if it is not served.
+    public var grpc: Int?
 }
 
 /// The system does not let the API listen where it should.
@@ -63,6 +131,8 @@ public struct APIServiceError: Error, Equatable, CustomStringConvertible {
     public var port: Int
     /// Why, as the system numbers its errors.
     public var errorNumber: Int32
+    /// The setting that chooses another place.
+    public var setting: String
 
     /// What happened and what to do.
     public var description: String {
@@ -74,7 +144,7 @@ public struct APIServiceError: Error, Equatable, CustomStringConvertible {
             default: String(cString: strerror(errorNumber))
             }
         return "The API cannot listen on \(host), port \(port): \(reason). Choose another place "
-            + "with --api HOST:PORT."
+            + "with \(setting)."
     }
 }
 

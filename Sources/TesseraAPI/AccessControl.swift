@@ -19,19 +19,26 @@ struct AccessControl: Sendable {
 
     /// Checks where the request comes from and what token it has.
     func check(_ request: Request, needsAdmin: Bool) throws(APIError) {
-        let authority = request.head.authority ?? ""
+        try check(
+            authority: request.head.authority ?? "", origins: request.headers[values: .origin],
+            authorization: request.headers[.authorization], needsAdmin: needsAdmin)
+    }
+
+    /// Checks where a call comes from and what token it has.
+    func check(
+        authority: String, origins: [String], authorization: String?, needsAdmin: Bool
+    ) throws(APIError) {
         guard let host = Self.host(of: authority), hostNames.contains(host.lowercased()) else {
             throw .forbidden(
                 "the Host header names \"\(authority.prefix(100))\", which is neither loopback nor "
                     + "a host name that this agent's API is configured with")
         }
         // A browser sends the page's origin; only a page from here itself may call.
-        let origins = request.headers[values: .origin]
         let own = ["http://\(authority)", "https://\(authority)"]
         guard origins.allSatisfy({ own.contains($0) }) else {
             throw .forbidden("requests from web pages of other origins are refused")
         }
-        let token = Self.bearerToken(request.headers[.authorization])
+        let token = Self.bearerToken(authorization)
         if needsAdmin {
             guard let token, Self.isEqual(token, adminToken) else {
                 throw .unauthorized(

@@ -4,6 +4,10 @@ import Synchronization
 
 /// Counts the bytes of bodies that are held, over all requests.
 final class BodyBudget: Sendable {
+    /// What a client is told when nothing is left.
+    static let isFull = APIError.overloaded(
+        "the bodies of requests that are under way fill the memory for them; try again later")
+
     private let limit: Int
     private let held = Mutex(0)
 
@@ -50,15 +54,16 @@ struct BodyReader: Sendable {
         of request: Request, headerLength: Int = 0,
         _ operation: (ByteBuffer) async throws -> Result
     ) async throws -> Result {
-        let declared = try Self.contentLength(of: request)
+        var declared = try Self.contentLength(of: request)
         guard declared ?? 0 <= limit else { throw APIError.tooLarge(limit: limit) }
+        let inflater = try Self.coding(of: request).inflater()
+        // What a compressed body inflates to shows only as it comes.
+        if inflater != nil { declared = nil }
         var taken = 0
         defer { budget.give(taken) }
         func take(_ byteCount: Int) throws {
             guard budget.take(byteCount) else {
-                throw APIError.overloaded(
-                    "the bodies of requests that are under way fill the memory for them; try "
-                        + "again later")
+                throw BodyBudget.isFull
             }
             taken += byteCount
         }
@@ -67,14 +72,39 @@ struct BodyReader: Sendable {
         var buffer = ByteBufferAllocator().buffer(capacity: padding + (declared ?? 0))
         buffer.writeRepeatingByte(0, count: padding)
         buffer.moveReaderIndex(forwardBy: padding)
-        for try await part in request.body {
-            guard buffer.readableBytes + part.readableBytes <= limit else {
-                throw APIError.tooLarge(limit: limit)
+        func read() async throws {
+            for try await part in request.body {
+                if let inflater {
+                    try inflater.inflate(part, into: &buffer, limit: limit, take)
+                    continue
+                }
+                guard buffer.readableBytes + part.readableBytes <= limit else {
+                    throw APIError.tooLarge(limit: limit)
+                }
+                if declared == nil { try take(part.readableBytes) }
+                buffer.writeImmutableBuffer(part)
             }
-            if declared == nil { try take(part.readableBytes) }
-            buffer.writeImmutableBuffer(part)
         }
+        if inflater == nil {
+            try await read()
+        } else {
+            // A few bytes may inflate to many, which must not hold up other requests.
+            try await withTaskExecutorPreference(globalConcurrentExecutor) { try await read() }
+        }
+        try inflater?.finish()
         return try await operation(buffer)
+    }
+
+    /// How a body is compressed.
+    private static func coding(of request: Request) throws(APIError) -> ContentCoding {
+        let text = request.headers[.contentEncoding] ?? ContentCoding.identity.rawValue
+        guard let coding = ContentCoding(rawValue: text.lowercased()) else {
+            throw APIError(
+                status: .unsupportedMediaType,
+                message: "the body's Content-Encoding is \(text.prefix(40)); it may be gzip or "
+                    + "deflate")
+        }
+        return coding
     }
 
     /// The declared length of a body; nil if it comes in chunks.

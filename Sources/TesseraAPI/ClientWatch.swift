@@ -84,10 +84,18 @@ final class ClientWatch: ChannelInboundHandler, RemovableChannelHandler, Sendabl
         on channel: any Channel, _ operation: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         guard let watch = of(channel) else { return try await operation() }
-        return try await withThrowingTaskGroup(of: Result?.self) { group in
+        return try await cancelling(when: { await watch.wait() }, operation)
+    }
+
+    /// Runs `operation` and cancels it when `isGone` returns.
+    static func cancelling<Result: Sendable>(
+        when isGone: @escaping @Sendable () async -> Void,
+        _ operation: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        try await withThrowingTaskGroup(of: Result?.self) { group in
             group.addTask { try await operation() }
             group.addTask {
-                await watch.wait()
+                await isGone()
                 return nil
             }
             defer { group.cancelAll() }

@@ -1,4 +1,3 @@
-import Hummingbird
 import NIOCore
 import TesseraCore
 
@@ -30,100 +29,61 @@ struct InferenceCall: Sendable {
     var isBatch: Bool { items.count > 1 }
 }
 
-/// Reads inference calls for one model.
-struct InferenceCallReader: Sendable {
+/// Checks inference calls against one model.
+struct InferenceCallChecker: Sendable {
+    /// The protocol's 0 is no limit; more than a day is no limit worth having.
+    private static let microsecondsMax: Int64 = 86_400_000_000
+
     private struct Input {
         var name: String
-        var type: ElementType
         var shape: [Int]
         var bytes: ByteBuffer
     }
 
     private let model: ModelInformation
 
-    /// A reader for calls of a model.
+    /// A checker for calls of a model.
     init(_ model: ModelInformation) { self.model = model }
 
-    /// Reads a body whose first `headerLength` bytes are JSON; nil if all of it is.
-    func read(_ body: ByteBuffer, headerLength: Int?) throws(APIError) -> InferenceCall {
-        var body = body
-        let length = headerLength ?? body.readableBytes
-        guard let text = body.readBytes(length: length) else {
-            throw .badRequest(
-                "Inference-Header-Content-Length is \(length), and the body has only "
-                    + "\(body.readableBytes) bytes")
-        }
-        let header: JSONValue
-        do {
-            header = try JSONReader.read(text, textMember: "data")
-        } catch {
-            throw .badRequest("the request is not valid JSON: \(error)")
-        }
-        guard case .object = header else {
-            throw .badRequest("the request is not a JSON object")
-        }
-        let inputs = try readInputs(
-            header, binary: &body, allowsBinary: headerLength != nil)
-        guard body.readableBytes == 0 else {
-            throw .badRequest(
-                "\(body.readableBytes) bytes follow the last input's binary data")
-        }
-        let parameters = try members(header["parameters"], of: "the request")
+    /// The call that a draft describes.
+    func check(_ draft: InferenceDraft) throws(APIError) -> InferenceCall {
+        let inputs = try inputs(draft.inputs)
         return InferenceCall(
-            id: try readID(header["id"]), deadline: try readDeadline(parameters["timeout"]),
-            outputs: try readOutputs(header["outputs"], parameters: parameters),
-            items: try items(of: inputs))
+            id: try id(draft.id), deadline: try deadline(draft),
+            outputs: try outputs(draft), items: try items(of: inputs))
     }
 
-    private func members(
-        _ parameters: JSONValue?, of owner: String
-    ) throws(APIError) -> JSONValue {
-        guard let parameters else { return [:] }
-        guard case .object(let members) = parameters else {
-            throw .badRequest("the parameters of \(owner) are not an object")
+    private func id(_ text: String?) throws(APIError) -> String? {
+        guard let text else { return nil }
+        guard text.utf8.count <= InferenceCall.idBytesMax else {
+            throw .badRequest("the id is longer than \(InferenceCall.idBytesMax) bytes")
         }
-        if members.contains(where: { $0.name.hasPrefix("shared_memory") }) {
-            throw .badRequest("shared memory is not supported; send the data themselves")
-        }
-        return parameters
+        return text
     }
 
-    private func readID(_ value: JSONValue?) throws(APIError) -> String? {
-        guard let value, value != .null else { return nil }
-        guard let id = value.stringValue, id.utf8.count <= InferenceCall.idBytesMax else {
-            throw .badRequest(
-                "the id is not a string of at most \(InferenceCall.idBytesMax) bytes")
-        }
-        return id
-    }
-
-    private func readDeadline(_ value: JSONValue?) throws(APIError) -> TimeSpan? {
-        guard let value else { return nil }
-        guard let microseconds = value.integerValue, microseconds >= 0 else {
-            throw .badRequest("the parameter timeout is not a whole number of microseconds")
-        }
-        // The protocol's 0 is no limit; more than a day is no limit worth having.
-        if microseconds == 0 { return nil }
-        return .microseconds(min(microseconds, 86_400_000_000))
-    }
-
-    private func readOutputs(
-        _ value: JSONValue?, parameters: JSONValue
-    ) throws(APIError) -> [InferenceCall.Output] {
-        let isBinaryUsual = try readFlag(parameters["binary_data_output"], "binary_data_output")
-        guard let value else {
-            return model.outputs.indices.map {
-                InferenceCall.Output(index: $0, isBinary: isBinaryUsual ?? false)
+    private func deadline(_ draft: InferenceDraft) throws(APIError) -> TimeSpan? {
+        var least: Int64?
+        if let microseconds = draft.timeoutMicroseconds {
+            guard microseconds >= 0 else {
+                throw .badRequest("the parameter timeout is not a whole number of microseconds")
             }
+            if microseconds > 0 { least = microseconds }
         }
-        guard let wanted = value.arrayValue else {
-            throw .badRequest("the outputs are not an array")
+        if let microseconds = draft.transportMicroseconds {
+            least = min(least ?? .max, max(microseconds, 1))
+        }
+        return least.map { .microseconds(min($0, Self.microsecondsMax)) }
+    }
+
+    private func outputs(_ draft: InferenceDraft) throws(APIError) -> [InferenceCall.Output] {
+        guard let wanted = draft.outputs else {
+            return model.outputs.indices.map {
+                InferenceCall.Output(index: $0, isBinary: draft.isBinaryUsual)
+            }
         }
         var result: [InferenceCall.Output] = []
         for output in wanted {
-            guard let name = output["name"]?.stringValue else {
-                throw .badRequest("an output has no name")
-            }
+            let name = output.name
             guard let index = model.outputs.firstIndex(where: { $0.name == name }) else {
                 let names = model.outputs.map(\.name).joined(separator: ", ")
                 throw .badRequest(
@@ -132,37 +92,18 @@ struct InferenceCallReader: Sendable {
             guard !result.contains(where: { $0.index == index }) else {
                 throw .badRequest("output \(name) is asked for twice")
             }
-            let own = try members(output["parameters"], of: "output \(name)")
-            if own["classification"] != nil {
-                throw .badRequest("the classification extension is not supported")
-            }
-            let isBinary = try readFlag(own["binary_data"], "binary_data")
             result.append(
-                InferenceCall.Output(index: index, isBinary: isBinary ?? isBinaryUsual ?? false))
+                InferenceCall.Output(
+                    index: index, isBinary: output.isBinary ?? draft.isBinaryUsual))
         }
         guard !result.isEmpty else { throw .badRequest("the list of outputs is empty") }
         return result
     }
 
-    private func readFlag(_ value: JSONValue?, _ name: String) throws(APIError) -> Bool? {
-        guard let value else { return nil }
-        guard let flag = value.booleanValue else {
-            throw .badRequest("the parameter \(name) is neither true nor false")
-        }
-        return flag
-    }
-
-    private func readInputs(
-        _ header: JSONValue, binary: inout ByteBuffer, allowsBinary: Bool
-    ) throws(APIError) -> [Input] {
-        guard let values = header["inputs"]?.arrayValue else {
-            throw .badRequest("the request has no array of inputs")
-        }
+    private func inputs(_ given: [InferenceDraft.Input]) throws(APIError) -> [Input] {
         var found: [Input] = []
-        for value in values {
-            guard let name = value["name"]?.stringValue else {
-                throw .badRequest("an input has no name")
-            }
+        for input in given {
+            let name = input.name
             guard let descriptor = model.inputs.first(where: { $0.name == name }) else {
                 let names = model.inputs.map(\.name).joined(separator: ", ")
                 throw .badRequest(
@@ -171,9 +112,7 @@ struct InferenceCallReader: Sendable {
             guard !found.contains(where: { $0.name == name }) else {
                 throw .badRequest("input \(name) is given twice")
             }
-            found.append(
-                try readInput(
-                    value, descriptor: descriptor, binary: &binary, allowsBinary: allowsBinary))
+            found.append(try self.input(input, descriptor: descriptor))
         }
         var ordered: [Input] = []
         for descriptor in model.inputs {
@@ -185,59 +124,54 @@ struct InferenceCallReader: Sendable {
         return ordered
     }
 
-    private func readInput(
-        _ value: JSONValue, descriptor: TensorDescriptor, binary: inout ByteBuffer,
-        allowsBinary: Bool
+    private func input(
+        _ input: InferenceDraft.Input, descriptor: TensorDescriptor
     ) throws(APIError) -> Input {
         let name = descriptor.name
-        let type = try readType(value["datatype"], descriptor: descriptor)
-        let shape = try readShape(value["shape"], descriptor: descriptor)
+        let type = try type(input.datatype, descriptor: descriptor)
+        let shape = try shape(input.shape, descriptor: descriptor)
         // The shape is the model's own but for the batch, so that this cannot overflow.
         let count = shape.reduce(1, *)
-        let byteCount = count * type.byteCount
-        let parameters = try members(value["parameters"], of: "input \(name)")
-        if let size = parameters["binary_data_size"] {
-            guard allowsBinary else {
-                throw .badRequest(
-                    "input \(name) has binary data, and the request has no "
-                        + "Inference-Header-Content-Length header")
-            }
-            guard value["data"] == nil else {
-                throw .badRequest("input \(name) has both data and binary data")
-            }
-            guard size.integerValue == Int64(byteCount) else {
-                throw .badRequest(
-                    "the binary_data_size of input \(name) is not the \(byteCount) bytes that its "
-                        + "shape and type take")
-            }
-            guard let bytes = binary.readSlice(length: byteCount) else {
-                throw .badRequest(
-                    "the body ends within input \(name): it needs \(byteCount) bytes, and "
-                        + "\(binary.readableBytes) are left")
-            }
-            return Input(name: name, type: type, shape: shape, bytes: bytes)
-        }
-        guard case .text(let text) = value["data"] else {
-            throw .badRequest("input \(name) has neither data nor binary_data_size")
-        }
+        let bytes: ByteBuffer
         do {
-            let bytes = try TensorText.read(text, type: type, count: count)
-            return Input(name: name, type: type, shape: shape, bytes: bytes)
-        } catch {
+            switch input.values {
+            case .missing:
+                throw APIError.badRequest(
+                    "input \(name) has no values: neither data nor binary_data_size, nor contents")
+            case .text(let text): bytes = try TensorText.read(text, type: type, count: count)
+            case .numbers(let numbers): bytes = try numbers.bytes(of: type, count: count)
+            case .bytes(let given): bytes = given
+            }
+        } catch let error as TensorTextError {
             throw .badRequest("input \(name): \(error)")
+        } catch let error as APIError {
+            throw error
+        } catch {
+            throw .badRequest("input \(name) cannot be read")
         }
+        guard bytes.readableBytes == count * type.byteCount else {
+            throw .badRequest(
+                "input \(name) has \(bytes.readableBytes) bytes (binary_data_size, "
+                    + "raw_input_contents), and its shape and type take "
+                    + "\(count * type.byteCount)")
+        }
+        return Input(name: name, shape: shape, bytes: bytes)
     }
 
-    private func readType(
-        _ value: JSONValue?, descriptor: TensorDescriptor
+    private func type(
+        _ text: String?, descriptor: TensorDescriptor
     ) throws(APIError) -> ElementType {
-        guard let text = value?.stringValue else {
-            throw .badRequest("input \(descriptor.name) has no datatype")
-        }
+        guard let text else { throw .badRequest("input \(descriptor.name) has no datatype") }
         guard let type = ElementType(protocolName: text) else {
+            let why =
+                text == "BYTES"
+                ? "models here have numbers only: send each string's numbers as the model takes "
+                    + "them, \(descriptor.type.protocolName)"
+                : "the types are "
+                    + ElementType.allCases.map(\.protocolName).joined(separator: ", ")
             throw .badRequest(
                 "input \(descriptor.name) has datatype \"\(text.prefix(40))\", which is not "
-                    + "supported")
+                    + "supported; \(why)")
         }
         guard type == descriptor.type else {
             throw .badRequest(
@@ -248,13 +182,10 @@ struct InferenceCallReader: Sendable {
     }
 
     /// The given shape: the model's own, or a batch of items where the model has one.
-    private func readShape(
-        _ value: JSONValue?, descriptor: TensorDescriptor
+    private func shape(
+        _ shape: [Int]?, descriptor: TensorDescriptor
     ) throws(APIError) -> [Int] {
-        guard let extents = value?.arrayValue else {
-            throw .badRequest("input \(descriptor.name) has no shape")
-        }
-        let shape = extents.map { $0.integerValue.flatMap(Int.init(exactly:)) ?? -1 }
+        guard let shape else { throw .badRequest("input \(descriptor.name) has no shape") }
         if shape == descriptor.shape { return shape }
         let takesBatch = descriptor.shape.first == 1 && !shape.isEmpty
         if takesBatch, shape.dropFirst() == descriptor.shape.dropFirst(),

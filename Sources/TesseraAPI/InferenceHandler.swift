@@ -17,20 +17,14 @@ extension HeaderName {
 
 /// The Open Inference Protocol (KServe v2).
 struct InferenceHandler: Sendable {
-    /// So many items of one batch are under way at once; the others wait.
-    static let itemsAtOnce = 16
-
-    /// What the protocol calls the thing that runs models.
-    private static let platform = "tessera_openvino"
-
-    private let backend: any AgentBackend
+    private let service: InferenceService
     private let configuration: APIConfiguration
     private let budget: BodyBudget
 
-    init(backend: any AgentBackend, configuration: APIConfiguration) {
-        self.backend = backend
+    init(service: InferenceService, configuration: APIConfiguration, budget: BodyBudget) {
+        self.service = service
         self.configuration = configuration
-        budget = BodyBudget(limit: configuration.heldBytesMax)
+        self.budget = budget
     }
 
     /// Answers the calls that only read.
@@ -38,78 +32,34 @@ struct InferenceHandler: Sendable {
         switch route {
         case .live: return .json(["live": .boolean(true)])
         case .ready: return try await ready()
-        case .repositoryIndex: return await repositoryIndex()
-        case .model(let name): return .json(metadata(of: try await model(name)))
-        case .modelConfiguration(let name): return .json(configuration(of: try await model(name)))
-        case .modelReady(let name): return try await modelReady(name)
+        case .model(let name): return .json(metadata(of: try await service.model(name)))
+        case .modelConfiguration(let name):
+            return .json(configuration(of: try await service.model(name)))
+        case .modelReady(let name):
+            try await service.checkReady(name)
+            return .json(["name": .string(name), "ready": .boolean(true)])
         default: return await server()
         }
     }
 
     private func server() async -> Response {
-        let information = await backend.serverInformation()
+        let information = await service.backend.serverInformation()
         return .json([
             "name": .string("tessera"), "version": .string(information.version),
-            "extensions": .array([
-                .string("binary_tensor_data"), .string("model_configuration"),
-                .string("model_repository"),
-            ]),
+            "extensions": .array(InferenceService.extensions.map { .string($0) }),
         ])
     }
 
     private func ready() async throws -> Response {
-        if let error = await notReady() { throw error }
+        if let error = await service.notReady() { throw error }
         return .json(["ready": .boolean(true)])
-    }
-
-    private func notReady() async -> APIError? {
-        await backend.readiness().reason.map { reason in
-            APIError(
-                status: .serviceUnavailable, message: "this agent is not ready: \(reason)",
-                retryAfterSeconds: 1)
-        }
-    }
-
-    /// An agent that has just started cannot tell which models there are.
-    private func unknown(_ name: String) async -> APIError {
-        await notReady() ?? .notFound("the mesh has no model \"\(name.prefix(200))\"")
-    }
-
-    private func modelReady(_ name: String) async throws -> Response {
-        let model = try await model(name)
-        if let reason = model.readiness.reason {
-            throw APIError(
-                status: .serviceUnavailable, message: "model \(name) is not ready: \(reason)",
-                retryAfterSeconds: 1)
-        }
-        return .json(["name": .string(name), "ready": .boolean(true)])
-    }
-
-    private func repositoryIndex() async -> Response {
-        let models = await backend.models().models
-        return .json(
-            .array(
-                models.map { model in
-                    [
-                        "name": .string(model.name), "version": .string(ModelVersion.only),
-                        "state": .string(model.isReady ? "READY" : "UNAVAILABLE"),
-                        "reason": .string(model.reason ?? ""),
-                    ]
-                }))
-    }
-
-    private func model(_ name: String) async throws -> ModelInformation {
-        guard let model = await backend.model(named: name) else {
-            throw await unknown(name)
-        }
-        return model
     }
 
     private func metadata(of model: ModelInformation) -> JSONValue {
         [
             "name": .string(model.name),
             "versions": .array([.string(ModelVersion.only)]),
-            "platform": .string(Self.platform),
+            "platform": .string(InferenceService.platform),
             "inputs": .array(model.inputs.map(Self.description(of:))),
             "outputs": .array(model.outputs.map(Self.description(of:))),
         ]
@@ -135,34 +85,87 @@ struct InferenceHandler: Sendable {
                 })
         }
         return [
-            "name": .string(model.name), "platform": .string(Self.platform),
+            "name": .string(model.name), "platform": .string(InferenceService.platform),
             "backend": .string("openvino"),
             "max_batch_size": .integer(0), "input": tensors(model.inputs),
             "output": tensors(model.outputs),
         ]
     }
 
+    // MARK: The repository
+
+    /// The models that there are.
+    func repositoryIndex(_ request: Request) async throws -> Response {
+        let body = try await repositoryBody(of: request)
+        var readyOnly = false
+        if let value = body["ready"], value != .null {
+            guard let flag = value.booleanValue else {
+                throw APIError.badRequest("ready is neither true nor false")
+            }
+            readyOnly = flag
+        }
+        return .json(
+            .array(
+                await service.repositoryIndex(readyOnly: readyOnly).map { entry in
+                    [
+                        "name": .string(entry.name), "version": .string(ModelVersion.only),
+                        "state": .string(entry.state), "reason": .string(entry.reason ?? ""),
+                    ]
+                }))
+    }
+
+    /// Gives the mesh a model.
+    func load(_ name: String, request: Request) async throws -> Response {
+        var manifest: String?
+        if let parameters = try await repositoryBody(of: request)["parameters"] {
+            guard case .object(let members) = parameters else {
+                throw APIError.badRequest("the parameters are not an object")
+            }
+            try InferenceService.checkLoadParameters(members.map(\.name))
+            if let value = parameters[InferenceService.manifestParameter] {
+                guard let text = value.stringValue else {
+                    throw APIError.badRequest("the manifest is not a text")
+                }
+                manifest = text
+            }
+        }
+        try await service.load(name, manifest: manifest)
+        return .json([:])
+    }
+
+    /// Takes a model out of the mesh.
+    func unload(_ name: String, request: Request) async throws -> Response {
+        _ = try await repositoryBody(of: request)
+        try await service.unload(name)
+        return .json([:])
+    }
+
+    /// The body of a call to the repository, which may be empty.
+    private func repositoryBody(of request: Request) async throws -> JSONValue {
+        try await BodyReader(budget: budget, limit: ControlHandler.bodyBytesMax)
+            .withBody(of: request) { body in
+                guard body.readableBytes > 0 else { return [:] }
+                do {
+                    let value = try JSONReader.read(Array(body.readableBytesView))
+                    guard case .object = value else {
+                        throw APIError.badRequest("the request is not a JSON object")
+                    }
+                    return value
+                } catch let error as JSONError {
+                    throw APIError.badRequest("the request is not valid JSON: \(error)")
+                }
+            }
+    }
+
+    // MARK: Inference
+
     /// Answers an inference call.
     func infer(
         _ name: String, request: Request, context: APIContext
     ) async throws -> Response {
-        guard let model = await backend.interface(of: name) else {
-            throw await unknown(name)
-        }
-        guard !model.outputs.isEmpty else {
-            throw APIError(
-                status: .serviceUnavailable,
-                message: "this agent does not know model \(model.name) yet: "
-                    + (model.readiness.reason ?? "its manifest has not arrived"),
-                retryAfterSeconds: 1)
-        }
-        let coding = request.headers[.contentEncoding] ?? "identity"
-        guard coding.lowercased() == "identity" else {
-            throw APIError(
-                status: .unsupportedMediaType,
-                message: "the body is compressed (\(coding.prefix(40))); send it as it is")
-        }
+        let model = try await service.interface(of: name)
         let headerLength = try headerLength(of: request)
+        let coding = ContentCoding.accepted(by: request.headers[values: .acceptEncoding])
         let limit = configuration.inferenceBytesMax
         return try await BodyReader(budget: budget, limit: limit)
             .withBody(of: request, headerLength: headerLength ?? 0) { body -> Response in
@@ -175,12 +178,13 @@ struct InferenceHandler: Sendable {
                 let call = try await LongWork.run(textBytes: headerLength ?? body.readableBytes) {
                     try InferenceCallReader(model).read(body, headerLength: headerLength)
                 }
-                let answers = try await ClientWatch.cancelling(on: context.channel) {
-                    try await inferAll(call, model: model)
+                let result = try await ClientWatch.cancelling(on: context.channel) {
+                    try await service.infer(call, model: model)
                 }
-                let answer = InferenceAnswer(model: model, call: call, answers: answers)
-                return try await LongWork.run(textBytes: answer.textBytes) {
-                    try answer.response()
+                let answer = InferenceAnswer(result)
+                let work = coding == .identity ? answer.textBytes : answer.byteCount
+                return try await LongWork.run(textBytes: work) {
+                    try answer.response(coding: coding)
                 }
             }
     }
@@ -198,40 +202,5 @@ struct InferenceHandler: Sendable {
                 message: "the JSON is longer than \(configuration.jsonBytesMax) bytes are allowed")
         }
         return length
-    }
-
-    /// Infers the items, some at once; the first error ends them all.
-    private func inferAll(
-        _ call: InferenceCall, model: ModelInformation
-    ) async throws -> [InferenceResponse] {
-        @Sendable func answer(_ item: Int) async throws -> InferenceResponse {
-            do {
-                return try await backend.infer(
-                    InferenceRequest(
-                        model: model.name, manifest: model.manifest, inputs: call.items[item],
-                        outputs: model.outputs,
-                        deadline: call.deadline))
-            } catch {
-                throw APIError(error, model: model.name)
-            }
-        }
-        guard call.isBatch else { return [try await answer(0)] }
-        return try await withThrowingTaskGroup(of: (Int, InferenceResponse).self) { group in
-            var answers = [InferenceResponse?](repeating: nil, count: call.items.count)
-            var next = 0
-            while next < min(Self.itemsAtOnce, call.items.count) {
-                let item = next
-                group.addTask { (item, try await answer(item)) }
-                next += 1
-            }
-            while let (item, response) = try await group.next() {
-                answers[item] = response
-                guard next < call.items.count else { continue }
-                let item = next
-                group.addTask { (item, try await answer(item)) }
-                next += 1
-            }
-            return answers.compactMap { $0 }
-        }
     }
 }

@@ -11,8 +11,8 @@ enum TensorTextError: Error, Hashable, Sendable {
     case count(expected: Int, found: Int?)
     /// An element does not fit the type.
     case element(index: Int, type: ElementType)
-    /// The type has no JSON form.
-    case binaryOnly(ElementType)
+    /// The list of numbers is not the one for the type; halves have none.
+    case wrongList(name: String, type: ElementType)
     /// The values are not all finite, which JSON cannot say.
     case notFinite(index: Int)
 }
@@ -28,7 +28,8 @@ extension TensorTextError: CustomStringConvertible {
                 + "\(expected)"
         case .element(let index, let type):
             "element \(index) of the data is not a value of \(type.protocolName)"
-        case .binaryOnly(let type): "\(type.protocolName) values travel as binary data only"
+        case .wrongList(let name, let type):
+            "values of \(type.protocolName) do not stand in \(name); send them as raw contents"
         case .notFinite(let index):
             "element \(index) is not finite, which JSON cannot carry; ask for binary data"
         }
@@ -55,7 +56,8 @@ enum TensorText {
         case .uint64: try Reader.read(text, type, count) { Reader.integer($0, UInt64.self) }
         case .float32: try Reader.read(text, type, count) { Reader.float($0)?.bitPattern }
         case .float64: try Reader.read(text, type, count) { Reader.double($0)?.bitPattern }
-        case .float16, .bfloat16: throw .binaryOnly(type)
+        case .float16: try Reader.read(text, type, count) { Reader.half($0)?.bitPattern }
+        case .bfloat16: try Reader.read(text, type, count) { Reader.brainHalf($0) }
         }
     }
 
@@ -83,7 +85,16 @@ enum TensorText {
                 let value = Double(bitPattern: pattern)
                 return value.isFinite ? value.description : nil
             }
-        case .float16, .bfloat16: throw .binaryOnly(tensor.descriptor.type)
+        case .float16:
+            return try write(&bytes, UInt16.self) { pattern in
+                let value = Float16(bitPattern: pattern)
+                return value.isFinite ? value.description : nil
+            }
+        case .bfloat16:
+            return try write(&bytes, UInt16.self) { pattern in
+                let value = Float(bitPattern: UInt32(pattern) << 16)
+                return value.isFinite ? value.description : nil
+            }
         }
     }
 
@@ -209,10 +220,43 @@ enum TensorText {
             return value.isFinite ? value : nil
         }
 
+        static func half(_ text: ArraySlice<UInt8>) -> Float16? {
+            guard let value = double(text) else { return nil }
+            let narrowed = Float16(value)
+            return narrowed.isFinite ? narrowed : nil
+        }
+
+        /// The upper half of a 32-bit float, rounded to nearest, ties to even.
+        static func brainHalf(_ text: ArraySlice<UInt8>) -> UInt16? {
+            guard let value = double(text) else { return nil }
+            // Rounding twice would err near ties: the step between rounds to odd.
+            var pattern = Float(value, towardZeroOrOdd: ()).bitPattern
+            pattern += 0x7FFF + (pattern >> 16 & 1)
+            let half = UInt16(pattern >> 16)
+            return Float(bitPattern: UInt32(half) << 16).isFinite ? half : nil
+        }
+
         static func float(_ text: ArraySlice<UInt8>) -> Float? {
             guard let value = double(text) else { return nil }
             let narrowed = Float(value)
             return narrowed.isFinite ? narrowed : nil
         }
+    }
+}
+
+extension Float {
+    /// The value cut to 32 bits, with the last bit set if something was cut off: rounding this once
+    /// more, to fewer bits, gives what rounding the value at once gives.
+    fileprivate init(_ value: Double, towardZeroOrOdd _: Void) {
+        var cut = Float(value)
+        // A finite value beyond the largest float is cut to that one.
+        if cut.isInfinite { cut = value < 0 ? -.greatestFiniteMagnitude : .greatestFiniteMagnitude }
+        if Double(cut) != value {
+            if Double(cut).magnitude > value.magnitude {
+                cut = Float(bitPattern: cut.bitPattern - 1)
+            }
+            cut = Float(bitPattern: cut.bitPattern | 1)
+        }
+        self = cut
     }
 }

@@ -18,6 +18,14 @@ struct AgentOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            """
+            The port of the same host where it serves its API over gRPC, 0 for any free one, or \
+            off. Default: two above that of --api, 8702; any free one if that is 0.
+            """, valueName: "port"))
+    var grpcPort: String?
+
+    @Option(
+        help: ArgumentHelp(
             "A host name beside loopback under which clients may call the API; repeatable.",
             valueName: "host"))
     var apiHostName: [String] = []
@@ -92,7 +100,8 @@ struct AgentOptions: ParsableArguments {
     func configuration() throws -> AgentConfiguration {
         var flags: [AgentSetting: [String]] = [:]
         let single: [(AgentSetting, String?)] = [
-            (.name, name), (.listen, listen), (.api, api), (.apiTokenFile, apiTokenFile),
+            (.name, name), (.listen, listen), (.api, api), (.grpcPort, grpcPort),
+            (.apiTokenFile, apiTokenFile),
             (.dataFolder, dataFolder), (.mesh, mesh), (.secretFile, secretFile),
             (.discovery, discovery), (.memory, memory), (.disk, disk), (.threads, threads),
             (.logLevel, logLevel), (.journal, journal),
@@ -116,8 +125,8 @@ struct AgentCommand: AsyncParsableCommand {
             of the YAML file (data-dir: FOLDER); flags go before variables, variables before the \
             file.
 
-            When it is up it prints one line: "ready: api http://HOST:PORT, peers HOST:PORT, node \
-            NAME ID". SIGTERM or SIGINT make it leave in order: others take over its part first. A \
+            When it is up it prints where it serves gRPC, "grpc: HOST:PORT", and then one line: \
+            "ready: api http://HOST:PORT, peers HOST:PORT, node NAME ID". SIGTERM or SIGINT make it leave in order: others take over its part first. A \
             second one stops it at once.
             """)
 

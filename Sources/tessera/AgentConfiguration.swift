@@ -15,6 +15,8 @@ struct AgentConfiguration: Sendable {
     var listen: HostPort
     /// Where it serves its API.
     var api: HostPort
+    /// The port of the same host where it serves gRPC; nil serves none.
+    var grpcPort: Int?
     /// Host names under which clients may reach the API.
     var apiHostNames: [String]
     /// The file with the token that every call to the API must present.
@@ -45,6 +47,8 @@ struct AgentConfiguration: Sendable {
 
     /// The longest name of an agent or a mesh.
     private static let nameBytesMax = 63
+    /// From the port of HTTP to that of gRPC: the peers' port is between them.
+    private static let grpcPortOffset = 2
     /// Less than this holds no fragment of anything.
     private static let memoryBytesMin = 1 << 20
     /// More threads than any machine has.
@@ -58,6 +62,9 @@ struct AgentConfiguration: Sendable {
         places.listen = try reader.value(.listen, usual: "0.0.0.0:8701", Self.place)
         places.api = try reader.value(.api, usual: "127.0.0.1:8700", Self.place)
         (listen, api) = places
+        let usualPort = Self.grpcPort(besides: places.api.port)
+        let grpc = try reader.value(.grpcPort, usual: "\(usualPort)", GRPCPort.init)
+        grpcPort = grpc.number
         apiHostNames = try reader.list(.apiHostName) { $0.isEmpty ? nil : $0 }
         apiTokenFile = try reader.optional(.apiTokenFile) { $0.isEmpty ? nil : $0 }
         dataFolder = try reader.value(.dataFolder, usual: Environment.defaultDataFolder, Self.path)
@@ -83,6 +90,11 @@ struct AgentConfiguration: Sendable {
         logLevel = try reader.value(.logLevel, usual: "info", Logger.Level.init(rawValue:))
         journalFile = try reader.optional(.journal, Self.path)
         effective = reader.effective
+    }
+
+    /// The port of gRPC if nobody says.
+    private static func grpcPort(besides port: Int) -> Int {
+        port == 0 || port + grpcPortOffset > Int(UInt16.max) ? 0 : port + grpcPortOffset
     }
 
     private static func name(_ text: String) -> String? {
@@ -145,6 +157,18 @@ struct AgentConfiguration: Sendable {
     }
 }
 
+/// The port of gRPC, as a person wrote it.
+private struct GRPCPort {
+    /// The port; nil serves no gRPC.
+    var number: Int?
+
+    init?(_ text: String) {
+        if text == "off" { return }
+        guard let port = UInt16(text) else { return nil }
+        number = Int(port)
+    }
+}
+
 /// Takes settings one by one, and notes what became of each.
 private struct SettingReader {
     private let settings: AgentSettings
@@ -196,6 +220,7 @@ private struct SettingReader {
             switch setting {
             case .name, .mesh: "1 to 63 letters, digits, '-', '_' and '.'"
             case .listen, .api: "HOST:PORT, with brackets around an IPv6 address"
+            case .grpcPort: "a port from 0 to 65535, or off"
             case .discovery: DiscoveryMode.allCases.map(\.rawValue).joined(separator: ", ")
             case .memory, .disk: "a number of bytes such as 1500000, 512M or 2G"
             case .threads: "a number from 1 to 1024"

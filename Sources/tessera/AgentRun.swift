@@ -24,15 +24,17 @@ struct AgentRun {
         let adminToken = try AdminToken.make(in: configuration.dataFolder)
         var api = APIConfiguration(
             host: configuration.api.host, port: configuration.api.port,
-            hostNames: configuration.apiHostNames, adminToken: adminToken)
+            grpcPort: configuration.grpcPort, hostNames: configuration.apiHostNames,
+            adminToken: adminToken)
         api.accessToken = try accessToken()
         let name = configuration.name
         let host = configuration.api.reachable.host
         let service = APIService(
             backend: NodeBackend(node: node, release: Version.current), configuration: api,
             logger: logger
-        ) { channel in
-            let place = HostPort(host: host, port: channel.localAddress?.port ?? 0)
+        ) { ports in
+            if let port = ports.grpc { Console.line("grpc: \(HostPort(host: host, port: port))") }
+            let place = HostPort(host: host, port: ports.http)
             Console.line(
                 "ready: api http://\(place), peers \(node.address), node \(name) "
                     + node.member.node.hexadecimal)

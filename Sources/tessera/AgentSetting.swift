@@ -6,6 +6,7 @@ enum AgentSetting: String, CaseIterable, Sendable {
     case name
     case listen
     case api
+    case grpcPort = "grpc-port"
     case apiHostName = "api-host-name"
     case apiTokenFile = "api-token-file"
     case dataFolder = "data-dir"

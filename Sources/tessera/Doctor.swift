@@ -136,10 +136,13 @@ struct Doctor {
     }
 
     private var ports: [(name: String, HostPort, [PortCheck.Kind])] {
-        [
+        let all: [(String, HostPort, [PortCheck.Kind])] = [
             ("peer port", configuration.listen, [.stream, .datagram]),
             ("API port", configuration.api, [.stream]),
         ]
+        guard let port = configuration.grpcPort else { return all }
+        let place = HostPort(host: configuration.api.host, port: port)
+        return all + [("gRPC port", place, [.stream])]
     }
 
     private func port(
@@ -152,7 +155,8 @@ struct Doctor {
             if error == EADDRINUSE {
                 return .broken(
                     name, "\(place) is in use by another program",
-                    next: "end that program, or take another port with --listen or --api")
+                    next: "end that program, or take another port with --listen, --api or "
+                        + "--grpc-port")
             }
             return .broken(
                 name, "\(place) cannot be used: \(Files.systemReason(error))",

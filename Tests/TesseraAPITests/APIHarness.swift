@@ -68,11 +68,17 @@ struct APIHarness: Sendable {
     /// On a thread of its own, because it blocks. With `halfClose` the sending half is closed after
     /// the bytes.
     func raw(_ text: String, halfClose: Bool = true, until: String? = nil) async -> String {
-        let port = UInt16(client.port ?? 0)
-        return await withCheckedContinuation { continuation in
+        await Self.raw(
+            text, port: UInt16(client.port ?? 0), halfClose: halfClose, until: until)
+    }
+
+    static func raw(
+        _ text: String, port: UInt16, halfClose: Bool = true, until: String? = nil
+    ) async -> String {
+        await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
                 continuation.resume(
-                    returning: Self.exchange(
+                    returning: exchange(
                         Array(text.utf8), port: port, halfClose: halfClose, until: until))
             }
         }

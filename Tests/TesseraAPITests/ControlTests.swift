@@ -146,7 +146,7 @@ import Testing
             #expect(await signals.next() == "events ended")
             let followed = await api.raw(
                 "GET /tessera/v1/events?since=2&follow=1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-                halfClose: false, until: "\"sequence\":3")
+                halfClose: false, until: "\"number\":3")
             #expect(followed.contains("application/x-ndjson"))
             // The client has closed its connection, which ends the stream.
             #expect(await signals.next() == "events ended")

@@ -92,13 +92,14 @@ import Testing
         }
     }
 
-    @Test("every element type goes through as binary data, and all but the halves as JSON")
+    @Test("every element type goes through as binary data and as JSON")
     func types() async throws {
         let texts: [(ElementType, String)] = [
             (.boolean, "true,false"), (.int8, "-128,127"), (.int16, "-32768,32767"),
             (.int32, "-2147483648,2147483647"),
             (.int64, "-9223372036854775808,9223372036854775807"), (.uint8, "0,255"),
             (.uint16, "0,65535"), (.uint32, "0,4294967295"), (.uint64, "0,18446744073709551615"),
+            (.float16, "65504,6e-8"), (.bfloat16, "3.39e+38,-1e-40"),
             (.float32, "3.4028235e+38,1e-45"), (.float64, "1.7976931348623157e+308,5e-324"),
         ]
         for (type, text) in texts {
@@ -128,9 +129,29 @@ import Testing
             let asJSON = try await api.infer(
                 #"{"inputs":[\#(inputs)],"outputs":[{"name":"out-float16"}]}"#, binary: values,
                 model: "mixed")
-            #expect(asJSON.status == .badRequest)
-            #expect(asJSON.error.contains("FP16 values travel as binary data only"))
+            #expect(asJSON.status == .ok, "\(asJSON.text)")
         }
+    }
+
+    @Test("halves are rounded to the nearest, ties to even, and never to infinity")
+    func halves() throws {
+        func bits(_ text: String, _ type: ElementType) -> UInt16? {
+            // Values that do not fit give nil.
+            var bytes = try? TensorText.read(Array("[\(text)]".utf8)[...], type: type, count: 1)
+            return bytes?.readInteger(endianness: .little)
+        }
+        let halves: [(String, UInt16?)] = [
+            ("1", 0x3C00), ("-2", 0xC000), ("1.00048828125", 0x3C00), ("1.0004882813", 0x3C01),
+            ("65504", 0x7BFF), ("65520", nil), ("1e999", nil),
+        ]
+        for (text, expected) in halves { #expect(bits(text, .float16) == expected, "\(text)") }
+        let brain: [(String, UInt16?)] = [
+            ("1", 0x3F80), ("-2", 0xC000), ("1.00390625", 0x3F80), ("1.01171875", 0x3F82),
+            // Just above a tie, by less than a 32-bit float can tell.
+            ("1.0039062500000001", 0x3F80), ("1.00390625000001", 0x3F81),
+            ("3.3895313892515355e38", 0x7F7F), ("3.4e38", nil), ("1e300", nil),
+        ]
+        for (text, expected) in brain { #expect(bits(text, .bfloat16) == expected, "\(text)") }
     }
 
     @Test("a batch is split into items that keep their order, and joined again")

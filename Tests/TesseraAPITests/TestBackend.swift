@@ -110,6 +110,13 @@ final class TestBackend: AgentBackend {
                     isReady: model.readiness == .ready, reason: model.readiness.reason,
                     weightBytes: model.weightBytes, copies: 2, nodes: 4))
         }
+        let names = state.withLock { $0.names }
+        for (name, manifest) in names.sorted(by: { $0.key < $1.key }) {
+            result.append(
+                ModelDocument(
+                    name: name, manifest: manifest.hexadecimal, isReady: true, reason: nil,
+                    weightBytes: 1, copies: 2, nodes: 1))
+        }
         return ModelsDocument(models: result)
     }
 

@@ -4,9 +4,9 @@ import Testing
 
 @testable import TesseraAPI
 
-/// Triton's own HTTP client, as it is on PyPI, against the API.
+/// Triton's own clients, as they are on PyPI, against the API.
 ///
-/// `TESSERA_PYTHON` names an interpreter that has `tritonclient[http]`; without it the test is left
+/// `TESSERA_PYTHON` names an interpreter that has `tritonclient[http,grpc]`; without it the test is left
 /// out.
 @Suite(.enabled(if: ProcessInfo.processInfo.environment["TESSERA_PYTHON"] != nil))
 struct TritonClientTests {
@@ -60,8 +60,10 @@ struct TritonClientTests {
         fails("400", lambda: client.infer("identity", [tensor(values[:, :3].copy())]))
         fails("400", lambda: client.infer("identity", [tensor(values.astype(np.float64), kind="FP64")]))
         fails("429", lambda: client.infer("overloaded", [tensor(values)]))
-        fails("415", lambda: client.infer("identity", [tensor(values)],
-                                          request_compression_algorithm="gzip"))
+        for kind in ("gzip", "deflate"):
+            result = client.infer("large", [tensor(large)], request_compression_algorithm=kind,
+                                  response_compression_algorithm=kind)
+            assert np.array_equal(result.as_numpy("y"), large), kind
         print("all fine")
         """#
 
@@ -72,6 +74,91 @@ struct TritonClientTests {
             let port = try #require(api.client.port)
             let (status, output) = try await Self.run(
                 python, ["-c", Self.script, "\(port)"])
+            #expect(status == 0, "\(output)")
+            #expect(output.contains("all fine"), "\(output)")
+        }
+    }
+
+    private static let both = #"""
+        import sys
+        import grpc
+        import ml_dtypes
+        import numpy as np
+        import tritonclient.grpc
+        import tritonclient.http
+        from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+        http, rpc = sys.argv[1], sys.argv[2]
+        types = {"boolean": ("BOOL", bool), "float16": ("FP16", np.float16),
+                 "bfloat16": ("BF16", ml_dtypes.bfloat16), "float32": ("FP32", np.float32),
+                 "float64": ("FP64", np.float64)}
+        for bits in (8, 16, 32, 64):
+            for sign in ("int", "uint"):
+                name = f"{sign}{bits}"
+                types[name] = (name.upper(), np.dtype(name).type)
+        for module, url, options in (
+                (tritonclient.http, http, [{"binary_data": True}, {"binary_data": False}]),
+                (tritonclient.grpc, rpc, [{}])):
+            client = module.InferenceServerClient(url)
+            inputs, values = [], {}
+            for name, (kind, dtype) in types.items():
+                value = np.array([[1, 0]], dtype=dtype)
+                if name not in ("boolean",) and not name.startswith("uint"):
+                    value = np.array([[-3, 2.5]]).astype(dtype)
+                values[name] = value
+                one = module.InferInput("in-" + name, [1, 2], kind)
+                one.set_data_from_numpy(value)
+                inputs.append(one)
+            for option in options:
+                wanted = [module.InferRequestedOutput("out-" + name, **option)
+                          for name in reversed(types)]
+                result = client.infer("mixed", inputs, outputs=wanted, request_id="all")
+                for name, (kind, dtype) in types.items():
+                    if name == "bfloat16" and option.get("binary_data") is False:
+                        continue  # The client reads BF16 from binary data only.
+                    got = result.as_numpy("out-" + name)
+                    assert got is not None and got.shape == (1, 2), (name, option)
+                    assert np.array_equal(got.astype(dtype), values[name]), (name, got)
+            client.close()
+
+        channel = grpc.insecure_channel(rpc)
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        request = service_pb2.ModelInferRequest(model_name="overloaded")
+        tensor = request.inputs.add(name="x", datatype="FP32", shape=[1, 4])
+        tensor.contents.fp32_contents.extend([1, 2, 3, 4])
+        try:
+            stub.ModelInfer(request)
+            raise AssertionError("no error")
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+            assert ("retry-after", "3") in error.trailing_metadata(), error.trailing_metadata()
+        request.model_name = "identity"
+        answer = stub.ModelInfer(request)
+        assert list(np.frombuffer(answer.raw_output_contents[0], np.float32)) == [1, 2, 3, 4]
+        request.model_name = "slow"
+        call = stub.ModelInfer.future(request)
+        assert call.cancel()
+        try:
+            stub.ModelInfer(request, timeout=0.3)
+            raise AssertionError("no error")
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error
+        try:
+            stub.ModelStatistics(service_pb2.ModelStatisticsRequest())
+            raise AssertionError("no error")
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.UNIMPLEMENTED, error
+        print("all fine")
+        """#
+
+    @Test("every type goes through HTTP and gRPC with Triton's clients, and errors say when")
+    func both() async throws {
+        let python = try #require(ProcessInfo.processInfo.environment["TESSERA_PYTHON"])
+        try await GRPCHarness.run { (api: GRPCHarness) async throws in
+            let port = try #require(api.ports.grpc)
+            let (status, output) = try await Self.run(
+                python,
+                ["-c", Self.both, "localhost:\(api.ports.http)", "localhost:\(port)"])
             #expect(status == 0, "\(output)")
             #expect(output.contains("all fine"), "\(output)")
         }

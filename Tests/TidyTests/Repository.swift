@@ -16,8 +16,9 @@ enum Repository {
                 at: place, includingPropertiesForKeys: nil, options: [.skipsHiddenFiles])
             let found = (walk?.compactMap { $0 as? URL } ?? []) + [place]
             return found.sorted { $0.path < $1.path }.compactMap { file in
-                // Folders are no text.
-                guard endings.contains(file.pathExtension),
+                // Folders are no text; generated code follows its generator's rules.
+                guard !file.path.hasSuffix(".pb.swift"), !file.path.hasSuffix(".grpc.swift"),
+                    endings.contains(file.pathExtension),
                     let text = try? String(contentsOf: file, encoding: .utf8)
                 else { return nil }
                 return (String(file.path.dropFirst(root.path.count + 1)), text)

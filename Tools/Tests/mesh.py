@@ -24,6 +24,8 @@ TESSERA = os.environ.get("TESSERA_PROGRAM", os.path.join(ROOT, ".build", "debug"
 # A machine with two busy cores starts an agent in seconds.
 START_SECONDS = 30
 LEAVE_SECONDS = 30
+# Before it, where gRPC is served.
+GRPC = re.compile(r"^grpc: (\S+:\d+)$")
 READY = re.compile(r"^ready: api http://(\S+):(\d+), peers (\S+):(\d+), node (\S+) ([0-9a-f]{64})$")
 
 
@@ -88,7 +90,7 @@ class Agent:
         # Set by a test while it is stopped or starts again: clients then use others.
         self.is_away = False
         self.is_leaving = False
-        self.host = self.port = self.peers = self.id = None
+        self.host = self.port = self.peers = self.id = self.grpc = None
 
     # Running.
 
@@ -114,7 +116,10 @@ class Agent:
     def _read(self, process, ready):
         with process.stdout:
             for line in process.stdout:
-                match = READY.match(line.decode("utf-8", "replace").rstrip())
+                text = line.decode("utf-8", "replace").rstrip()
+                if match := GRPC.match(text):
+                    self.grpc = match[1]
+                match = READY.match(text)
                 if match:
                     self.host, self.port = match[1], int(match[2])
                     self.peers = f"{match[3]}:{match[4]}"

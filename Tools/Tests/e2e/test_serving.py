@@ -1,0 +1,265 @@
+"""The Open Inference Protocol at a mesh: Triton's own clients over HTTP and gRPC, and curl."""
+
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+import unittest
+import zlib
+
+import numpy
+import tritonclient.grpc
+import tritonclient.http
+from tritonclient.utils import InferenceServerException
+
+import support
+from support import mesh
+
+# More than an agent takes, of zeros that deflate to a thousandth.
+BOMB_BYTES = 300 << 20
+CALLS = 100
+
+
+def image(module, images, count=1):
+    """The model's input for one of the clients."""
+    data = module.InferInput("image", [count, 1, 64, 64], "FP32")
+    data.set_data_from_numpy(images[:count])
+    return data
+
+
+class Serving(support.Case):
+    """One mesh for all tests; requests come in where the model was not added."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.agents = cls.enterClassContext(mesh.Mesh("ab"))
+        cls.agents["a"].add(support.CNN, support.file(support.CNN))
+        cls.agents.await_ready(support.CNN)
+        cls.images = numpy.load(support.IMAGES)
+        cls.entry = cls.agents["b"]
+        cls.expected = support.expected()
+
+    def client(self, agent=None):
+        """A client of gRPC."""
+        client = tritonclient.grpc.InferenceServerClient((agent or self.entry).grpc)
+        self.addCleanup(client.close)
+        return client
+
+    def fails(self, status, word, call):
+        """A call ends with this status and says this word."""
+        with self.assertRaises(InferenceServerException) as raised:
+            call()
+        self.assertIn(status, raised.exception.status())
+        self.assertIn(word, raised.exception.message())
+
+    def assert_logits(self, logits, count=1):
+        """The logits of the first images are bit for bit those of one agent."""
+        self.assertEqual((count, 10), logits.shape)
+        self.assertEqual(b"".join(self.expected[:count]), logits.astype("<f4").tobytes())
+
+    def test_grpc(self):
+        """Health, metadata and inference, one item, a batch, at once and in a stream."""
+        client, model = self.client(), support.CNN
+        self.assertTrue(client.is_server_live() and client.is_server_ready())
+        self.assertTrue(client.is_model_ready(model) and client.is_model_ready(model, "1"))
+        self.assertFalse(client.is_model_ready("none"))
+        self.assertEqual("tessera", client.get_server_metadata().name)
+        metadata = client.get_model_metadata(model)
+        self.assertEqual([1, 1, 64, 64], list(metadata.inputs[0].shape))
+        configuration = client.get_model_config(model).config
+        self.assertEqual("TYPE_FP32", configuration.output[0].DESCRIPTOR.fields_by_name[
+            "data_type"].enum_type.values_by_number[configuration.output[0].data_type].name)
+        index = client.get_model_repository_index().models
+        self.assertEqual([(model, "READY")], [(one.name, one.state) for one in index])
+        wanted = [tritonclient.grpc.InferRequestedOutput("logits")]
+        for count in (1, 5):
+            for coding in (None, "gzip", "deflate"):
+                answer = client.infer(
+                    model, [image(tritonclient.grpc, self.images, count)], outputs=wanted,
+                    request_id="r", timeout=20_000_000, client_timeout=30,
+                    compression_algorithm=coding)
+                self.assert_logits(answer.as_numpy("logits"), count)
+                self.assertEqual("r", answer.get_response().id)
+        parameters = answer.get_response().parameters
+        self.assertEqual("b", parameters["tessera_node"].string_param)
+        answers = []
+        client.start_stream(lambda result, error: answers.append(error or result))
+        for number in range(40):
+            client.async_stream_infer(
+                model if number % 8 else "none", [image(tritonclient.grpc, self.images)],
+                request_id=str(number))
+        client.stop_stream()
+        self.assertEqual(40, len(answers))
+        for number, answer in enumerate(answers):
+            if number % 8 == 0:
+                self.assertIn("no model", str(answer))
+                continue
+            self.assertEqual(str(number), answer.get_response().id)
+            self.assert_logits(answer.as_numpy("logits"))
+
+    def test_grpc_errors(self):
+        """What is wrong has its status and a reason; a deadline holds, a client may go away."""
+        client, model, module = self.client(), support.CNN, tritonclient.grpc
+        right = image(module, self.images)
+        self.fails("NOT_FOUND", "no model", lambda: client.infer("none", [right]))
+        self.fails("NOT_FOUND", "version", lambda: client.infer(model, [right], "2"))
+        wrong = module.InferInput("image", [1, 1, 64, 32], "FP32")
+        wrong.set_data_from_numpy(self.images[:1, :, :, :32].copy())
+        self.fails("INVALID_ARGUMENT", "shape", lambda: client.infer(model, [wrong]))
+        text = module.InferInput("image", [1], "BYTES")
+        text.set_data_from_numpy(numpy.array([b"cat"], dtype=object))
+        self.fails("INVALID_ARGUMENT", "numbers only", lambda: client.infer(model, [text]))
+        other = [module.InferRequestedOutput("other")]
+        self.fails("INVALID_ARGUMENT", "logits",
+                   lambda: client.infer(model, [right], outputs=other))
+        self.fails("DEADLINE_EXCEEDED", "",
+                   lambda: client.infer(model, [right], timeout=1))
+        self.fails("UNAUTHENTICATED", "admin token", lambda: client.unload_model(model))
+        calls = [client.async_infer(model, [right], lambda result, error: None)
+                 for _ in range(CALLS)]
+        for call in calls:
+            call.cancel()
+        mesh.wait(20, "the cancelled requests end",
+                  lambda: self.entry.get("/tessera/v1/status")["openRequests"] == 0)
+        self.assert_logits(client.infer(model, [right]).as_numpy("logits"))
+
+    def test_grpc_token(self):
+        """Beyond loopback every call needs the token."""
+        path = os.path.join(self.agents.folder, "token")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("0123456789abcdef\n")
+        agent = self.agents.make("c", api="0.0.0.0:0", api_token_file=path)
+        agent.start().await_ready()
+        try:
+            client = self.client(agent)
+            self.fails("UNAUTHENTICATED", "token", client.is_server_live)
+            headers = {"authorization": "Bearer 0123456789abcdef"}
+            self.assertTrue(client.is_server_live(headers=headers))
+            self.fails("UNAUTHENTICATED", "admin token",
+                       lambda: client.unload_model(support.CNN, headers=headers))
+        finally:
+            agent.leave()
+            del self.agents.agents["c"]
+            self.agents.await_members()
+
+    def test_port(self):
+        """Two above the port of HTTP if nobody says; none if that is wished."""
+        for flags, expected in (
+                ((), "8702  # default"), (("--api", "127.0.0.1:9000"), "9002  # default"),
+                (("--api", "127.0.0.1:0"), "0  # default"), (("--api", "[::1]:65535"), "0  # "),
+                (("--grpc-port", "off"), '"off"  # flag'), (("--grpc-port", "7"), "7  # flag")):
+            text = mesh.check("agent", "--print-config", *flags).out
+            self.assertIn("grpc-port: " + expected, text)
+        self.assert_fails(mesh.run("agent", "--grpc-port", "65536"), 64, "0 to 65535, or off")
+        agent = self.agents.make("off", grpc_port="off").start().await_ready()
+        self.assertIsNone(agent.grpc)
+        agent.leave()
+        del self.agents.agents["off"]
+        self.agents.await_members()
+
+    def test_broken_stream(self):
+        """A stream whose client stops in the middle leaves nothing behind."""
+        client = self.client()
+        client.start_stream(lambda result, error: None)
+        for number in range(CALLS):
+            client.async_stream_infer(support.CNN, [image(tritonclient.grpc, self.images)])
+        client.stop_stream(cancel_requests=True)
+        mesh.wait(20, "the requests of the stream end",
+                  lambda: self.entry.get("/tessera/v1/status")["openRequests"] == 0)
+        self.assertTrue(client.is_server_live())
+
+    def test_documented_clients(self):
+        """The Python in the pages runs as it stands there, with the agent's own ports."""
+        api, found = f"{self.entry.host}:{self.entry.port}", 0
+        for page in ("README.md", "Docs/Operations.md"):
+            with open(os.path.join(mesh.ROOT, page), encoding="utf-8") as file:
+                blocks = re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL)
+            for block in blocks:
+                variants = [block.replace("localhost:8700", api)]
+                if "tritonclient.http as triton" in block:
+                    variants.append(block.replace("tritonclient.http as", "tritonclient.grpc as")
+                                    .replace("localhost:8700", self.entry.grpc))
+                for text in variants:
+                    out = subprocess.run(
+                        [sys.executable, "-c", text], cwd=mesh.ROOT, capture_output=True, text=True,
+                        check=True, timeout=60).stdout
+                    self.assertEqual(16, len(re.findall(r"\d+", out.splitlines()[0])), out)
+                    found += 1
+        self.assertEqual(3, found)
+
+    def test_repository(self):
+        """A model is unloaded and loaded again by its name, over HTTP and gRPC."""
+        name = "again"
+        self.agents["a"].add(name, support.file(support.CNN))
+        self.agents.await_ready(name)
+        with open(self.entry.token_file, encoding="ascii") as file:
+            headers = {"authorization": "Bearer " + file.read().strip()}
+        http = tritonclient.http.InferenceServerClient(f"{self.entry.host}:{self.entry.port}")
+        self.addCleanup(http.close)
+        for client, module in ((self.client(), tritonclient.grpc), (http, tritonclient.http)):
+            client.unload_model(name, headers=headers)
+            mesh.wait(20, "no agent has it", lambda: not any(
+                agent.is_ready(name) for agent in self.agents.running))
+            index = client.get_model_repository_index()
+            states = {one["name"]: one["state"] for one in index} if isinstance(index, list) \
+                else {one.name: one.state for one in index.models}
+            self.assertEqual("UNAVAILABLE", states[name])
+            client.load_model(name, headers=headers)
+            self.agents.await_ready(name)
+            self.assert_logits(
+                client.infer(name, [image(module, self.images)]).as_numpy("logits"))
+
+    def test_http(self):
+        """Compressed in both directions, with ids and deadlines."""
+        client = tritonclient.http.InferenceServerClient(f"{self.entry.host}:{self.entry.port}")
+        self.addCleanup(client.close)
+        for coding in ("gzip", "deflate"):
+            answer = client.infer(
+                support.CNN, [image(tritonclient.http, self.images)], request_id="r",
+                request_compression_algorithm=coding, response_compression_algorithm=coding)
+            self.assert_logits(answer.as_numpy("logits"))
+            self.assertEqual("r", answer.get_response()["id"])
+        self.fails("504", "deadline", lambda: client.infer(
+            support.CNN, [image(tritonclient.http, self.images)], timeout=1))
+
+    def curl(self, *arguments, body=None):
+        """Status, header fields and body of a call with curl."""
+        head = os.path.join(self.agents.folder, "head")
+        process = subprocess.run(
+            ["curl", "--silent", "--show-error", "--max-time", "60", "--dump-header", head,
+             "--write-out", "%{stderr}%{http_version} %{http_code} %{num_connects}", *arguments],
+            input=body, capture_output=True, check=True)
+        with open(head, encoding="latin1") as file:
+            fields = file.read().lower()
+        return process.stderr.decode().split(), fields, process.stdout
+
+    def test_curl(self):
+        """JSON compressed by hand, HTTP/2 with prior knowledge, connections kept, no bombs."""
+        url = f"{self.entry.api}/v2/models/{support.CNN}/infer"
+        body = json.dumps({"inputs": [{
+            "name": "image", "shape": [1, 1, 64, 64], "datatype": "FP32",
+            "data": self.images[:1].ravel().tolist()}]}).encode()
+        for coding, packed in (("gzip", gzip.compress(body)), ("deflate", zlib.compress(body))):
+            for version, flag in (("1.1", "--http1.1"), ("2", "--http2-prior-knowledge")):
+                told, fields, answer = self.curl(
+                    flag, "--compressed", "--header", f"Content-Encoding: {coding}",
+                    "--data-binary", "@-", url, body=packed)
+                self.assertEqual([version, "200"], told[:2])
+                self.assertIn("content-encoding: ", fields)
+                data = json.loads(answer)["outputs"][0]["data"]
+                self.assert_logits(numpy.array([data], dtype="<f4"))
+        told, fields, _ = self.curl(f"{self.entry.api}/v2", f"{self.entry.api}/v2/health/live")
+        self.assertEqual(["1.1", "200", "11.1", "200", "0"], told)
+        bomb = zlib.compressobj(wbits=31)
+        packed = b"".join(bomb.compress(bytes(1 << 20)) for _ in range(BOMB_BYTES >> 20))
+        told, _, answer = self.curl(
+            "--header", "Content-Encoding: gzip", "--header", "Expect:", "--data-binary", "@-", url,
+            body=packed + bomb.flush())
+        self.assertEqual("413", told[1])
+        self.assertIn("longer than", json.loads(answer)["error"])
+
+
+if __name__ == "__main__":
+    unittest.main()
