@@ -279,6 +279,11 @@ struct NodeBackend: AgentBackend {
             throw .failed(reason: "\(error)")
         }
     }
+
+    func drain() async throws(ControlError) {
+        // The service group ends the API, and the process, when the node has left.
+        node.leave()
+    }
 }
 
 extension ControlError {
