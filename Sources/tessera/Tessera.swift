@@ -27,8 +27,8 @@ struct Tessera: AsyncParsableCommand {
         subcommands: [
             AgentCommand.self, MeshCommand.self, MembersCommand.self, StatusCommand.self,
             ModelCommand.self, PlanCommand.self, InferCommand.self, EventsCommand.self,
-            TopCommand.self, CheckCommand.self, DoctorCommand.self, SimulateCommand.self,
-            VersionCommand.self,
+            TopCommand.self, CheckCommand.self, DrainCommand.self, DoctorCommand.self,
+            SimulateCommand.self, VersionCommand.self,
         ])
 
     /// Runs a command and turns its failure into a message and an exit code.
