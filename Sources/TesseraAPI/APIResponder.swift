@@ -74,7 +74,7 @@ public struct APIResponder: HTTPResponder {
                 .repositoryIndex, .repositoryLoad, .repositoryUnload, .infer:
                 return try await inference.read(route)
             case .status, .members, .models, .catalogueModel, .plan, .blob,
-                .manifest, .events:
+                .manifest, .events, .drain:
                 return try await control.read(route, request: request, context: context)
             }
         case .infer(let model):
@@ -87,6 +87,7 @@ public struct APIResponder: HTTPResponder {
         case .storeBlob(let hash): return try await control.storeBlob(hash, request: request)
         case .storeManifest(let hash):
             return try await control.storeManifest(hash, request: request)
+        case .drain: return try await control.drain()
         }
     }
 }
@@ -102,12 +103,13 @@ private enum Call {
     case removeModel(String)
     case storeBlob(String)
     case storeManifest(String)
+    case drain
 
     /// Whether the call needs the admin token.
     var changesMesh: Bool {
         switch self {
         case .read, .infer, .index: false
-        case .load, .unload, .addModel, .removeModel, .storeBlob, .storeManifest: true
+        case .load, .unload, .addModel, .removeModel, .storeBlob, .storeManifest, .drain: true
         }
     }
 
@@ -122,6 +124,7 @@ private enum Call {
         case (.catalogueModel(let name), .delete): self = .removeModel(name)
         case (.blob(let hash), .put): self = .storeBlob(hash)
         case (.manifest(let hash), .put): self = .storeManifest(hash)
+        case (.drain, _): self = .drain
         default: self = .read(route)
         }
     }
@@ -131,7 +134,7 @@ private enum Call {
         case .server, .live, .ready, .model, .modelReady, .modelConfiguration, .status, .members,
             .plan, .events:
             [.get, .head]
-        case .infer, .repositoryIndex, .repositoryLoad, .repositoryUnload: [.post]
+        case .infer, .repositoryIndex, .repositoryLoad, .repositoryUnload, .drain: [.post]
         case .models: [.get, .head, .post]
         case .catalogueModel: [.get, .head, .delete]
         case .blob, .manifest: [.get, .head, .put]

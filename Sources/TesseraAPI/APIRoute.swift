@@ -21,6 +21,7 @@ enum APIRoute: Hashable, Sendable {
     case blob(String)
     case manifest(String)
     case events
+    case drain
 
     /// The route of a path; nil if there is none.
     init?(path: String) {
@@ -80,6 +81,7 @@ enum APIRoute: Hashable, Sendable {
             case "members": self = .members
             case "models": self = .models
             case "events": self = .events
+            case "drain": self = .drain
             default: return nil
             }
         case 2:

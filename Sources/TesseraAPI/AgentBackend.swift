@@ -146,4 +146,13 @@ public protocol AgentBackend: Sendable {
     ) async throws(ControlError)
     /// Takes a name out of the mesh.
     func removeModel(named name: String) async throws(ControlError)
+    /// Makes the agent leave the mesh in order; returns before it has.
+    func drain() async throws(ControlError)
+}
+
+extension AgentBackend {
+    /// Refuses: not every backend is an agent that can go.
+    public func drain() async throws(ControlError) {
+        throw .unavailable(reason: "this server cannot leave a mesh")
+    }
 }

@@ -180,6 +180,16 @@ struct ControlHandler: Sendable {
         return .versioned(["name": .string(name), "removed": .boolean(true)])
     }
 
+    /// Makes the agent leave; what comes after this answer goes on as after SIGTERM.
+    func drain() async throws -> Response {
+        do {
+            try await backend.drain()
+        } catch {
+            throw APIError(error)
+        }
+        return .versioned(["leaving": .boolean(true)], status: .accepted)
+    }
+
     /// Stores a blob as it arrives.
     func storeBlob(_ text: String, request: Request) async throws -> Response {
         let id: BlobID = try identity(text)

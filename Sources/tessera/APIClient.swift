@@ -3,6 +3,14 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// An agent's API, as the commands use it.
 struct APIClient: Sendable {
     /// An answer read whole.
@@ -148,6 +156,28 @@ struct APIClient: Sendable {
         } catch {
             throw unreachable(error)
         }
+    }
+
+    /// Whether a server still listens there: false once connections are refused.
+    ///
+    /// One that does not answer in time may only be busy.
+    func isServed() async -> Bool {
+        // A connection that stays open would keep a server that leaves waiting for its end.
+        var request = HTTPClientRequest(url: base + "/v2/health/live")
+        request.headers = ["Connection": "close"]
+        if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
+        do {
+            _ = try await client.execute(request, timeout: Self.connectTimeout)
+            return true
+        } catch let error as NIOConnectionError {
+            return !error.connectionErrors.contains { Self.isRefusal($0.error) }
+        } catch {
+            return !Self.isRefusal(error)
+        }
+    }
+
+    private static func isRefusal(_ error: any Error) -> Bool {
+        (error as? IOError)?.errnoCode == ECONNREFUSED
     }
 
     private func send(

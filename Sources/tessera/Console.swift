@@ -28,6 +28,11 @@ enum Console {
         write(text + "\n", to: STDOUT_FILENO)
     }
 
+    /// Writes a part of a line of data, such as a frame of a screen.
+    static func part(_ text: String) {
+        write(text, to: STDOUT_FILENO)
+    }
+
     /// Prints a line for people.
     static func message(_ text: String) {
         write(text + "\n", to: STDERR_FILENO)
@@ -43,6 +48,14 @@ enum Console {
         var size = winsize()
         guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
         return Int(size.ws_col)
+    }
+
+    /// The size of the terminal that data goes to; nil if it is none or does not tell.
+    static var size: (columns: Int, rows: Int)? {
+        var size = winsize()
+        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0
+        else { return nil }
+        return (Int(size.ws_col), Int(size.ws_row))
     }
 
     private static func write(_ text: String, to descriptor: Int32) {
@@ -81,6 +94,9 @@ enum Style: String {
 
     /// The text, in this style if standard output shows colours.
     func callAsFunction(_ text: String) -> String {
-        Console.hasColour ? "\u{1B}[\(rawValue)m\(text)\u{1B}[0m" : text
+        Console.hasColour ? marked(text) : text
     }
+
+    /// The text in this style.
+    func marked(_ text: String) -> String { "\u{1B}[\(rawValue)m\(text)\u{1B}[0m" }
 }

@@ -37,6 +37,13 @@ struct FailoverTimeline {
 
     private(set) var losses: [FailoverDocument] = []
 
+    /// The losses of one node only.
+    func only(about node: String) -> FailoverTimeline {
+        var result = self
+        result.losses.removeAll { $0.node != node }
+        return result
+    }
+
     /// Takes the next event, oldest first.
     mutating func take(_ event: EventDocument) {
         switch EventKind(rawValue: event.kind) {

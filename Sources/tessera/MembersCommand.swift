@@ -34,7 +34,7 @@ struct MembersCommand: AsyncParsableCommand {
         if reading.isJSON {
             Console.line(try JSONText.pretty(document))
         } else {
-            show(document.members)
+            Self.table(document.members).show()
         }
         if document.members.isEmpty {
             throw CommandFailure("no member matches.", code: .nothingMatched)
@@ -47,7 +47,8 @@ struct MembersCommand: AsyncParsableCommand {
             Double(bytesPerSecond) / 1e6, places: bytesPerSecond < 10_000_000 ? 2 : 0) + " MB/s"
     }
 
-    private func show(_ members: [MemberDocument]) {
+    /// The members as people read them, in the order given.
+    static func table(_ members: [MemberDocument]) -> Table {
         var table = Table(
             "NAME", "ID", "STATUS", "ADDRESS", ">ROUND TRIP", ">LINK", ">THREADS", ">MEMORY",
             ">SPEED")
@@ -56,7 +57,7 @@ struct MembersCommand: AsyncParsableCommand {
                 Figures.milliseconds(microseconds: $0) + " ms"
             }
             // No rate was measured yet if it is 0.
-            let link = member.bytesPerSecond.flatMap { $0 > 0 ? Self.rate($0) : nil }
+            let link = member.bytesPerSecond.flatMap { $0 > 0 ? rate($0) : nil }
             // Operations per microsecond are millions per second.
             let speed = member.operationsPerMicrosecond.map {
                 Figures.decimal(Double($0) / 1_000, places: 1) + " GOP/s"
@@ -70,6 +71,6 @@ struct MembersCommand: AsyncParsableCommand {
                 member.threads.map(String.init) ?? "-",
                 member.memoryBytes.map(Figures.bytes) ?? "-", speed ?? "-")
         }
-        table.show()
+        return table
     }
 }

@@ -105,7 +105,8 @@ struct NodeBackend: AgentBackend {
     private func counters(_ snapshot: MeshSnapshot) -> [String: UInt64] {
         let transport = node.transportCounters
         let counts = [
-            "requestsRefused": snapshot.refusals, "slicesSent": transport.slicesSent,
+            "requestsAnswered": snapshot.answers, "requestsRefused": snapshot.refusals,
+            "slicesSent": transport.slicesSent,
             "sliceBytesSent": transport.sliceBytesSent,
             "sliceBytesCopiedSending": transport.sliceBytesCopiedSending,
             "slicesReceived": transport.slicesReceived,
@@ -277,6 +278,11 @@ struct NodeBackend: AgentBackend {
         } catch {
             throw .failed(reason: "\(error)")
         }
+    }
+
+    func drain() async throws(ControlError) {
+        // The service group ends the API, and the process, when the node has left.
+        node.leave()
     }
 }
 

@@ -20,13 +20,15 @@ struct Tessera: AsyncParsableCommand {
             Every device runs `tessera agent`; the other commands talk to an agent on this machine, \
             or to the one that --api names.
 
-            Exit codes: 0 done, 1 failed, 2 nothing matched, 64 wrong usage, 69 agent not reachable.
+            Exit codes: 0 done, 1 failed, 2 nothing matched, 64 wrong usage, 69 agent not reachable. \
+            `check` has those of monitoring plugins.
             """,
         version: Version.current,
         subcommands: [
             AgentCommand.self, MeshCommand.self, MembersCommand.self, StatusCommand.self,
             ModelCommand.self, PlanCommand.self, InferCommand.self, EventsCommand.self,
-            DoctorCommand.self, SimulateCommand.self, VersionCommand.self,
+            TopCommand.self, CheckCommand.self, DrainCommand.self, DoctorCommand.self,
+            SimulateCommand.self, VersionCommand.self,
         ])
 
     /// Runs a command and turns its failure into a message and an exit code.

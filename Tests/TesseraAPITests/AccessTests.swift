@@ -82,6 +82,7 @@ import Testing
             let calls: [(HTTPRequest.Method, String)] = [
                 (.post, "/tessera/v1/models"), (.delete, "/tessera/v1/models/m"),
                 (.put, "/tessera/v1/blobs/\(hash)"), (.put, "/tessera/v1/manifests/\(hash)"),
+                (.post, "/tessera/v1/drain"),
             ]
             for (method, path) in calls {
                 for token in [nil, "Bearer open", "Bearer admin-toke", "Bearer admin-tokenn"] {
@@ -93,6 +94,7 @@ import Testing
                 }
             }
             #expect(api.backend.state.withLock { $0.blobs.isEmpty && $0.manifests.isEmpty })
+            #expect(api.backend.state.withLock { $0.isReady })
         }
     }
 

@@ -129,6 +129,21 @@ import Testing
         }
     }
 
+    @Test("an agent that is asked to leave says so, and takes no more requests")
+    func draining() async throws {
+        try await APIHarness.run { (api: APIHarness) async throws in
+            let path = "/tessera/v1/drain"
+            #expect(try await api.send(.get, path).status == .methodNotAllowed)
+            #expect(try await api.send(.get, "/v2/health/ready").status == .ok)
+            let accepted = try await api.send(.post, path, headers: Self.admin)
+            #expect(accepted.status == .accepted, "\(accepted.text)")
+            #expect(accepted.json["version"] == Self.version)
+            #expect(accepted.json["leaving"] == .boolean(true))
+            let ready = try await api.send(.get, "/v2/health/ready")
+            #expect(ready.status == .serviceUnavailable)
+        }
+    }
+
     @Test("events come as lines, after the one given, and follow until the client leaves")
     func events() async throws {
         try await APIHarness.run { (api: APIHarness) async throws in

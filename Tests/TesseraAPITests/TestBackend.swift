@@ -210,4 +210,6 @@ final class TestBackend: AgentBackend {
         let old = state.withLock { $0.names.removeValue(forKey: name) }
         if old == nil { throw .notFound(reason: "no model \(name)") }
     }
+
+    func drain() async throws(ControlError) { state.withLock { $0.isReady = false } }
 }

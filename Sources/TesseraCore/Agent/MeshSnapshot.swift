@@ -52,6 +52,8 @@ public struct MeshSnapshot: Sendable {
     public var openRequests: Int
     /// Requests refused because too many were open.
     public var refusals: Int
+    /// Requests that this entry has answered with their outputs since it started.
+    public var answers: Int
     /// Bytes that fragments reserve here.
     public var reservedBytes: Int
     /// Whether this node takes no new requests.
@@ -80,8 +82,8 @@ extension Agent {
             me: me, own: mesh.own, members: members,
             models: mesh.catalogue.models.compactMap { model($0, isDetailed: true) },
             openRequests: requests.openCount, refusals: requests.refusals,
-            reservedBytes: host.reservedBytes, isLeaving: leaving != nil,
-            isRestored: isRestored)
+            answers: requests.answers, reservedBytes: host.reservedBytes,
+            isLeaving: leaving != nil, isRestored: isRestored)
     }
 
     /// What a request needs to know of one model now; nil if the catalogue has no such name.

@@ -163,6 +163,7 @@ extension RequestTable {
             giveBack(attempt, into: &directives)
         }
         rates[request.manifest, default: ServiceRate()].onAnswer(now: now)
+        answers += 1
         finish(counter, into: &directives)
         return request.manifest
     }

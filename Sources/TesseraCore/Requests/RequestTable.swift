@@ -92,6 +92,8 @@ struct RequestTable: Sendable {
     private(set) var isClosed = false
     /// Refusals because of overload, for the agent's counters.
     private(set) var refusals = 0
+    /// Requests that got their outputs, for the agent's counters.
+    var answers = 0
 
     init(me: NodeBoot, limits: Limits = Limits()) {
         self.me = me

@@ -138,7 +138,12 @@ public final class Node: Sendable {
         engine.stop()
         try? await disk.shutdownGracefully()
         try? await dataGroup.shutdownGracefully()
-        try? await controlGroup.shutdownGracefully()
+    }
+
+    /// Ends the control loop last: whoever still has the node, such as the API while it closes, gets
+    /// an answer, if only that the node has left.
+    deinit {
+        controlGroup.shutdownGracefully { _ in }
     }
 
     /// Tells the core what the disk holds.
