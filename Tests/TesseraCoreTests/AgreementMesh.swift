@@ -18,6 +18,8 @@ struct AgreementMesh {
     var memory: [NodeBoot: Int] = [:]
     /// Nodes that flapped a moment ago.
     var flapping: Set<NodeBoot> = []
+    var isCatalogued = true
+    var missingBlobs = 0
 
     init(count: Int) {
         pool = (0..<count).map { RequestsFixture.member($0) }
@@ -34,9 +36,10 @@ struct AgreementMesh {
         let pool = voters.filter { takesAll || !flapping.contains($0) }
         let memory = memory
         return Agreement.View(
-            isCatalogued: true, outline: RequestsFixture.outline, voters: voters, pool: pool,
+            isCatalogued: isCatalogued, outline: RequestsFixture.outline, voters: voters,
+            pool: pool,
             usable: voters,
-            connected: voters, isDead: { !voters.contains($0) },
+            connected: voters, missingBlobs: missingBlobs, isDead: { !voters.contains($0) },
             problem: { outline, ballot, current in
                 PlanningProblem(
                     outline: outline,

@@ -27,6 +27,41 @@ import Testing
         #expect(plans.first.map { PlanCheck.isValid($0.plan, outline: Fixture.outline) } == true)
     }
 
+    @Test("a model that lacks blobs is not staged, and planned as soon as they are there")
+    func missingBlobs() {
+        var mesh = AgreementMesh(count: 1)
+        mesh.missingBlobs = 2
+        mesh.consider(mesh.pool[0])
+        mesh.now = mesh.wake(mesh.pool[0])
+        mesh.consider(mesh.pool[0])
+        #expect(mesh.problems.isEmpty)
+        #expect(
+            mesh.reports == [
+                .unplannable(manifest, reason: "nobody reachable has 2 of its blobs")
+            ])
+        mesh.missingBlobs = 0
+        mesh.now = mesh.wake(mesh.pool[0])
+        mesh.consider(mesh.pool[0])
+        #expect(mesh.problems.count == 1)
+    }
+
+    @Test("a round ends when its model is removed, and its hosts are told")
+    func removedMeanwhile() throws {
+        var mesh = AgreementMesh(count: 3)
+        let proposer = try #require(mesh.waitForProposal())
+        mesh.plan()
+        mesh.deliver()
+        mesh.isCatalogued = false
+        mesh.consider(proposer)
+        #expect(
+            mesh.messages.contains {
+                if case .abandon = $0.0 { $0.1 == proposer } else { false }
+            })
+        mesh.finishStaging()
+        mesh.deliver()
+        #expect(mesh.pool.allSatisfy { mesh.current($0) == nil })
+    }
+
     @Test("a round needs a majority of its view to promise")
     func majority() {
         var mesh = AgreementMesh(count: 3)

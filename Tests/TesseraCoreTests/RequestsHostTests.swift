@@ -83,6 +83,24 @@ import Testing
         #expect(host.holds(plan.id))
     }
 
+    @Test("a plan of a model without a name ends after a while, unless the name comes back")
+    func unnamed() {
+        var host = host()
+        let plan = Fixture.plan(hosts: [0, 1], cuts: [2])
+        let bundle = PlanBundle(primary: plan, alternates: [])
+        _ = decide(&host, bundle)
+        host.onNaming(Fixture.manifest, isNamed: false, current: bundle, now: .zero)
+        host.onNaming(Fixture.manifest, isNamed: true, current: bundle, now: .zero)
+        #expect(host.nextWake == .never)
+        host.onNaming(Fixture.manifest, isNamed: false, current: bundle, now: .zero)
+        host.onNaming(
+            Fixture.manifest, isNamed: false, current: bundle, now: .zero + .seconds(3))
+        #expect(host.nextWake == .zero + FragmentHost.unnamedSpan)
+        var directives: [Directive] = []
+        host.onWake(now: host.nextWake, into: &directives)
+        #expect(!host.holds(plan.id) && host.reservedBytes == 0)
+    }
+
     @Test("a fragment that two plans share is compiled and counted once")
     func shared() {
         var host = host()

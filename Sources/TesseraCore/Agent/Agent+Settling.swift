@@ -35,6 +35,9 @@ extension Agent {
                 routings.removeValue(forKey: manifest)
                 holdAgain(manifest, now: now, into: &directives)
                 let view = view(manifest)
+                host.onNaming(
+                    manifest, isNamed: view.isCatalogued, current: agreement.current(manifest),
+                    now: now)
                 var started: [Directive] = []
                 agreement.consider(manifest, view, now: now, into: &started)
                 for directive in started {

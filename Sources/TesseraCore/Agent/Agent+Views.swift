@@ -38,6 +38,7 @@ extension Agent {
             connected: connectedMembers, measuredLinks: measuredLinks(among: pool),
             speeds: pool.map { record(of: $0)?.capability?.operationsPerMicrosecond ?? 0 },
             isOutside: chosen.map { !$0.contains(me) } ?? false,
+            missingBlobs: agreement.current(manifest) == nil ? placement.lost(manifest).count : 0,
             isDead: { [membership] member in
                 membership.status(of: member).map { $0 == .dead || $0 == .left } ?? false
             },

@@ -28,6 +28,8 @@ struct Agreement: Sendable {
         var speeds: [UInt64] = []
         /// Whether others vote on the plan, since this node is not of the model's pool.
         var isOutside = false
+        /// Blobs of a model without a plan that no live node has.
+        var missingBlobs = 0
         /// Held dead or left.
         var isDead: (NodeBoot) -> Bool
         /// The planning problem on this node's records.
@@ -53,6 +55,8 @@ struct Agreement: Sendable {
     /// How long a plan stays that took the place of one which could serve, for the same reason: in
     /// scarce memory the best plan may be reached over several that fit beside each other.
     static let improvedSpan = TimeSpan.seconds(5)
+    /// What cannot be planned is looked at again after so long.
+    private static let impossiblePause = TimeSpan.milliseconds(500)
     /// Waits between the trigger and the round, by how little it hurts to wait.
     private static let repairDebounce = TimeSpan.milliseconds(5)
     private static let improvementDebounce = TimeSpan.milliseconds(800)
@@ -128,6 +132,12 @@ struct Agreement: Sendable {
     mutating func consider(
         _ manifest: ManifestID, _ view: View, now: Timestamp, into directives: inout [Directive]
     ) {
+        if !view.isCatalogued, var model = models[manifest], model.round != nil {
+            fail(
+                &model, manifest, "the model was removed", now: now, backOff: false,
+                into: &directives)
+            models[manifest] = model
+        }
         guard view.isCatalogued, let outline = view.outline, view.voters.contains(me) else {
             return
         }
@@ -153,6 +163,16 @@ struct Agreement: Sendable {
             return
         }
         if model.lease != nil || isYielding(model, view, now: now) { return }
+        if need == .first, view.missingBlobs > 0 {
+            // Staging would take memory from other models only to fail.
+            let reason = "nobody reachable has \(view.missingBlobs) of its blobs"
+            if model.impossible != reason {
+                directives.append(.report(.unplannable(manifest, reason: reason)))
+            }
+            model.impossible = reason
+            model.notBefore = now + Self.impossiblePause
+            return
+        }
         var ballot = Ballot(round: model.register.highestRound + 1, proposer: me)
         #if DEBUG
         if let plantedProposer { ballot.proposer = plantedProposer }
@@ -351,7 +371,7 @@ struct Agreement: Sendable {
             model.impossible = reason
             model.round = nil
             model.noteLook(view, now: now)
-            model.notBefore = now + .milliseconds(500)
+            model.notBefore = now + Self.impossiblePause
         case .bundle(let bundle, _):
             model.impossible = nil
             if round.need == .improvement, let current = model.register.current {

@@ -200,6 +200,25 @@ struct FragmentHost: Sendable {
         }
     }
 
+    /// A plan of a model that no name stands for is kept so long: requests that came in before the
+    /// name went away end, and a name that is on its way arrives.
+    static let unnamedSpan = TimeSpan.seconds(5)
+
+    /// Whether a name stands for a model: without one its plans get an end, and with one that comes
+    /// in time they lose it again.
+    mutating func onNaming(
+        _ manifest: ManifestID, isNamed: Bool, current: PlanBundle?, now: Timestamp
+    ) {
+        let used = Set((current.map { [$0.primary] + $0.alternates } ?? []).map(\.id))
+        for (id, held) in plans where held.layout.plan.manifest == manifest {
+            if !isNamed {
+                plans[id]?.expires = min(held.expires, now + Self.unnamedSpan)
+            } else if used.contains(id), held.kind == .decided || held.kind == .alternate {
+                plans[id]?.expires = .never
+            }
+        }
+    }
+
     /// A model is no longer in the catalogue.
     mutating func onModelRemoved(_ manifest: ManifestID, into directives: inout [Directive]) {
         for (id, held) in plans.sorted(by: { $0.key < $1.key })
