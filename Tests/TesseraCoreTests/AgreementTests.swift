@@ -48,7 +48,8 @@ import Testing
     @Test("a round ends when its model is removed, and its hosts are told")
     func removedMeanwhile() throws {
         var mesh = AgreementMesh(count: 3)
-        let proposer = try #require(mesh.waitForProposal())
+        let planning = mesh.waitForProposal()
+        let proposer = try #require(planning)
         mesh.plan()
         mesh.deliver()
         mesh.isCatalogued = false
