@@ -95,7 +95,7 @@ import Testing
         host.onNaming(Fixture.manifest, isNamed: false, current: bundle, now: .zero)
         host.onNaming(
             Fixture.manifest, isNamed: false, current: bundle, now: .zero + .seconds(3))
-        #expect(host.nextWake == .zero + FragmentHost.unnamedSpan)
+        #expect(host.nextWake == Timestamp.zero + FragmentHost.unnamedSpan)
         var directives: [Directive] = []
         host.onWake(now: host.nextWake, into: &directives)
         #expect(!host.holds(plan.id) && host.reservedBytes == 0)
