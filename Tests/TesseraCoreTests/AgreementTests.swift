@@ -204,6 +204,44 @@ import Testing
         #expect(mesh.current(mesh.pool[0]) == newer)
     }
 
+    /// A mesh whose first node follows a plan on itself alone, which took the place of another one.
+    private func replaced() throws -> (mesh: AgreementMesh, round: UInt64) {
+        var mesh = AgreementMesh(count: 3)
+        mesh.decide()
+        let first = try #require(mesh.current(mesh.pool[0]))
+        let round = first.primary.plan.ballot.round + 1
+        mesh.receive(decided(round: round, on: 0), from: mesh.pool[2], at: mesh.pool[0])
+        return (mesh, round)
+    }
+
+    private func decided(round: UInt64, on host: Int) -> AgreementMessage {
+        let plan = Fixture.plan(hosts: [host], cuts: [], round: round, proposer: 2)
+        return .decided(
+            manifest: manifest, ballot: plan.plan.ballot,
+            bundle: PlanBundle(primary: plan, alternates: []), isFresh: true)
+    }
+
+    @Test("news from a node that is held dead is that of another part of the mesh")
+    func newsFromTheDead() throws {
+        var (mesh, round) = try replaced()
+        let current = mesh.current(mesh.pool[0])
+        let dead = mesh.pool.removeLast()
+        mesh.receive(decided(round: round + 1, on: 2), from: dead, at: mesh.pool[0])
+        #expect(mesh.current(mesh.pool[0]) == current)
+        #expect(mesh.nodes[mesh.pool[0]]?.hasConflict(manifest) == true)
+    }
+
+    @Test("a plan that took the place of a serving one is given time, but not when a host is lost")
+    func givenTime() throws {
+        var (mesh, _) = try replaced()
+        mesh.flapping = [mesh.pool[1]]
+        mesh.consider(mesh.pool[0])
+        #expect(mesh.wake(mesh.pool[0]) >= mesh.now + Agreement.improvedSpan)
+        mesh.flapping = [mesh.pool[0]]
+        mesh.consider(mesh.pool[0])
+        #expect(mesh.wake(mesh.pool[0]) < mesh.now + .seconds(1))
+    }
+
     @Test("a peer that follows what this node followed before is told what came after it")
     func successor() throws {
         var mesh = AgreementMesh(count: 3)

@@ -166,7 +166,7 @@ extension Agreement {
         let tookPart = model.register.promised == bundle.primary.plan.ballot
         guard model.register.onDecided(bundle) else { return }
         if couldServe {
-            model.settledAt = now + (hasConflict ? Self.mergedSpan : Self.improvedSpan)
+            model.settlesUntil = now + (hasConflict ? Self.mergedSpan : Self.improvedSpan)
         }
         if isFresh { model.hasConflict = false }
         model.noteSuccession(of: isFresh ? former : nil, voters: view.voters)

@@ -30,7 +30,7 @@ extension Agreement {
         var failures = 0
         var hasConflict = false
         /// Until when the current plan is given time before a better one is looked for.
-        var settledAt = Timestamp.zero
+        var settlesUntil = Timestamp.zero
         /// The ballots of the plans that the current one came after, newest last.
         private(set) var formerBallots: [Ballot] = []
         /// The nodes that could vote when the current plan was decided.

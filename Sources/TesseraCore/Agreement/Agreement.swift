@@ -272,7 +272,7 @@ struct Agreement: Sendable {
             }
         let start = max(model.needSince + wait, model.notBefore)
         guard need == .improvement, !isSetAnew(view, since: model) else { return start }
-        return max(start, model.settledAt)
+        return max(start, model.settlesUntil)
     }
 
     /// This node's place in the order in which the pool proposes: rendezvous hashing of model and
