@@ -295,6 +295,17 @@ class Mesh:
         wait(seconds, f"every agent serves {model}",
              lambda: all(agent.is_ready(model) for agent in self.running))
 
+    def await_spread(self, model, seconds=60):
+        """Waits until every running agent sees a plan for a model that uses all of them.
+
+        The first plan may be older than what the nodes know of each other, and use fewer.
+        """
+        def is_spread(agent):
+            return len(agent.plan_nodes(model)) == len(self.running)
+        self.await_ready(model, seconds)
+        wait(seconds, f"every agent has a part of {model}",
+             lambda: all(is_spread(agent) for agent in self.running))
+
     def register(self, process):
         """Notes a process that `close` has to end."""
         self.processes.append(process)

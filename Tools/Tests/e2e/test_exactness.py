@@ -38,9 +38,7 @@ class Exactness(support.Case):
                 if count > 1:
                     agents.make(name).start().await_ready()
                     agents.await_members()
-                    agents.await_ready(model)
-                    mesh.wait(30, f"a plan on {count} nodes",
-                              lambda: len(agents["a"].plan_nodes(model)) == count)
+                    agents.await_spread(model)
                 logits = support.infer(agents[name], model, agents.folder)
                 self.assertEqual(
                     expected, [item.data for item in logits.items()], f"on {count} nodes")

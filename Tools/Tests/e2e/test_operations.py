@@ -63,7 +63,7 @@ class Watching(support.Case):
         """One mesh for all."""
         cls.agents = mesh.Mesh("ab").__enter__()
         cls.agents["a"].add(support.CNN, support.file(support.CNN), "--mode", "even")
-        cls.agents.await_ready(support.CNN)
+        cls.agents.await_spread(support.CNN)
 
     @classmethod
     def tearDownClass(cls):
@@ -202,7 +202,7 @@ class Drain(support.Case):
         """A drained agent, an entry and a host, goes without a lost request, with exit code 0."""
         with mesh.Mesh("abc") as agents:
             agents["a"].add(support.CNN, support.file(support.CNN), "--mode", "even")
-            agents.await_ready(support.CNN)
+            agents.await_spread(support.CNN)
             rate = support.capacity(agents.running) * support.SHARE_OF_CAPACITY
             leaver = agents["b"]
             work = load.Load(agents.running, support.CNN, support.images(), support.CLIENTS,
