@@ -56,7 +56,10 @@ extension Agreement {
             : model.register.onPrepare(ballot, view: members, me: me, isDead: view.isDead)
         switch verdict {
         case .yes:
-            if sender != me { model.yielding = (sender, now + Self.yieldTime) }
+            if sender != me {
+                model.yielding = (sender, now + Self.yieldTime)
+                model.proposed = (ballot, Look(view))
+            }
             directives.append(
                 .send(
                     .agreement(
@@ -177,8 +180,13 @@ extension Agreement {
         model.takesFlapping = false
         model.failures = 0
         model.betterLooks = 0
-        model.consideredPool = view.pool
-        if model.consideredSpeeds.isEmpty { model.consideredSpeeds = view.speeds }
+        if let proposed = model.proposed, proposed.ballot == bundle.primary.plan.ballot {
+            // The plan was made for it: only what changed since is a reason for another one.
+            model.considered = proposed.look
+        } else {
+            model.considered.pool = view.pool
+            if model.considered.speeds.isEmpty { model.considered.speeds = view.speeds }
+        }
         model.consideredAt = now
         if model.consideredSettings == nil { model.consideredSettings = view.settings }
         if let planned = model.plannedSettings, planned.ballot == bundle.primary.plan.ballot {

@@ -1,4 +1,19 @@
 extension Agreement {
+    /// What a plan depends on, so far as a change of it is worth another look at once.
+    struct Look: Sendable {
+        var pool: [NodeBoot] = []
+        var measuredLinks = 0
+        var speeds: [UInt64] = []
+
+        init() {}
+
+        init(_ view: View) {
+            pool = view.pool
+            measuredLinks = view.measuredLinks
+            speeds = view.speeds
+        }
+    }
+
     /// What this node knows of the agreement on one model.
     struct Model {
         var register = PlanRegister()
@@ -12,14 +27,12 @@ extension Agreement {
         var needSince = Timestamp.zero
         /// Whether the host that a repair is about is gone, and not only on its way out.
         var isHostGone = false
-        /// The pool that the last finished look at improvement saw.
-        var consideredPool: [NodeBoot] = []
-        /// How many measured links it saw.
-        var consideredLinks = 0
-        /// The speeds that it saw.
-        var consideredSpeeds: [UInt64] = []
+        /// What the last finished look at improvement saw, or what the current plan was made for.
+        var considered = Look()
         /// The operator's settings that it saw; nil before the first one.
         var consideredSettings: ModelSettings?
+        /// What this node saw when the round began that it promised last, its own included.
+        var proposed: (ballot: Ballot, look: Look)?
         /// The settings that this node's last round planned with.
         var plannedSettings: (ballot: Ballot, settings: ModelSettings)?
         var consideredAt = Timestamp.zero
@@ -63,9 +76,7 @@ extension Agreement {
 
         /// Notes what a finished look at improvement saw.
         mutating func noteLook(_ view: View, now: Timestamp) {
-            consideredPool = view.pool
-            consideredLinks = view.measuredLinks
-            consideredSpeeds = view.speeds
+            considered = Look(view)
             consideredSettings = view.settings
             consideredAt = now
         }

@@ -181,6 +181,7 @@ struct Agreement: Sendable {
         let token = nextToken
         nextToken += 1
         model.plannedSettings = (ballot, view.settings)
+        model.proposed = (ballot, Look(view))
         model.round = PlanRound(
             ballot: ballot, need: need, view: Array(view.voters.prefix(Self.poolMax)),
             phase: .planning(token: token), deadline: now + Self.planTimeout)
@@ -241,8 +242,9 @@ struct Agreement: Sendable {
     /// Whether there are other nodes than at the last look, nodes of another speed, or links that
     /// nothing was known of.
     func isChanged(_ view: View, since model: Model) -> Bool {
-        view.pool != model.consideredPool || view.measuredLinks > model.consideredLinks
-            || isOther(view.speeds, than: model.consideredSpeeds)
+        view.pool != model.considered.pool
+            || view.measuredLinks > model.considered.measuredLinks
+            || isOther(view.speeds, than: model.considered.speeds)
             || isSetAnew(view, since: model)
     }
 
