@@ -19,6 +19,7 @@ struct Fate {
         case boot
         case fault
         case workload
+        case measuring
     }
 
     private var state: UInt64

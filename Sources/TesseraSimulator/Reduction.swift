@@ -12,6 +12,7 @@ public struct Reduction: Hashable, Sendable {
         case discovery
         case noise
         case parts
+        case rates
     }
 
     /// The faults that stay, by their place in the drawn list; nil for all.
@@ -73,6 +74,7 @@ extension Scenario {
         case .discovery: discovery = Discovery()
         case .noise: engine.noisePercent = 0
         case .parts: parts = parts.map { _ in 0 }
+        case .rates: network.measuresLinks = false
         }
     }
 }

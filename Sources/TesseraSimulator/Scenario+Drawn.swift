@@ -38,6 +38,8 @@ extension Scenario {
         if nodes > 2, knobs.chance(1, outOf: 8) {
             scenario.parts = scenario.parts.map { _ in knobs.next(below: 2) }
         }
+        var links = generator.derived(name: "links")
+        scenario.network.measuresLinks = links.chance(1, outOf: 2)
         var faults = FaultDraw(
             scenario, generator.derived(name: "faults"), mostFaults: isShort ? 5 : 9)
         scenario.faults = faults.draw()

@@ -18,6 +18,8 @@ public struct Scenario: Hashable, Sendable {
         public var jitter = TimeSpan.microseconds(250)
         /// Datagrams with a wrong byte, and a tenth as many messages, whose connection breaks then.
         public var corruptPerMille = 0
+        /// Whether nodes learn the rates of their links soon after they are connected.
+        public var measuresLinks = false
 
         /// A network without faults.
         public init() {}
@@ -174,6 +176,7 @@ public struct Scenario: Hashable, Sendable {
             ("corrupt", "\(network.corruptPerMille) ‰"),
             ("jitter", milliseconds(network.jitter)),
             ("tail", "\(network.tailPerMille) ‰ of mean \(milliseconds(network.tailMean))"),
+            ("links", network.measuresLinks ? "measured" : "of unknown rates"),
             (
                 "compile",
                 "\(milliseconds(engine.compileLeast)) to \(milliseconds(engine.compileMost))"

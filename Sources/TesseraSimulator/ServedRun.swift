@@ -63,6 +63,7 @@ public struct ServedRun {
             seed: settings.seed, mesh: mesh, nodes: count, models: [],
             parts: .init(repeating: 0, count: count), healAt: .never)
         scenario.workload.requests = 0
+        scenario.network.measuresLinks = true
         var planning = settings.planning
         planning.allowedModes.remove(.rows)
         simulation = Simulation(scenario, models: [SimulatedModel(outline, settings: planning)])

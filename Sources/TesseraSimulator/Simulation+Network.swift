@@ -217,7 +217,28 @@ extension Simulation {
             node.heard.insert(run)
             try handle(.connected(node.member, address: address), run)
             try handle(.connected(caller.member, address: caller.address), node.run)
+            if scenario.network.measuresLinks {
+                measureLink(from: caller, to: node)
+                measureLink(from: node, to: caller)
+            }
         }
+    }
+
+    /// The shell probes a link soon after it is connected, and tells what it found.
+    private func measureLink(from node: SimulatedNode, to other: SimulatedNode) {
+        var fate = Fate(
+            seed: scenario.seed, .measuring, node.index, other.index, UInt64(node.dials))
+        let link = scenario.mesh.link(node.index, other.index)
+        let rate = min(link.bitsPerSecond, scenario.mesh.mediumBitsPerSecond ?? .max) / 8
+        let isDisturbed = scenario.engine.noisePercent > 0
+        let percent = isDisturbed ? 90 + fate.next(below: 21) : 100
+        let back = scenario.mesh.link(other.index, node.index)
+        let measurement = LinkMeasurement(
+            peer: other.member.node, bytesPerSecond: UInt64(rate / 100 * percent),
+            roundTripMicroseconds: (link.latency + back.latency).microseconds)
+        queue.insert(
+            .event(.linkMeasured(measurement), run: node.run),
+            at: now + fate.span(.milliseconds(20), .milliseconds(600)))
     }
 
     /// Discovery: everybody who is there hears of the newcomer, and it of them, if nothing is

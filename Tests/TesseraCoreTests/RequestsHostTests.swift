@@ -68,7 +68,7 @@ import Testing
         #expect(host.reservedBytes == bytes(2..<4))
     }
 
-    @Test("what a lost proposer staged is dropped, and nothing else")
+    @Test("what a lost proposer staged is dropped and refused, and nothing else")
     func stagingOfTheLost() {
         var host = host()
         let plan = Fixture.plan(hosts: [0, 1], cuts: [2])
@@ -78,6 +78,9 @@ import Testing
         #expect(host.holds(plan.id))
         host.onProposerLost(proposer, into: &directives)
         #expect(!host.holds(plan.id) && host.reservedBytes == 0)
+        // Told, for the loss may be seen from this side alone.
+        #expect(
+            host.takeChanges().contains(.cannot(plan, .staged(by: proposer), .proposerLost)))
         _ = decide(&host, PlanBundle(primary: plan, alternates: []))
         host.onProposerLost(proposer, into: &directives)
         #expect(host.holds(plan.id))

@@ -40,10 +40,12 @@ import Testing
             let small = Shrinker.shrink(scenario, violation) { $0.sabotage = bug }
             #expect(small.violation.checker == violation.checker)
             let faults = scenario.reduced(by: small.reduction).faults
-            #expect(faults.count <= Self.faultsMax, "\(faults)")
+            // Some scenarios need each of many faults: the bug is to show in a small one too.
+            guard faults.count <= Self.faultsMax else { continue }
             print("\(bug): seed \(seed), \(scenario.faults.count) faults shrunk to \(faults)")
             return
         }
-        Issue.record("\(bug) was not caught within \(Self.seedsMax) seeds")
+        Issue.record(
+            "\(bug) was not caught by \(Self.faultsMax) faults within \(Self.seedsMax) seeds")
     }
 }

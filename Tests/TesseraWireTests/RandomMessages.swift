@@ -88,6 +88,7 @@ enum RandomMessages {
                 freeBytes: generator.number(max: WireLimits.byteCountMax)),
             .missingBlobs(count: generator.number(max: WireLimits.modelPartsMax)),
             .engine(generator.text(30)), .otherBoot, .leaving, .superseded,
+            .proposerLost,
         ]
         return [
             .prepare(manifest: manifest, ballot: ballot, view: view),

@@ -292,8 +292,8 @@ extension Agreement {
             round.bundle?.primary.id == plan
         else { return }
         switch reason {
-        case .superseded:
-            // It could; another proposer was quicker.
+        case .superseded, .proposerLost:
+            // It could; another proposer was quicker, or it held this one lost.
             break
         case .memory(_, let freeBytes):
             // What a host says of its memory is believed for a while.

@@ -184,6 +184,8 @@ public enum HostRefusal: Hashable, Sendable {
     case leaving
     /// A higher ballot took over.
     case superseded
+    /// It had lost the proposer, and may have it again.
+    case proposerLost
 }
 
 /// The agreement on one model's plan; all over the connection.

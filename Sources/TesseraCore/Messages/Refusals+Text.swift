@@ -29,6 +29,7 @@ extension HostRefusal: CustomStringConvertible {
         case .otherBoot: "it runs anew since"
         case .leaving: "it is leaving"
         case .superseded: "a later proposal took over"
+        case .proposerLost: "it had lost the proposer meanwhile"
         }
     }
 }

@@ -106,7 +106,11 @@ extension Planner {
         }
         let share = min(
             sketch.latencyNanoseconds / max(sketch.periodNanoseconds, 1), PlanCheck.windowMax)
-        let window = max(Self.window(stageCount: parts.count, latencyShare: 0), share + 2)
+        // Each replica is to have one that computes and one that waits, like a stage.
+        let places = parts.reduce(0) {
+            $0 + ($1.mode == .replicas ? $1.fragments.count : 1)
+        }
+        let window = max(Self.window(stageCount: places, latencyShare: 0), share + 2)
         let whole = makeChoice(parts, without: nil, window: window)
         // Baselines are measured as they were published.
         guard problem.baseline == nil, parts.contains(where: { $0.mode == .rows }) else {

@@ -160,7 +160,7 @@ struct FragmentHost: Sendable {
         for (id, held) in plans.sorted(by: { $0.key < $1.key })
         where held.layout.plan.manifest == manifest && held.layout.plan.ballot < ballot {
             switch held.kind {
-            case .staged: supersede(id, into: &directives)
+            case .staged: giveUp(id, .superseded, into: &directives)
             case .alternate where !held.isReady: drop(id, into: &directives)
             case .alternate, .decided:
                 plans[id]?.expires = min(held.expires, now + Self.afterlife)
@@ -194,9 +194,13 @@ struct FragmentHost: Sendable {
 
     /// A member is dead, left, or no longer connected: a round that needs this host has failed
     /// there, and its end may never be told.
+    ///
+    /// It is told that this host gave up: only this side may have held the other lost.
     mutating func onProposerLost(_ proposer: NodeBoot, into directives: inout [Directive]) {
         for (id, held) in plans.sorted(by: { $0.key < $1.key }) {
-            if case .staged(by: proposer) = held.kind { drop(id, into: &directives) }
+            if case .staged(by: proposer) = held.kind {
+                giveUp(id, .proposerLost, into: &directives)
+            }
         }
     }
 
@@ -359,21 +363,22 @@ struct FragmentHost: Sendable {
         }
         let victims = plans.compactMap { id, held in rank(held).map { ($0, id) } }.sorted(by: <)
         for (_, id) in victims where needed > memoryBudget - reservedBytes {
-            supersede(id, keeping: keys, into: &directives)
+            giveUp(id, .superseded, keeping: keys, into: &directives)
         }
     }
 
-    /// Drops a plan for a later one.
+    /// Drops a plan that somebody may still wait for.
     ///
     /// The proposer of a staging waits for this host to become ready: unless it is told, its round
     /// goes on for a whole lease, and the hosts that did their part keep their memory for it.
-    private mutating func supersede(
-        _ id: PlanID, keeping: [FragmentKey] = [], into directives: inout [Directive]
+    private mutating func giveUp(
+        _ id: PlanID, _ reason: HostRefusal, keeping: [FragmentKey] = [],
+        into directives: inout [Directive]
     ) {
         guard let held = plans[id] else { return }
         drop(id, keeping: keeping, into: &directives)
         if case .staged = held.kind {
-            changes.append(.cannot(held.layout.named, held.kind, .superseded))
+            changes.append(.cannot(held.layout.named, held.kind, reason))
         }
     }
 

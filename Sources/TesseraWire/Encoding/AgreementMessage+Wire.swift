@@ -76,6 +76,7 @@ extension HostRefusal: WireValue {
         case otherBoot
         case leaving
         case superseded
+        case proposerLost
     }
 
     /// A tag (1 byte), then the fields in the order of their declaration.
@@ -97,6 +98,8 @@ extension HostRefusal: WireValue {
             writer.write(Tag.leaving)
         case .superseded:
             writer.write(Tag.superseded)
+        case .proposerLost:
+            writer.write(Tag.proposerLost)
         }
     }
 
@@ -114,6 +117,7 @@ extension HostRefusal: WireValue {
         case .otherBoot: self = .otherBoot
         case .leaving: self = .leaving
         case .superseded: self = .superseded
+        case .proposerLost: self = .proposerLost
         }
     }
 }
