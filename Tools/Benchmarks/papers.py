@@ -6,58 +6,14 @@ import json
 import os
 import statistics
 import sys
-import tempfile
-import time
 
-from laboratory import compare, interrupts
+from laboratory import interrupts
 from laboratory.errors import LabError
-from laboratory.lab import Lab
-from laboratory.waiting import wait
 
+import churn
 from benchmarks import model_path
-from processes import ROOT, Idle, load, machine, note, table
-
-# A model is told anew how it is to be planned; the plan may then be the one that runs already.
-REPLAN_SECONDS = 90
-SAME_PLAN_SECONDS = 15
-LATENCY_ITEMS_MIN = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class Boards:
-    """Devices of one kind."""
-    name: str
-    count: int
-    operations_per_second: float
-    memory_bytes: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """One mesh and one model."""
-    model: str
-    boards: tuple
-    bits_per_second: float
-
-    @property
-    def name(self):
-        """The case in a word."""
-        boards = " + ".join(f"{one.count} {one.name}" for one in self.boards)
-        return f"{self.model}, {boards}, {self.bits_per_second / 1e6:g} Mbit/s"
-
-    def topology(self):
-        """The mesh as a file describes it."""
-        lines = ["nodes:"]
-        for one in self.boards:
-            lines += [f"  - name: {one.name}", f"    count: {one.count}", "    threads: 4",
-                      f"    memory_bytes: {one.memory_bytes}",
-                      f"    operations_per_second: {one.operations_per_second:.6e}",
-                      f"    moved_bytes_per_second: {one.operations_per_second / 8:.6e}"]
-        first = self.boards[0]
-        entry = first.name if first.count == 1 else f"{first.name}-1"
-        lines += ["links:", "  default: {bits_per_second: "
-                  f"{self.bits_per_second:.6e}, latency_seconds: 0.0002}}", f"entry: {entry}"]
-        return "\n".join(lines) + "\n"
+from emulated import GIGABYTE, Bench, Boards, Case, minnow, pis, rcc
+from processes import ROOT, Idle, machine, note, table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,25 +23,6 @@ class Experiment:
     cases: tuple
     variants: dict
     published: str
-
-
-GIGABYTE = 1 << 30
-PI = 2.4e10
-
-
-def minnow(count):
-    """EdgePipe's MinnowBoards: operations per second follow from its times of ViT-Base."""
-    return Boards("minnow", count, 2.16e10, 2 * GIGABYTE)
-
-
-def rcc(count):
-    """EdgePipe's RCC-VE boards."""
-    return Boards("rcc", count, 2.71e10, 8 * GIGABYTE)
-
-
-def pis(count):
-    """Boards like a Raspberry Pi 4."""
-    return Boards("pi", count, PI, 3 * GIGABYTE)
 
 
 BASELINES = {name: ["--mode", name] for name in (
@@ -122,6 +59,12 @@ EXPERIMENTS = {
          **chosen("local", "pipedream-like", "even")},
         "EdgePipe: 10.59 and 11.88 times one board on 16, 3.93 times from 4 to 16, up to 4.16 times "
         "a PipeDream-like plan"),
+    "slow-links": Experiment(
+        "throughput",
+        tuple(Case("vit-base-uint8", (minnow(16),), rate) for rate in (2e7, 5e6)),
+        {"best": ["--mode", "best", "--allow", "single,replicas"],
+         "pipeline": ["--mode", "best", "--allow", "single"], **chosen("local")},
+        "nothing; pipelines are what EdgePipe has"),
     "memory": Experiment(
         "throughput", (Case("vit-huge", (minnow(4),), 1e9),),
         {"best": ["--mode", "best", "--allow", "single,replicas"]},
@@ -129,96 +72,12 @@ EXPERIMENTS = {
 }
 
 
-class Bench:
-    """A case in a lab of its own."""
-
-    def __init__(self, case, experiment, options):
-        self.case, self.experiment, self.options = case, experiment, options
-        self.lab = Lab(f"papers-{os.getpid()}")
-        self.name = "paper"
-
-    def __enter__(self):
-        with tempfile.TemporaryDirectory(prefix="tessera-papers-") as folder:
-            path = os.path.join(folder, "mesh.yaml")
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(self.case.topology())
-            self.lab.up(path)
-        try:
-            compare.add_model(self.lab, self.options.model_path(self.case.model), self.name,
-                              ["--objective", self.experiment.goal, "--allow", "single"])
-            self.agent = self.lab.agent(self.lab.entry)
-            self.metadata = self.agent.get(f"/v2/models/{self.name}")
-            self.item = compare.inputs_of(self.metadata)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        Lab(self.lab.name).down()
-
-    def plan(self):
-        """What the entry says of the plan that it follows."""
-        return self.agent.get(f"/tessera/v1/models/{self.name}/plan") or {}
-
-    def choose(self, flags):
-        """Has the model planned in another way."""
-        before, begin = self.plan().get("plan"), time.monotonic()
-        result = self.lab.execute(
-            self.lab.entry,
-            [self.lab.program, "model", "set", self.name, "--objective", self.experiment.goal,
-             *flags], limited=False, capture_output=True, text=True)
-        if result.returncode:
-            raise LabError(f"the model was not planned anew: {result.stderr.strip()}")
-        wait(REPLAN_SECONDS, "another plan", lambda: self.plan().get("plan") not in (None, before)
-             or time.monotonic() - begin > SAME_PLAN_SECONDS)
-
-    def load(self, clients):
-        """Clients at the entry."""
-        return load.Load([self.agent], self.name, [self.item], clients,
-                         output_name=self.metadata["outputs"][0]["name"]).start()
-
-    def measure(self):
-        """Figures of the plan that runs."""
-        is_latency = self.experiment.goal == "latency"
-        work = self.load(1 if is_latency else self.options.clients)
-        try:
-            compare.warm(self.agent, self.name, work)
-            settled = time.monotonic()
-            wait(self.options.stable * 2, "the plan has stood for a while", lambda: (
-                time.monotonic() - settled >= self.options.stable))
-            begin, count = time.monotonic(), work.count
-            wait(self.options.seconds * 20, "enough items", lambda: (
-                time.monotonic() - begin >= self.options.seconds
-                and work.count - count >= LATENCY_ITEMS_MIN))
-            span, answers = time.monotonic() - begin, work.count - count
-        finally:
-            records = work.stop()
-        plan = self.plan()
-        recent = [record for record in records if record.error is None and record.sent >= begin]
-        key = "predictedLatencyMicroseconds" if is_latency else "predictedPeriodMicroseconds"
-        found = (statistics.median(record.ended - record.sent for record in recent)
-                 if is_latency else span / answers)
-        return {"seconds": found, "expected_seconds": plan[key] / 1e6,
-                "bound_seconds": None if is_latency else plan["boundMicroseconds"] / 1e6,
-                "binding": plan["binding"], "bottleneck": plan["bottleneck"],
-                "stages": [{"mode": stage["mode"], "nodes": stage["nodes"],
-                            "operators": stage["last"] - stage["first"] + 1}
-                           for stage in plan["stages"]],
-                "answers": answers, "lost": len(load.lost(records)),
-                "samples": [record.ended - record.sent for record in recent]}
-
-    def memory(self):
-        """Bytes in use on each device, and how often the kernel had to kill."""
-        return {device.name: self.lab.groups.memory(device.name) for device in self.lab.devices}
-
-
 def run_case(case, experiment, options):
     """Every variant of a case, interleaved, in a lab of its own."""
     note(f"{case.name}: starting the lab")
     figures = {name: [] for name in experiment.variants}
     idle = Idle()
-    with Bench(case, experiment, options) as bench:
+    with Bench(case, experiment.goal, options) as bench:
         for turn in range(options.rounds):
             names = list(experiment.variants)
             # The order alternates, so that a drift of the machine meets all alike.
@@ -259,7 +118,7 @@ def rows_of(result, experiment):
 def main():
     """The command line."""
     parser = argparse.ArgumentParser(prog="Tools/Benchmarks/papers", description=__doc__)
-    parser.add_argument("name", choices=EXPERIMENTS)
+    parser.add_argument("name", choices=[*EXPERIMENTS, "churn"])
     parser.add_argument("--rounds", type=int, default=3, help="of each plan, interleaved (3)")
     parser.add_argument("--seconds", type=float, default=20, help="of each measurement (20)")
     parser.add_argument("--stable", type=float, default=20,
@@ -270,29 +129,54 @@ def main():
                         help="a model that is there already")
     parser.add_argument("--results", default=os.path.join(ROOT, ".build", "benchmarks"),
                         help="where raw figures go (.build/benchmarks)")
+    parser.add_argument("--span", type=float, default=40,
+                        help="seconds from one event to the next, for churn (40)")
     options = parser.parse_args()
     given = dict(entry.split("=", 1) for entry in options.model_file)
     options.model_path = lambda name: model_path(name, given)
-    experiment = EXPERIMENTS[options.name]
     interrupts.install()
-    cases = [case for case in experiment.cases if options.only in case.name]
-    results, lines = [], [["Mesh and model", "Plan", "ms", "off what was expected",
-                           "bound / measured", "times one board", "Stages"]]
     path = os.path.join(options.results, f"papers-{options.name}.json")
     os.makedirs(options.results, exist_ok=True)
-    for case in cases:
+
+    def keep(results):
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"machine": machine(), "arguments": sys.argv[1:], "results": results}, file,
+                      indent=1)
+        return results
+    if options.name == "churn":
+        if not run_churn(options, keep):
+            sys.exit(1)
+    else:
+        run_plans(EXPERIMENTS[options.name], options, keep)
+    print(f"\nraw figures: {os.path.relpath(path)}")
+
+
+def run_churn(options, keep):
+    """Events on the clock; whether they could be measured."""
+    document = churn.run(options)
+    if document:
+        keep([document])
+        table(list(churn.rows_of(document)))
+        print("\n" + churn.summary(document))
+    return document is not None
+
+
+def run_plans(experiment, options, keep):
+    """Every plan of every case."""
+    results, lines = [], [["Mesh and model", "Plan", "ms", "off what was expected",
+                           "bound / measured", "times one board", "Stages"]]
+    for case in experiment.cases:
+        if options.only not in case.name:
+            continue
         try:
             results.append(run_case(case, experiment, options))
         except LabError as error:
             note(f"{case.name}: {error}")
             continue
         lines += rows_of(results[-1], experiment)
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine(), "arguments": sys.argv[1:], "results": results}, file,
-                      indent=1)
+        keep(results)
     print(f"Published: {experiment.published}. Measured: {experiment.goal}.\n")
     table(lines)
-    print(f"\nraw figures: {os.path.relpath(path)}")
 
 
 if __name__ == "__main__":

@@ -69,6 +69,32 @@ def from_timm(name: str, **options: bool) -> Model:
     return model
 
 
+class OfBytes(nn.Module):
+    """A classifier of images as cameras give them: bytes, normalised in the graph."""
+
+    MEAN = (0.485, 0.456, 0.406)
+    DEVIATION = (0.229, 0.224, 0.225)
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        scale = [1 / (255 * one) for one in self.DEVIATION]
+        shift = [-mean / one for mean, one in zip(self.MEAN, self.DEVIATION)]
+        self.register_buffer("scale", torch.tensor(scale).reshape(1, 3, 1, 1))
+        self.register_buffer("shift", torch.tensor(shift).reshape(1, 3, 1, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of bytes [1, 3, height, width]."""
+        return self.network(image.float() * self.scale + self.shift)
+
+
+def of_bytes(name: str) -> Model:
+    """A classifier by its name, whose image is of bytes."""
+    model = MODELS[name]()
+    image = torch.randint(256, model.inputs["image"].shape, dtype=torch.uint8)
+    return Model(OfBytes(model.network), {"image": image}, model.outputs)
+
+
 def bert() -> Model:
     """BERT-Base over one full sequence."""
     inputs = {
@@ -90,6 +116,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "vit-large": lambda: from_timm("vit_large_patch16_224"),
     "vit-huge": lambda: from_timm("vit_huge_patch14_224"),
     "bert-base": bert,
+    "vit-base-uint8": lambda: of_bytes("vit-base"),
 }
 
 

@@ -1,0 +1,159 @@
+"""Meshes of described boards in labs of their own, with a model on them."""
+
+import dataclasses
+import os
+import statistics
+import tempfile
+import time
+
+from laboratory import compare
+from laboratory.errors import LabError
+from laboratory.lab import Lab
+from laboratory.waiting import wait
+
+from processes import load
+
+# A model is told anew how it is to be planned; the plan may then be the one that runs already.
+REPLAN_SECONDS = 90
+SAME_PLAN_SECONDS = 15
+LATENCY_ITEMS_MIN = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Boards:
+    """Devices of one kind."""
+    name: str
+    count: int
+    operations_per_second: float
+    memory_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One mesh and one model."""
+    model: str
+    boards: tuple
+    bits_per_second: float
+
+    @property
+    def name(self):
+        """The case in a word."""
+        boards = " + ".join(f"{one.count} {one.name}" for one in self.boards)
+        return f"{self.model}, {boards}, {self.bits_per_second / 1e6:g} Mbit/s"
+
+    def topology(self):
+        """The mesh as a file describes it."""
+        lines = ["nodes:"]
+        for one in self.boards:
+            lines += [f"  - name: {one.name}", f"    count: {one.count}", "    threads: 4",
+                      f"    memory_bytes: {one.memory_bytes}",
+                      f"    operations_per_second: {one.operations_per_second:.6e}",
+                      f"    moved_bytes_per_second: {one.operations_per_second / 8:.6e}"]
+        first = self.boards[0]
+        entry = first.name if first.count == 1 else f"{first.name}-1"
+        lines += ["links:", "  default: {bits_per_second: "
+                  f"{self.bits_per_second:.6e}, latency_seconds: 0.0002}}", f"entry: {entry}"]
+        return "\n".join(lines) + "\n"
+
+
+GIGABYTE = 1 << 30
+PI = 2.4e10
+
+
+def minnow(count):
+    """EdgePipe's MinnowBoards: operations per second follow from its times of ViT-Base."""
+    return Boards("minnow", count, 2.16e10, 2 * GIGABYTE)
+
+
+def rcc(count):
+    """EdgePipe's RCC-VE boards."""
+    return Boards("rcc", count, 2.71e10, 8 * GIGABYTE)
+
+
+def pis(count):
+    """Boards like a Raspberry Pi 4."""
+    return Boards("pi", count, PI, 3 * GIGABYTE)
+
+
+class Bench:
+    """A case in a lab of its own."""
+
+    def __init__(self, case, goal, options, off=()):
+        self.case, self.goal, self.options, self.off = case, goal, options, off
+        self.lab = Lab(f"papers-{os.getpid()}")
+        self.name = "paper"
+
+    def __enter__(self):
+        with tempfile.TemporaryDirectory(prefix="tessera-papers-") as folder:
+            path = os.path.join(folder, "mesh.yaml")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(self.case.topology())
+            self.lab.up(path, off=self.off)
+        try:
+            compare.add_model(self.lab, self.options.model_path(self.case.model), self.name,
+                              ["--objective", self.goal, "--allow", "single"])
+            self.agent = self.lab.agent(self.lab.entry)
+            self.metadata = self.agent.get(f"/v2/models/{self.name}")
+            self.item = compare.inputs_of(self.metadata)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        Lab(self.lab.name).down()
+
+    def plan(self):
+        """What the entry says of the plan that it follows."""
+        return self.agent.get(f"/tessera/v1/models/{self.name}/plan") or {}
+
+    def choose(self, flags):
+        """Has the model planned in another way."""
+        before, begin = self.plan().get("plan"), time.monotonic()
+        result = self.lab.execute(
+            self.lab.entry,
+            [self.lab.program, "model", "set", self.name, "--objective", self.goal,
+             *flags], limited=False, capture_output=True, text=True)
+        if result.returncode:
+            raise LabError(f"the model was not planned anew: {result.stderr.strip()}")
+        wait(REPLAN_SECONDS, "another plan", lambda: self.plan().get("plan") not in (None, before)
+             or time.monotonic() - begin > SAME_PLAN_SECONDS)
+
+    def load(self, clients):
+        """Clients at the entry."""
+        return load.Load([self.agent], self.name, [self.item], clients,
+                         output_name=self.metadata["outputs"][0]["name"]).start()
+
+    def measure(self):
+        """Figures of the plan that runs."""
+        is_latency = self.goal == "latency"
+        work = self.load(1 if is_latency else self.options.clients)
+        try:
+            compare.warm(self.agent, self.name, work)
+            settled = time.monotonic()
+            wait(self.options.stable * 2, "the plan has stood for a while", lambda: (
+                time.monotonic() - settled >= self.options.stable))
+            begin, count = time.monotonic(), work.count
+            wait(self.options.seconds * 20, "enough items", lambda: (
+                time.monotonic() - begin >= self.options.seconds
+                and work.count - count >= LATENCY_ITEMS_MIN))
+            span, answers = time.monotonic() - begin, work.count - count
+        finally:
+            records = work.stop()
+        plan = self.plan()
+        recent = [record for record in records if record.error is None and record.sent >= begin]
+        key = "predictedLatencyMicroseconds" if is_latency else "predictedPeriodMicroseconds"
+        found = (statistics.median(record.ended - record.sent for record in recent)
+                 if is_latency else span / answers)
+        return {"seconds": found, "expected_seconds": plan[key] / 1e6,
+                "bound_seconds": None if is_latency else plan["boundMicroseconds"] / 1e6,
+                "binding": plan["binding"], "bottleneck": plan["bottleneck"],
+                "stages": [{"mode": stage["mode"], "nodes": stage["nodes"],
+                            "operators": stage["last"] - stage["first"] + 1}
+                           for stage in plan["stages"]],
+                "answers": answers, "lost": len(load.lost(records)),
+                "samples": [record.ended - record.sent for record in recent]}
+
+    def memory(self):
+        """Bytes in use on each device, and how often the kernel had to kill."""
+        return {device.name: self.lab.groups.memory(device.name) for device in self.lab.devices}
