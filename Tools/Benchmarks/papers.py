@@ -75,13 +75,14 @@ EXPERIMENTS = {
 def run_case(case, experiment, options):
     """Every variant of a case, interleaved, in a lab of its own."""
     note(f"{case.name}: starting the lab")
-    figures = {name: [] for name in experiment.variants}
+    wanted = [name for name in experiment.variants
+              if not options.plans or name in options.plans.split(",")]
+    figures = {name: [] for name in wanted}
     idle = Idle()
     with Bench(case, experiment.goal, options) as bench:
         for turn in range(options.rounds):
-            names = list(experiment.variants)
             # The order alternates, so that a drift of the machine meets all alike.
-            for name in names if turn % 2 == 0 else names[::-1]:
+            for name in wanted if turn % 2 == 0 else wanted[::-1]:
                 try:
                     bench.choose(experiment.variants[name])
                     one = bench.measure()
@@ -125,6 +126,7 @@ def main():
                         help="seconds under load before a measurement: agents measure meanwhile (20)")
     parser.add_argument("--clients", type=int, default=40, help="for throughput (40)")
     parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--plans", default="", metavar="NAME,…", help="these of the plans (all)")
     parser.add_argument("--model-file", action="append", default=[], metavar="NAME=FILE",
                         help="a model that is there already")
     parser.add_argument("--results", default=os.path.join(ROOT, ".build", "benchmarks"),

@@ -19,6 +19,8 @@ VERSION = 1
 READY_SECONDS = 300
 # A plan that has served so many items in a row without a change is taken as the one to measure.
 WARM_ITEMS = 40
+# Where items take seconds, so many that took so long together are enough.
+WARM_FEW_ITEMS, WARM_FEW_SECONDS = 8, 30
 WARM_SECONDS = 180
 # Single items measured one after the other.
 SINGLE_ITEMS = 25
@@ -82,11 +84,13 @@ def measure(lab, name, seconds, clients):
                      output_name=metadata["outputs"][0]["name"]).start()
     try:
         warmed = warm(agent, name, work)
-        begin, count = time.monotonic(), work.count
+        begin = time.monotonic()
         wait(seconds + 60, "the load ends", lambda: time.monotonic() - begin >= seconds)
-        ended, answers = time.monotonic(), work.count - count
+        ended = time.monotonic()
     finally:
         records = work.stop()
+    # What was refused or came too late is no answer.
+    answers = sum(record.error is None and begin <= record.ended < ended for record in records)
     lost = load.lost(records)
     if not answers:
         raise LabError(f"nothing was answered within {seconds:g} s: "
@@ -106,15 +110,16 @@ def measure(lab, name, seconds, clients):
 def warm(agent, name, work):
     """Waits until one plan has served for a while; gives the seconds that it took."""
     begin = time.monotonic()
-    last = [None, 0]
+    last = [None, 0, begin]
 
     def settled():
         plan = agent.get(f"/tessera/v1/models/{name}/plan")
         identity = plan and plan["plan"]
         if identity != last[0]:
-            last[:] = identity, work.count
+            last[:] = identity, work.count, time.monotonic()
         measured = plan and all(stage.get("measuredMicroseconds") for stage in plan["stages"])
-        return measured and work.count - last[1] >= WARM_ITEMS
+        few = time.monotonic() - last[2] >= WARM_FEW_SECONDS
+        return measured and work.count - last[1] >= (WARM_FEW_ITEMS if few else WARM_ITEMS)
     wait(WARM_SECONDS, f"one plan serves {WARM_ITEMS} items of {name} in a row", settled)
     return time.monotonic() - begin
 

@@ -413,6 +413,17 @@ class Lab:
         device.is_on = True
         self._start([device])
 
+    def provision(self, source, name):
+        """Puts the models of one device on the disk of another, which is off: as a card that was
+        written before."""
+        if self.devices[self.index(name)].is_on:
+            raise LabError(f"{name} is on: its disk is in use")
+        for kind in ("blobs", "manifests"):
+            begin = os.path.join(self.folder.data, source, "models", kind)
+            end = os.path.join(self.folder.data, name, "models", kind)
+            # Blobs never change, so that the devices may share them.
+            shutil.copytree(begin, end, copy_function=os.link, dirs_exist_ok=True)
+
     def leave(self, name):
         """The agent of a device leaves in order; the device stays on."""
         self._require(name)
