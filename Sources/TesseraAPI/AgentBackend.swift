@@ -119,6 +119,8 @@ public protocol AgentBackend: Sendable {
 
     /// How this agent and its mesh are.
     func status() async -> StatusDocument
+    /// What this agent and its mesh did, in figures.
+    func metrics() async -> AgentMetrics
     /// Every member that the agent knows of, itself included, ascending by name, then node.
     func members() async -> MembersDocument
     /// What runs for a model.

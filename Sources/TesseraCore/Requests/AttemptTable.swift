@@ -65,6 +65,12 @@ struct AttemptTable: Sendable {
     func openCount(_ ballot: Ballot) -> Int { openCounts[ballot] ?? 0 }
     /// Whether nothing is open.
     var isIdle: Bool { open.isEmpty && running == 0 }
+    /// How many attempts are open here.
+    var openCount: Int { open.count }
+    /// How many runs the engine has.
+    var runningCount: Int { running }
+    /// How many runs wait for the engine.
+    var queuedCount: Int { queue.count - queueHead }
     /// The plans that open attempts use.
     var plansInUse: Set<PlanID> { Set(open.keys.map(\.plan)) }
 

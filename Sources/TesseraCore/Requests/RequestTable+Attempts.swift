@@ -84,6 +84,8 @@ extension RequestTable {
         }
         let id = nextAttempt(counter, request, layout.id)
         request.attempts += 1
+        counts.attempts += 1
+        if request.attempts > 1 { counts.retries += 1 }
         request.stranded = nil
         budget.onDispatch(now: now)
         let choice = layout.choice(of: id)
@@ -195,6 +197,7 @@ extension RequestTable {
         into directives: inout [Directive]
     ) -> ManifestID? {
         guard let (counter, place) = find(id), let request = requests[counter] else { return nil }
+        counts.note(RequestCounts.Loss(reason))
         endAttempt(counter, place, into: &directives)
         // `gone` and `leaving` are moves of the plan, not faults of the request.
         let isFault: Bool =

@@ -94,6 +94,8 @@ struct RequestTable: Sendable {
     private(set) var refusals = 0
     /// Requests that got their outputs, for the agent's counters.
     var answers = 0
+    /// Attempts and what became of them, for the agent's counters.
+    var counts = RequestCounts()
 
     init(me: NodeBoot, limits: Limits = Limits()) {
         self.me = me
@@ -130,12 +132,14 @@ struct RequestTable: Sendable {
         guard !isClosed else { return refuse(.leaving) }
         guard requests.count < limits.requests, inputBytes + bytes <= limits.inputBytes else {
             refusals += 1
+            counts.refusedFull += 1
             directives.append(.report(.limit("requests waiting at this node", count: 1)))
             return refuse(.overloaded(retryAfter: .seconds(1)))
         }
         let longest = min(limits.waiting, deadline / 2)
         if let wait = expectedWait(manifest, now: now), wait > longest {
             refusals += 1
+            counts.refusedWaiting += 1
             directives.append(.report(.limit("time in the queue of this node", count: 1)))
             return refuse(.overloaded(retryAfter: max(.seconds(1), wait - longest)))
         }

@@ -195,6 +195,12 @@ public final class Node: Sendable {
     /// What the transport counted.
     public var transportCounters: TransportCounters { transport.countersSnapshot }
 
+    /// The bytes of the connections to each peer.
+    public var peerTraffic: [PeerTraffic] { transport.peerTraffic }
+
+    /// How each fragment that this node holds ran.
+    public var fragmentFigures: [FragmentFigures] { engine.fragmentFigures }
+
     /// How peers are found now.
     public var discoveryState: DiscoveryState { discovery.state }
 

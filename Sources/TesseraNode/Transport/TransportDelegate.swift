@@ -105,3 +105,13 @@ public struct TransportCounters: Hashable, Sendable {
     /// Connections closed at once because too many were half open.
     public var halfOpenRefused = 0
 }
+
+/// The bytes of all connections to one node since this one started, before encryption.
+public struct PeerTraffic: Hashable, Sendable {
+    /// The peer.
+    public var node: NodeID
+    /// Bytes handed to its connections.
+    public var sentBytes = 0
+    /// Bytes that came from them.
+    public var receivedBytes = 0
+}
