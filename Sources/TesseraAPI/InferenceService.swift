@@ -75,7 +75,7 @@ struct InferenceService: Sendable {
                     InferenceRequest(
                         model: model.name, manifest: model.manifest, inputs: call.items[item],
                         outputs: model.outputs,
-                        deadline: call.deadline))
+                        deadline: call.deadline, trace: call.trace))
                 metrics.note(.answered, model: model.name, after: .now - begin)
                 return response
             } catch {

@@ -40,6 +40,11 @@ extension NodeBackend {
         metrics.lateRuns = tally.lateRuns
         metrics.limits = tally.limits.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) }
         metrics.transport = transportCounts
+        metrics.traceSpans =
+            traceFile.map { file in
+                let counts = file.counts
+                return [.init("written", counts.written), .init("dropped", counts.dropped)]
+            } ?? []
         metrics.process = ProcessFigures.now
         return metrics
     }

@@ -37,9 +37,9 @@ enum ProcessFigures {
     }
 
     private static var processorSeconds: Double? {
-        var time = timespec()
-        guard clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 else { return nil }
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+        // In millionths of a second (POSIX), whatever the system's own ticks are.
+        let ticks = clock()
+        return ticks < 0 ? nil : Double(ticks) / 1e6
     }
 
     private static func read(_ path: String) -> String? {

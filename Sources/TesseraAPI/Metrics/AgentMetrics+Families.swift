@@ -193,6 +193,10 @@ extension AgentMetrics {
                 .counter, "tessera_limit_reached_total", "How often a limit was reached.",
                 Self.samples(limits, "limit")),
         ]
+        families.append(
+            MetricFamily(
+                .counter, "tessera_trace_spans_total", "Spans for the trace file.",
+                Self.samples(traceSpans, "result")))
         for counter in transport {
             families.append(
                 MetricFamily(

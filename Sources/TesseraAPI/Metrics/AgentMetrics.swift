@@ -193,6 +193,8 @@ public struct AgentMetrics: Sendable {
     public var limits: [Named] = []
     /// What the transport counted, by the names of metrics without `tessera_` and `_total`.
     public var transport: [Named] = []
+    /// Spans by what became of them; empty if none are written.
+    public var traceSpans: [Named] = []
     /// What the process takes.
     public var process = Process(residentBytes: nil, descriptors: nil, processorSeconds: nil)
 

@@ -96,6 +96,11 @@ extension Agent {
             isLeaving: leaving != nil, isRestored: isRestored)
     }
 
+    /// What a client's open request is called everywhere; nil if it has none.
+    public func request(of client: ClientID) -> RequestID? {
+        requests.clients[client].map { RequestID(entry: me, counter: $0) }
+    }
+
     /// What a request needs to know of one model now; nil if the catalogue has no such name.
     ///
     /// Without replication, armed alternates and the planning problem, which cost too much for every

@@ -21,6 +21,8 @@ struct RequestTable: Sendable {
         var inputs: [Payload]
         var accepted: Timestamp
         var deadline: Timestamp
+        /// Where it stands in a trace, if it is traced.
+        var trace: TraceContext?
         /// Since when it waits without a usable plan; nil while there is one.
         var stranded: Timestamp?
         /// The attempts in flight: one, and a second where the first is late.
@@ -122,6 +124,7 @@ struct RequestTable: Sendable {
     /// Its inputs have been checked against the model.
     mutating func onSubmitted(
         _ client: ClientID, manifest: ManifestID, inputs: [Payload], deadline: TimeSpan,
+        trace: TraceContext? = nil,
         routing: Routing, now: Timestamp, into directives: inout [Directive]
     ) {
         let bytes = inputs.reduce(0) { $0 + $1.byteCount }
@@ -149,7 +152,7 @@ struct RequestTable: Sendable {
         clients[client] = counter
         requests[counter] = Request(
             client: client, manifest: manifest, inputs: inputs, accepted: now,
-            deadline: now + min(deadline, limits.deadline),
+            deadline: now + min(deadline, limits.deadline), trace: trace,
             stranded: routing.usable == nil ? now : nil)
         nextWake = min(nextWake, now + min(deadline, limits.deadline))
         if refusedInputs.hasAny(of: manifest, now: now) {

@@ -7,6 +7,9 @@ public protocol TransportDelegate: AnyObject, Sendable {
     func connected(_ member: NodeBoot, address: Address)
     /// The connections to a peer's run are gone; said once for each `connected`.
     func disconnected(_ member: NodeBoot, reason: String)
+    /// A slice of a traced request arrived whole, so long after its first bytes; `sliceArrived`
+    /// follows.
+    func sliceTook(_ header: SliceHeader, nanoseconds: Int64, from member: NodeBoot)
     /// A dial that `connect` asked for failed.
     func unreachable(_ address: Address, reason: String)
     /// A dial that `connect` asked for led to a peer that is connected already, by another address.
@@ -68,6 +71,11 @@ public protocol BlobSink: Sendable {
     func write(_ bytes: ByteBuffer, at offset: Int, totalByteCount: Int) throws
     /// Every byte is there: check them; throws if they are not what the blob's name says.
     func finish(totalByteCount: Int) throws
+}
+
+extension TransportDelegate {
+    /// Not everybody records traces.
+    public func sliceTook(_ header: SliceHeader, nanoseconds: Int64, from member: NodeBoot) {}
 }
 
 /// What a transport did since its start, for metrics and benchmarks.
