@@ -39,6 +39,7 @@ let grpcProtobuf = Target.Dependency.product(name: "GRPCProtobuf", package: "grp
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioHPACK = Target.Dependency.product(name: "NIOHPACK", package: "swift-nio-http2")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -55,6 +56,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-asn1.git", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.7.3"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(
             url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
@@ -93,7 +95,7 @@ let package = Package(
             name: "TesseraNode",
             dependencies: [
                 "TesseraCore", "TesseraWire", "TesseraModel", "TesseraEngine", "CDNSSD",
-                nioCore, nioPosix, nioTLS, nioSSL, crypto, x509, asn1, logging, lifecycle,
+                nioCore, nioPosix, nioTLS, nioSSL, crypto, x509, asn1, logging, lifecycle, tracing,
             ], swiftSettings: strict),
         .target(
             name: "TesseraAPI",
@@ -152,7 +154,7 @@ let package = Package(
             name: "TesseraNodeTests",
             dependencies: [
                 "TesseraNode", "TesseraSimulator", "TesseraWire", "TesseraCore", nioCore, nioPosix,
-                nioSSL, crypto, logging,
+                nioSSL, crypto, logging, tracing,
             ], swiftSettings: strict, linkerSettings: openVINORunPath),
         .testTarget(
             name: "TesseraAPITests",
@@ -167,7 +169,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["tessera", "TesseraAPI", "TesseraNode", "TesseraCore", "OpenVINOShim"],
+            dependencies: [
+                "tessera", "TesseraAPI", "TesseraNode", "TesseraCore", "OpenVINOShim", logging,
+            ],
             swiftSettings: strict, linkerSettings: openVINORunPath),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ],

@@ -51,8 +51,8 @@ public enum APIApplication {
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port),
                 serverName: "tessera",
-                availableConnectionsDelegate: .maximum(
-                    configuration.connectionsMax, logger: logger)),
+                availableConnectionsDelegate: CountedConnections(
+                    limit: configuration.connectionsMax, metrics: service.metrics)),
             onServerRunning: onRunning, eventLoopGroupProvider: .shared(group), logger: logger)
     }
 }

@@ -21,12 +21,15 @@ public struct APIResponder: HTTPResponder {
     private let access: AccessControl
     private let inference: InferenceHandler
     private let control: ControlHandler
+    private let metrics: RequestMetrics
 
     init(service: InferenceService, configuration: APIConfiguration, budget: BodyBudget) {
         access = AccessControl(configuration)
         inference = InferenceHandler(
             service: service, configuration: configuration, budget: budget)
-        control = ControlHandler(backend: service.backend, configuration: configuration)
+        metrics = service.metrics
+        control = ControlHandler(
+            backend: service.backend, configuration: configuration, metrics: metrics)
     }
 
     /// Answers one request.
@@ -34,6 +37,7 @@ public struct APIResponder: HTTPResponder {
         do {
             return try await answer(request, context: context)
         } catch let error as APIError {
+            metrics.noteLimit(of: error)
             let response = error.response()
             return request.method == .head ? response.createHeadResponse() : response
         }
@@ -74,7 +78,7 @@ public struct APIResponder: HTTPResponder {
                 .repositoryIndex, .repositoryLoad, .repositoryUnload, .infer:
                 return try await inference.read(route)
             case .status, .members, .models, .catalogueModel, .plan, .blob,
-                .manifest, .events, .drain:
+                .manifest, .events, .drain, .metrics:
                 return try await control.read(route, request: request, context: context)
             }
         case .infer(let model):
@@ -132,7 +136,7 @@ private enum Call {
     static func methods(of route: APIRoute) -> [HTTPRequest.Method] {
         switch route {
         case .server, .live, .ready, .model, .modelReady, .modelConfiguration, .status, .members,
-            .plan, .events:
+            .plan, .events, .metrics:
             [.get, .head]
         case .infer, .repositoryIndex, .repositoryLoad, .repositoryUnload, .drain: [.post]
         case .models: [.get, .head, .post]

@@ -22,6 +22,7 @@ enum APIRoute: Hashable, Sendable {
     case manifest(String)
     case events
     case drain
+    case metrics
 
     /// The route of a path; nil if there is none.
     init?(path: String) {
@@ -37,6 +38,8 @@ enum APIRoute: Hashable, Sendable {
             self.init(inference: Array(parts.dropFirst()))
         } else if parts.prefix(2) == ["tessera", "v1"] {
             self.init(control: Array(parts.dropFirst(2)))
+        } else if parts == ["metrics"] {
+            self = .metrics
         } else {
             return nil
         }

@@ -28,12 +28,15 @@ public struct InferenceRequest: Sendable {
     public var outputs: [TensorDescriptor]
     /// How long the answer is worth waiting for; nil if the client did not say.
     public var deadline: TimeSpan?
+    /// The client's trace, if it has one.
+    public var trace: TraceContext?
 
     /// Makes a request.
     public init(
         model: String, manifest: ManifestID, inputs: [InferenceTensor],
-        outputs: [TensorDescriptor], deadline: TimeSpan?
+        outputs: [TensorDescriptor], deadline: TimeSpan?, trace: TraceContext? = nil
     ) {
+        self.trace = trace
         self.model = model
         self.manifest = manifest
         self.inputs = inputs
@@ -119,6 +122,8 @@ public protocol AgentBackend: Sendable {
 
     /// How this agent and its mesh are.
     func status() async -> StatusDocument
+    /// What this agent and its mesh did, in figures.
+    func metrics() async -> AgentMetrics
     /// Every member that the agent knows of, itself included, ascending by name, then node.
     func members() async -> MembersDocument
     /// What runs for a model.

@@ -17,9 +17,13 @@ struct ControlHandler: Sendable {
     private let backend: any AgentBackend
     private let configuration: APIConfiguration
     private let budget: BodyBudget
+    private let metrics: RequestMetrics
 
-    init(backend: any AgentBackend, configuration: APIConfiguration) {
+    init(
+        backend: any AgentBackend, configuration: APIConfiguration, metrics: RequestMetrics
+    ) {
         self.backend = backend
+        self.metrics = metrics
         self.configuration = configuration
         budget = BodyBudget(limit: configuration.heldBytesMax)
     }
@@ -52,6 +56,11 @@ struct ControlHandler: Sendable {
             }
             return .versioned(["stored": .boolean(true)])
         case .events: return try await events(request, context: context)
+        case .metrics:
+            let families = await backend.metrics().families + metrics.families
+            return Response(
+                status: .ok, headers: [.contentType: MetricText.contentType],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: MetricText.render(families))))
         default: return try .document(await backend.status())
         }
     }

@@ -25,6 +25,8 @@ struct InferenceCall: Sendable {
     var outputs: [Output]
     /// The items; each has one tensor for each input of the model, in the model's order.
     var items: [[InferenceTensor]]
+    /// The client's trace, if it has one.
+    var trace: TraceContext?
     /// Whether the shapes carry a batch dimension that the model does not have items for.
     var isBatch: Bool { items.count > 1 }
 }

@@ -6,6 +6,14 @@ import TesseraCore
 typealias HeaderName = HTTPFields.Element.Name
 
 extension HeaderName {
+    /// Where a call stands in a trace.
+    static let traceparent: HeaderName = {
+        guard let name = HeaderName(TraceContext.fieldName) else {
+            fatalError("a header name of letters is not accepted")
+        }
+        return name
+    }()
+
     /// How many bytes of the body are JSON, in the binary tensor extension.
     static let inferenceHeaderContentLength: HeaderName = {
         guard let name = HeaderName("Inference-Header-Content-Length") else {
@@ -167,6 +175,7 @@ struct InferenceHandler: Sendable {
         let headerLength = try headerLength(of: request)
         let coding = ContentCoding.accepted(by: request.headers[values: .acceptEncoding])
         let limit = configuration.inferenceBytesMax
+        let trace = TraceContext(fields: request.headers[values: .traceparent])
         return try await BodyReader(budget: budget, limit: limit)
             .withBody(of: request, headerLength: headerLength ?? 0) { body -> Response in
                 guard (headerLength ?? body.readableBytes) <= configuration.jsonBytesMax else {
@@ -175,11 +184,13 @@ struct InferenceHandler: Sendable {
                         message: "the JSON is longer than \(configuration.jsonBytesMax) bytes are "
                             + "allowed; send large tensors as binary data")
                 }
-                let call = try await LongWork.run(textBytes: headerLength ?? body.readableBytes) {
+                var call = try await LongWork.run(textBytes: headerLength ?? body.readableBytes) {
                     try InferenceCallReader(model).read(body, headerLength: headerLength)
                 }
+                call.trace = trace
+                let traced = call
                 let result = try await ClientWatch.cancelling(on: context.channel) {
-                    try await service.infer(call, model: model)
+                    try await service.infer(traced, model: model)
                 }
                 let answer = InferenceAnswer(result)
                 let work = coding == .identity ? answer.textBytes : answer.byteCount

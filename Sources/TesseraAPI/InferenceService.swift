@@ -14,6 +14,8 @@ struct InferenceService: Sendable {
     let backend: any AgentBackend
     /// The models that were unloaded here and can be loaded again by their names alone.
     let unloaded = UnloadedModels()
+    /// What became of requests here.
+    let metrics = RequestMetrics()
 
     /// Why the agent cannot answer; nil if it can.
     func notReady() async -> APIError? {
@@ -67,13 +69,18 @@ struct InferenceService: Sendable {
     /// Infers a call's items, some at once; the first error ends them all.
     func infer(_ call: InferenceCall, model: ModelInformation) async throws -> InferenceResult {
         @Sendable func answer(_ item: Int) async throws -> InferenceResponse {
+            let begin = ContinuousClock.now
             do {
-                return try await backend.infer(
+                let response = try await backend.infer(
                     InferenceRequest(
                         model: model.name, manifest: model.manifest, inputs: call.items[item],
                         outputs: model.outputs,
-                        deadline: call.deadline))
+                        deadline: call.deadline, trace: call.trace))
+                metrics.note(.answered, model: model.name, after: .now - begin)
+                return response
             } catch {
+                let outcome = Task.isCancelled ? .cancelled : RequestOutcome(error)
+                metrics.note(outcome, model: model.name, after: .now - begin)
                 throw APIError(error, model: model.name)
             }
         }

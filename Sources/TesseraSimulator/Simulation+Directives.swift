@@ -43,7 +43,7 @@ extension Simulation {
             compile(key, on: node)
         case .unload(let key):
             node.compiled.remove(key)
-        case .execute(let attempt, let fragment, let key, let inputs):
+        case .execute(let attempt, let fragment, let key, let inputs, _):
             try execute(attempt, fragment, key, inputs, on: node)
         case .plan(let token, let problem):
             plan(token, problem, at: node)
@@ -63,6 +63,7 @@ extension Simulation {
             let value = try node.payloads.read(inputs[0], at: now).value
             queue.insert(
                 .event(.digested(client, InputDigest(value, 0, 0, 0)), run: node.run), at: now)
+        case .trace: break
         case .report(let report):
             try onReport(report, of: node)
         case .leave:

@@ -93,6 +93,13 @@ struct APIClient: Sendable {
         return try read(type, answer.body)
     }
 
+    /// Gets a text.
+    func text(at path: String) async throws -> String {
+        let answer = try await call(.GET, path)
+        try Self.check(answer)
+        return String(buffer: answer.body)
+    }
+
     /// Reads a document, or says that the agent speaks otherwise.
     func read<Document: Decodable>(_ type: Document.Type, _ body: ByteBuffer) throws -> Document {
         do {

@@ -85,6 +85,20 @@ struct AgentOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "How it is logged: text, or a JSON object per line. Default: text.",
+            valueName: "text|json"))
+    var logFormat: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Write the spans of requests to this file, a line of OTLP's JSON each. At 64 MiB it is \
+            kept as FILE.1, and the one before goes.
+            """, valueName: "file"))
+    var traceFile: String?
+
+    @Option(
+        help: ArgumentHelp(
             """
             Write every event of the agent to this file, for simulate --replay; at most 1 GiB. One \
             that is there is kept as FILE.1. Names and addresses are in it, tensors and keys not.
@@ -104,7 +118,8 @@ struct AgentOptions: ParsableArguments {
             (.apiTokenFile, apiTokenFile),
             (.dataFolder, dataFolder), (.mesh, mesh), (.secretFile, secretFile),
             (.discovery, discovery), (.memory, memory), (.disk, disk), (.threads, threads),
-            (.logLevel, logLevel), (.journal, journal),
+            (.logLevel, logLevel), (.logFormat, logFormat), (.traceFile, traceFile),
+            (.journal, journal),
         ]
         for (setting, text) in single { flags[setting] = text.map { [$0] } }
         flags[.apiHostName] = apiHostName

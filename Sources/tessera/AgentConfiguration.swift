@@ -39,6 +39,10 @@ struct AgentConfiguration: Sendable {
     var threads: Int
     /// What is logged.
     var logLevel: Logger.Level
+    /// How lines of the log are written.
+    var logFormat: LogFormat
+    /// The file that spans of requests are written to.
+    var traceFile: String?
     /// The file that every event of the agent is written to.
     var journalFile: String?
 
@@ -88,6 +92,8 @@ struct AgentConfiguration: Sendable {
             Int(text).flatMap { (1...Self.threadsMax).contains($0) ? $0 : nil }
         }
         logLevel = try reader.value(.logLevel, usual: "info", Logger.Level.init(rawValue:))
+        logFormat = try reader.value(.logFormat, usual: "text", LogFormat.init(rawValue:))
+        traceFile = try reader.optional(.traceFile, Self.path)
         journalFile = try reader.optional(.journal, Self.path)
         effective = reader.effective
     }
@@ -226,7 +232,9 @@ private struct SettingReader {
             case .threads: "a number from 1 to 1024"
             case .logLevel: Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
             case .seed: "HOST:PORT"
-            case .apiHostName, .apiTokenFile, .dataFolder, .secretFile, .journal: "a text"
+            case .logFormat: LogFormat.allCases.map(\.rawValue).joined(separator: " or ")
+            case .apiHostName, .apiTokenFile, .dataFolder, .secretFile, .traceFile, .journal:
+                "a text"
             }
         return CommandFailure(
             "\(source) is '\(Figures.printable(text))'; it has to be \(form).", code: .usage)

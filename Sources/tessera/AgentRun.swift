@@ -14,13 +14,23 @@ struct AgentRun {
 
     func run() async throws {
         let level = configuration.logLevel
+        let format = configuration.logFormat
         LoggingSystem.bootstrap { label in
+            guard format == .text else {
+                return JSONLogHandler(label: label, level: level) { Console.message($0) }
+            }
             var handler = StreamLogHandler.standardError(label: label)
             handler.logLevel = level
             return handler
         }
         let logger = Logger(label: "tessera")
-        let node = try makeNode(logger)
+        let traceFile = try configuration.traceFile.map { path in
+            try TraceFile(
+                path: path, node: configuration.name, mesh: configuration.mesh,
+                release: Version.current)
+        }
+        defer { traceFile?.flush() }
+        let node = try makeNode(logger, traceFile)
         let adminToken = try AdminToken.make(in: configuration.dataFolder)
         var api = APIConfiguration(
             host: configuration.api.host, port: configuration.api.port,
@@ -30,7 +40,8 @@ struct AgentRun {
         let name = configuration.name
         let host = configuration.api.reachable.host
         let service = APIService(
-            backend: NodeBackend(node: node, release: Version.current), configuration: api,
+            backend: NodeBackend(node: node, release: Version.current, traceFile: traceFile),
+            configuration: api,
             logger: logger
         ) { ports in
             if let port = ports.grpc { Console.line("grpc: \(HostPort(host: host, port: port))") }
@@ -50,7 +61,7 @@ struct AgentRun {
         try await run(group)
     }
 
-    private func makeNode(_ logger: Logger) throws -> Node {
+    private func makeNode(_ logger: Logger, _ traceFile: TraceFile?) throws -> Node {
         try Node(
             NodeSettings(
                 name: configuration.name,
@@ -61,7 +72,7 @@ struct AgentRun {
                 discovery: configuration.discovery, seeds: configuration.seeds,
                 memoryBytes: configuration.memoryBytes, diskBytes: configuration.diskBytes,
                 threads: configuration.threads, journalFile: configuration.journalFile),
-            logger: logger)
+            logger: logger, tracer: traceFile.map { FileTracer($0) })
     }
 
     /// Beyond loopback every call needs a token; without one the agent does not start there.

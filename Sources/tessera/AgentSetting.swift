@@ -18,6 +18,8 @@ enum AgentSetting: String, CaseIterable, Sendable {
     case disk
     case threads
     case logLevel = "log-level"
+    case logFormat = "log-format"
+    case traceFile = "trace-file"
     case journal
 
     /// The variable: `TESSERA_` and the name in capitals.

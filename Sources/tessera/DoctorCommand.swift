@@ -10,7 +10,16 @@ struct DoctorFinding: Codable, Equatable, Sendable {
         /// It works, but not as well as it could.
         case warning
         /// It does not work.
-        case broken
+        case failed
+
+        /// What the process says with its exit code: the codes of `check`.
+        var code: Int32 {
+            switch self {
+            case .good: 0
+            case .warning: 1
+            case .failed: 2
+            }
+        }
     }
 
     /// What was checked.
@@ -33,8 +42,8 @@ struct DoctorFinding: Codable, Equatable, Sendable {
     }
 
     /// It does not work.
-    static func broken(_ check: String, _ text: String, next: String) -> DoctorFinding {
-        DoctorFinding(check: check, state: .broken, text: text, next: next)
+    static func failed(_ check: String, _ text: String, next: String) -> DoctorFinding {
+        DoctorFinding(check: check, state: .failed, text: text, next: next)
     }
 }
 
@@ -42,8 +51,20 @@ struct DoctorFinding: Codable, Equatable, Sendable {
 struct DoctorDocument: Codable {
     /// The version of this form.
     var version = controlVersion
+    /// The worst of the findings.
+    var state: DoctorFinding.State
+    /// What the process ends with.
+    var code: Int32
     /// The findings, in the order in which the checks ran.
     var checks: [DoctorFinding]
+
+    /// The document of findings.
+    init(_ checks: [DoctorFinding]) {
+        let worst = checks.map(\.state).max { $0.code < $1.code } ?? .good
+        state = worst
+        code = worst.code
+        self.checks = checks
+    }
 }
 
 /// `tessera doctor`.
@@ -52,9 +73,10 @@ struct DoctorCommand: AsyncParsableCommand {
         commandName: "doctor",
         abstract: "Check what an agent needs on this machine, and say what to do.",
         discussion: """
-            Takes the flags of `tessera agent` to look at an agent with other settings. Exit code 1 \
-            if something is broken. What it prints is fit to paste into a report; it shows no \
-            secret.
+            Takes the flags of `tessera agent` to look at an agent with other settings, running or \
+            not. What it prints is fit to paste into a report; it shows no secret.
+
+            Exit codes: 0 ok, 1 warning, 2 something failed. 64 wrong usage.
             """)
 
     @OptionGroup var options: AgentOptions
@@ -64,16 +86,13 @@ struct DoctorCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try options.configuration()
-        let findings = await Doctor(configuration).run()
+        let document = DoctorDocument(await Doctor(configuration).run())
         if isJSON {
-            Console.line(try JSONText.pretty(DoctorDocument(checks: findings)))
+            Console.line(try JSONText.pretty(document))
         } else {
-            for finding in findings { show(finding) }
+            for finding in document.checks { show(finding) }
         }
-        let broken = findings.count { $0.state == .broken }
-        if broken > 0 {
-            throw CommandFailure("\(broken) of \(findings.count) checks failed.")
-        }
+        if document.state != .good { throw ExitCode(document.code) }
     }
 
     private func show(_ finding: DoctorFinding) {
@@ -81,7 +100,7 @@ struct DoctorCommand: AsyncParsableCommand {
             switch finding.state {
             case .good: Style.good("ok     ")
             case .warning: Style.warning("warning")
-            case .broken: Style.bad("BROKEN ")
+            case .failed: Style.bad("failed ")
             }
         Console.line("\(mark)  \(finding.check): \(Figures.printable(finding.text))")
         if let next = finding.next { Console.line("         -> \(next)") }

@@ -32,6 +32,20 @@ enum Machine {
         return Int(String(decoding: data, as: UTF8.self).filter { !$0.isWhitespace })
     }
 
+    /// Memory that programs can still get; nil where the system does not say.
+    static var availableMemoryBytes: Int? {
+        // Not there on other systems than Linux.
+        guard let data = try? Data(contentsOf: URL(filePath: "/proc/meminfo")) else { return nil }
+        let lines = String(decoding: data, as: UTF8.self).split(separator: "\n")
+        guard let line = lines.first(where: { $0.hasPrefix("MemAvailable:") }),
+            let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+        else { return nil }
+        return kilobytes << 10
+    }
+
+    /// What the clock of this machine shows.
+    static var secondsSince1970: Double { Date().timeIntervalSince1970 }
+
     /// Free space for this user on the disk that holds a folder, which need not exist yet.
     static func freeDiskBytes(at folder: String) -> Int {
         var path = folder.hasPrefix("/") ? folder : "./" + folder

@@ -8,6 +8,8 @@ import TesseraNode
 struct NodeBackend: AgentBackend {
     let node: Node
     let release: String
+    /// Where spans are written, if they are.
+    var traceFile: TraceFile?
     private let interfaces = InterfaceCache()
 
     /// Requests without a deadline of their own get this one.
@@ -76,7 +78,8 @@ struct NodeBackend: AgentBackend {
     func infer(_ request: InferenceRequest) async throws(RequestError) -> InferenceResponse {
         let result = try await node.infer(
             request.manifest, inputs: request.inputs.map(\.bytes),
-            deadline: request.deadline ?? Self.usualDeadline)
+            deadline: request.deadline ?? Self.usualDeadline, model: request.model,
+            trace: request.trace)
         guard request.outputs.count == result.outputs.count else { throw .unknownModel }
         return InferenceResponse(
             outputs: zip(request.outputs, result.outputs).map { descriptor, bytes in

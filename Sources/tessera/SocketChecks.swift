@@ -51,6 +51,33 @@ enum PortCheck {
     }
 }
 
+extension PortCheck {
+    /// Connecting on one machine takes no time; a firewall that drops is silent.
+    private static let connectMilliseconds: Int32 = 2_000
+
+    /// Whether somebody accepts TCP connections at a place of this machine.
+    static func accepts(_ place: HostPort) -> Bool {
+        var hints = addrinfo()
+        hints.ai_socktype = Kind.stream.number
+        var list: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(place.host, "\(place.port)", &hints, &list) == 0, let first = list else {
+            return false
+        }
+        defer { freeaddrinfo(list) }
+        let descriptor = socket(first.pointee.ai_family, Kind.stream.number, 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        guard fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 else { return false }
+        if connect(descriptor, first.pointee.ai_addr, first.pointee.ai_addrlen) == 0 { return true }
+        guard errno == EINPROGRESS else { return false }
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        guard poll(&waiting, 1, connectMilliseconds) == 1 else { return false }
+        var error: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0
+    }
+}
+
 /// Whether a multicast datagram on loopback comes back: what the beacon needs at least.
 enum MulticastCheck {
     /// A group of the range for the use of one organisation (RFC 2365), not the beacon's.
@@ -63,7 +90,7 @@ enum MulticastCheck {
         let advice = "name peers with --seed HOST:PORT where multicast does not reach them"
         let descriptor = socket(AF_INET, PortCheck.Kind.datagram.number, 0)
         guard descriptor >= 0 else {
-            return .broken("multicast", Files.systemReason(), next: advice)
+            return .failed("multicast", Files.systemReason(), next: advice)
         }
         defer { close(descriptor) }
         guard let port = join(descriptor) else {

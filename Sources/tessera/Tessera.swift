@@ -21,7 +21,7 @@ struct Tessera: AsyncParsableCommand {
             or to the one that --api names.
 
             Exit codes: 0 done, 1 failed, 2 nothing matched, 64 wrong usage, 69 agent not reachable. \
-            `check` has those of monitoring plugins.
+            `check` and `doctor` have those of monitoring plugins.
             """,
         version: Version.current,
         subcommands: [

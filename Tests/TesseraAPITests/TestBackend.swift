@@ -128,6 +128,19 @@ final class TestBackend: AgentBackend {
             counters: ["slicesSent": 1], health: ["the disk is nearly full"])
     }
 
+    func metrics() async -> AgentMetrics {
+        var metrics = AgentMetrics(
+            release: "0.1.0", wireProtocol: 1, name: "here", mesh: "ho\"me", engine: nil,
+            uptimeSeconds: 1.5, isReady: true)
+        metrics.members = [.init("alive", 2), .init("dead", 1)]
+        metrics.peers = [
+            .init(
+                name: "there\\\n", node: "01", isConnected: true, sentBytes: 3,
+                receivedBytes: 4, bytesPerSecond: nil, roundTripSeconds: 0.25)
+        ]
+        return metrics
+    }
+
     func members() async -> MembersDocument {
         MembersDocument(members: [
             MemberDocument(

@@ -91,7 +91,7 @@ extension Array<Directive> {
     }
 
     var executed: [AttemptID] {
-        compactMap { if case .execute(let attempt, _, _, _) = $0 { attempt } else { nil } }
+        compactMap { if case .execute(let attempt, _, _, _, _) = $0 { attempt } else { nil } }
     }
 
     var slices: [(header: SliceHeader, payload: UInt64, target: NodeBoot)] {

@@ -325,6 +325,23 @@ import Testing
         #expect(table.openCount == 0)
     }
 
+    @Test("attempts are counted, and why they ended without an answer")
+    func counts() {
+        var table = RequestTable(me: me)
+        _ = submit(&table, under: primary)
+        _ = grant(&table, [7], of: primary)
+        #expect(table.counts.attempts == 1 && table.counts.retries == 0)
+        var directives: [Directive] = []
+        _ = table.onFailed(
+            attempt(primary), reason: .engine("no"), now: .zero, into: &directives)
+        #expect(RequestCounts.Loss.allCases.filter { table.counts.count($0) > 0 } == [.engine])
+        table.advance(manifest, routing(primary), now: .zero, into: &directives)
+        _ = grant(&table, [8], of: primary)
+        #expect(table.counts.attempts == 2 && table.counts.retries == 1)
+        _ = table.onLost(primary.plan.hosts[0], now: .zero, into: &directives)
+        #expect(table.counts.count(.nodeLost) == 1 && table.counts.count(.engine) == 1)
+    }
+
     @Test("a wish that brought nothing is repeated")
     func repeatedWish() {
         var table = RequestTable(me: me)

@@ -14,6 +14,8 @@ import Testing
         var header = generator.sliceHeader()
         header.type = .uint8
         header.shape = [sliceBytes]
+        header.trace = TraceContext(
+            traceHigh: 1, traceLow: seed, span: seed + 1, isSampled: seed % 2 == 0)
         let bytes = ByteBuffer(bytes: (0..<sliceBytes).map { UInt8(truncatingIfNeeded: $0) })
         let blob = generator.identity(BlobID.self)
         return [
@@ -36,7 +38,7 @@ import Testing
 
     private static func encoded(_ frames: [Frame]) throws -> ByteBuffer {
         var buffer = ByteBuffer()
-        let encoder = FrameEncoder(version: 1)
+        let encoder = FrameEncoder(version: Version.wireProtocol)
         for frame in frames { try encoder.write(frame, into: &buffer) }
         return buffer
     }
@@ -147,7 +149,7 @@ import Testing
         let payload = ByteBuffer(repeating: 0x5A, count: total)
         let address = payload.withUnsafeReadableBytes { $0.baseAddress }
         var rest = payload
-        let encoder = FrameEncoder(version: 1)
+        let encoder = FrameEncoder(version: Version.wireProtocol)
         var sizes: [Int] = []
         while let parts = try encoder.nextSliceChunk(stream: 9, from: &rest) {
             let expected = address.map { $0 + sizes.reduce(0, +) }
@@ -180,7 +182,8 @@ import Testing
             var bytes = try Self.encoded([Self.conversation(seed: 7, sliceBytes: 1)[0]])
             _ = try decoder.decode(buffer: &bytes)
             FrameHeader(
-                version: kind.isGreeting ? 0 : 1, kind: kind, length: kind.payloadBytesMax + 1
+                version: kind.isGreeting ? 0 : Version.wireProtocol, kind: kind,
+                length: kind.payloadBytesMax + 1
             ).write(into: &bytes)
             #expect(
                 throws: WireError.limitExceeded(what: "payload length", max: kind.payloadBytesMax)
@@ -194,7 +197,7 @@ import Testing
     func greetingOrder() throws {
         let frames = Self.conversation(seed: 8, sliceBytes: 1)
         guard case .hello(let greeting) = frames[0] else { return }
-        let welcome = Frame.welcome(Welcome(version: 1, greeting: greeting))
+        let welcome = Frame.welcome(Welcome(version: Version.wireProtocol, greeting: greeting))
         for wrong in [[frames[1]], [welcome], [frames[0], frames[0]], [frames[0], welcome]] {
             let bytes = try Self.encoded(wrong)
             #expect(throws: WireError.self) { try Self.decoded([bytes]) }
@@ -223,20 +226,57 @@ import Testing
         bytes.writeImmutableBuffer(payload)
         var decoder = FrameDecoder(side: .listener)
         #expect(try decoder.decode(buffer: &bytes) == .hello(greeting))
+        #expect(decoder.agreedVersion == Version.wireProtocol)
+    }
+
+    @Test("between ends of which one speaks version 1 a slice travels without its trace")
+    func firstVersion() throws {
+        var generator = SampleGenerator(seed: 12)
+        let greeting = Greeting(
+            versions: try #require(WireVersions(minimum: 1, maximum: 1)), meshTag: "t",
+            member: generator.member(), listenPort: 1, purpose: .data, name: "old")
+        var header = generator.sliceHeader()
+        header.type = .uint8
+        header.shape = [7]
+        let plain = SliceBegin(stream: 1, header: header, totalBytes: 7)
+        var traced = plain
+        traced.header.trace = TraceContext(
+            traceHigh: 1, traceLow: 2, span: 3, isSampled: true)
+        let encoder = FrameEncoder(version: 1)
+        var bytes = ByteBuffer()
+        try encoder.write(.hello(greeting), into: &bytes)
+        let start = bytes.writerIndex
+        try encoder.write(.sliceBegin(traced), into: &bytes)
+        var old = ByteBuffer()
+        try encoder.write(.sliceBegin(plain), into: &old)
+        #expect(bytes.getSlice(at: start, length: old.readableBytes) == old)
+        var decoder = FrameDecoder(side: .listener)
+        #expect(try decoder.decode(buffer: &bytes) == .hello(greeting))
         #expect(decoder.agreedVersion == 1)
+        #expect(try decoder.decode(buffer: &bytes) == .sliceBegin(plain))
+        // Of version 2 each byte is the value's, and what is no trace is refused.
+        var buffer = ByteBuffer()
+        try FrameEncoder(version: 2).write(.sliceBegin(traced), into: &buffer)
+        #expect(buffer.readableBytes == old.readableBytes + 26)
+        var reader = WireReader(ByteBuffer(repeating: 0, count: 25))
+        #expect(throws: WireError.invalidValue(what: "trace")) {
+            try reader.read(TraceContext.self)
+        }
     }
 
     @Test("ends without a common version hear of it and exchange nothing more")
     func noCommonVersion() throws {
         var generator = SampleGenerator(seed: 10)
         let greeting = Greeting(
-            versions: try #require(WireVersions(minimum: 2, maximum: 3)), meshTag: "t",
+            versions: try #require(WireVersions(minimum: 8, maximum: 9)), meshTag: "t",
             member: generator.member(), listenPort: 1, purpose: .control, name: "new")
         var bytes = try Self.encoded([.hello(greeting), .keepalive])
         var decoder = FrameDecoder(side: .listener)
         #expect(try decoder.decode(buffer: &bytes) == .hello(greeting))
         #expect(decoder.agreedVersion == nil)
-        #expect(throws: WireError.unknownVersion(1)) { try decoder.decode(buffer: &bytes) }
+        #expect(throws: WireError.unknownVersion(Version.wireProtocol)) {
+            try decoder.decode(buffer: &bytes)
+        }
         var nothing = ByteBuffer()
         #expect(throws: WireError.self) {
             try FrameEncoder().write(.keepalive, into: &nothing)
@@ -265,7 +305,7 @@ import Testing
         let plan = PlanID(1, 1, 1, 1)
         let message = Message.request(.ticketWish(plan: plan, count: -1))
         #expect(throws: WireError.invalidValue(what: "ticket wish")) {
-            try FrameEncoder(version: 1).write(message, into: &buffer)
+            try FrameEncoder(version: Version.wireProtocol).write(message, into: &buffer)
         }
         #expect(buffer == ByteBuffer(string: "before"))
     }

@@ -21,6 +21,8 @@ final class GRPCGuardian: Sendable {
         var ledgers: [String: StreamLedger] = [:]
     }
 
+    /// What is counted, with HTTP.
+    let metrics: RequestMetrics
     /// The bodies that are held, of HTTP too.
     let budget: BodyBudget
     let access: AccessControl
@@ -30,7 +32,8 @@ final class GRPCGuardian: Sendable {
     private let connectionsMax: Int
     private let state = Mutex(State())
 
-    init(configuration: APIConfiguration, budget: BodyBudget) {
+    init(configuration: APIConfiguration, budget: BodyBudget, metrics: RequestMetrics) {
+        self.metrics = metrics
         self.budget = budget
         access = AccessControl(configuration)
         idleTimeout = configuration.idleTimeout
@@ -46,6 +49,7 @@ final class GRPCGuardian: Sendable {
             return true
         }
         guard isAdmitted else {
+            metrics.note(.connections)
             return channel.close().flatMapThrowing { throw TooManyConnections() }
         }
         channel.closeFuture.whenComplete { _ in self.state.withLock { $0.connections -= 1 } }

@@ -81,24 +81,34 @@ struct GRPCInference: Inference_GRPCInferenceService.ServiceProtocol {
         request: ServerRequest<Inference_ModelInferRequest>, context: ServerContext
     ) async throws -> ServerResponse<Inference_ModelInferResponse> {
         let timeout = GRPCTimeout.microseconds(in: request.metadata)
+        let trace = Self.trace(in: request.metadata)
         do {
             return ServerResponse(
-                message: try await answer(request.message, timeout: timeout, context: context))
+                message: try await answer(
+                    request.message, timeout: timeout, trace: trace, context: context))
         } catch is CancellationError {
             throw GRPCTimeout.ended(after: timeout)
         }
     }
 
+    /// The client's trace.
+    private static func trace(in metadata: Metadata) -> TraceContext? {
+        TraceContext(fields: Array(metadata[stringValues: TraceContext.fieldName]))
+    }
+
     /// Answers one request, unless the client goes away or its time is over.
     private func answer(
-        _ request: Inference_ModelInferRequest, timeout: Int64?, context: ServerContext
+        _ request: Inference_ModelInferRequest, timeout: Int64?, trace: TraceContext?,
+        context: ServerContext
     ) async throws -> Inference_ModelInferResponse {
         let model = try await service.interface(
             of: request.modelName, version: request.modelVersion)
         let call = try await LongWork.run(textBytes: request.typedBytes) {
             var draft = try request.draft()
             draft.transportMicroseconds = timeout
-            return try InferenceCallChecker(model).check(draft)
+            var call = try InferenceCallChecker(model).check(draft)
+            call.trace = trace
+            return call
         }
         let service = service
         let cancellation = context.cancellation
@@ -116,6 +126,7 @@ struct GRPCInference: Inference_GRPCInferenceService.ServiceProtocol {
     ) async throws -> StreamingServerResponse<Inference_ModelStreamInferResponse> {
         let ledger = guardian.ledger(of: request.metadata)
         let timeout = GRPCTimeout.microseconds(in: request.metadata)
+        let trace = Self.trace(in: request.metadata)
         return StreamingServerResponse { writer in
             let (turns, turn) = AsyncStream.makeStream(of: Turn.self)
             let (places, place) = AsyncStream.makeStream(of: Void.self)
@@ -136,7 +147,9 @@ struct GRPCInference: Inference_GRPCInferenceService.ServiceProtocol {
                     let mine = Turn()
                     turn.yield(mine)
                     group.addTask {
-                        mine.end(await reply(to: message, timeout: timeout, context: context))
+                        mine.end(
+                            await reply(
+                                to: message, timeout: timeout, trace: trace, context: context))
                     }
                     // Read on when there is a place for one more.
                     guard await free.next() != nil else { break }
@@ -150,10 +163,12 @@ struct GRPCInference: Inference_GRPCInferenceService.ServiceProtocol {
 
     /// The reply to one request of a stream: errors do not end the stream.
     private func reply(
-        to request: Inference_ModelInferRequest, timeout: Int64?, context: ServerContext
+        to request: Inference_ModelInferRequest, timeout: Int64?, trace: TraceContext?,
+        context: ServerContext
     ) async -> Inference_ModelStreamInferResponse {
         do {
-            let response = try await answer(request, timeout: timeout, context: context)
+            let response = try await answer(
+                request, timeout: timeout, trace: trace, context: context)
             return .with { $0.inferResponse = response }
         } catch {
             let reason = (error as? APIError)?.message ?? "the request was cancelled"

@@ -31,7 +31,8 @@ struct GRPCServing: Sendable {
         let address = try NIOCore.SocketAddress.makeAddressResolvingHost(
             configuration.host, port: port)
         let host = address.ipAddress ?? configuration.host
-        let guardian = GRPCGuardian(configuration: configuration, budget: budget)
+        let guardian = GRPCGuardian(
+            configuration: configuration, budget: budget, metrics: service.metrics)
         let transport = HTTP2ServerTransport.Posix(
             address: address.protocol == .inet6
                 ? .ipv6(host: host, port: port) : .ipv4(host: host, port: port),

@@ -148,6 +148,7 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
     /// Answers with an error and ends the stream, whatever still comes.
     private func refuse(_ error: APIError, context: ChannelHandlerContext) {
         isRefused = true
+        guardian.metrics.noteLimit(of: error)
         endSilence()
         var trailers = HPACKHeaders()
         if !didAnswer {

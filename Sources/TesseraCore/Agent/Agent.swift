@@ -216,12 +216,12 @@ public struct Agent: Sendable {
             onEngineEvent(event, now: now, into: &directives)
         case .planned(let token, let result):
             onPlanned(token, result, now: now, into: &directives)
-        case .submitted(let client, let manifest, let inputs, let deadline):
+        case .submitted(let client, let manifest, let inputs, let deadline, let trace):
             if membership.keepsSomeSessions { reach(manifest, now: now) }
             let routing = routing(manifest)
             requests.onSubmitted(
-                client, manifest: manifest, inputs: inputs, deadline: deadline, routing: routing,
-                now: now, into: &directives)
+                client, manifest: manifest, inputs: inputs, deadline: deadline, trace: trace,
+                routing: routing, now: now, into: &directives)
         case .digested(let client, let digest):
             onDigested(client, digest, now: now, into: &directives)
         case .abandoned(let client):

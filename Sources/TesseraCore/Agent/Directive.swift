@@ -40,8 +40,10 @@ public enum Directive: Hashable, Sendable {
     /// Free a compiled fragment.
     case unload(FragmentKey)
     /// Run a fragment on these inputs: one for each input tensor, in ascending order of tensor
-    /// index. Ends in `executed` or `executionFailed`.
-    case execute(attempt: AttemptID, fragment: Int, key: FragmentKey, inputs: [JoinedTensor])
+    /// index. Ends in `executed` or `executionFailed`. The trace is the attempt's.
+    case execute(
+        attempt: AttemptID, fragment: Int, key: FragmentKey, inputs: [JoinedTensor],
+        trace: TraceContext? = nil)
 
     // MARK: Planning
 
@@ -67,6 +69,8 @@ public enum Directive: Hashable, Sendable {
 
     // MARK: Reporting
 
+    /// What an attempt of a traced request does. It asks for nothing.
+    case trace(AttemptTrace)
     /// Something worth telling a person.
     case report(Report)
     /// Everything is handed over; stop.

@@ -71,8 +71,10 @@ public enum Event: Hashable, Sendable {
     // MARK: Requests
 
     /// A client wants an answer: one payload per model input, in the model's order. `deadline` is
-    /// how long it is worth waiting.
-    case submitted(client: ClientID, manifest: ManifestID, inputs: [Payload], deadline: TimeSpan)
+    /// how long it is worth waiting. The trace decides nothing; a journal does not have it.
+    case submitted(
+        client: ClientID, manifest: ManifestID, inputs: [Payload], deadline: TimeSpan,
+        trace: TraceContext? = nil)
     /// The client went away.
     case abandoned(ClientID)
     /// A slice arrived whole on the data connection.

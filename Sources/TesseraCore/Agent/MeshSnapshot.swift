@@ -54,6 +54,14 @@ public struct MeshSnapshot: Sendable {
     public var refusals: Int
     /// Requests that this entry has answered with their outputs since it started.
     public var answers: Int
+    /// Attempts of this entry's requests, and what became of them.
+    public var counts: RequestCounts
+    /// Attempts, of all entries, that are open at this node as a host.
+    public var openAttempts: Int
+    /// Runs of fragments that wait here for the engine.
+    public var queuedRuns: Int
+    /// Runs of fragments that the engine has.
+    public var runningRuns: Int
     /// Bytes that fragments reserve here.
     public var reservedBytes: Int
     /// Whether this node takes no new requests.
@@ -82,8 +90,15 @@ extension Agent {
             me: me, own: mesh.own, members: members,
             models: mesh.catalogue.models.compactMap { model($0, isDetailed: true) },
             openRequests: requests.openCount, refusals: requests.refusals,
-            answers: requests.answers, reservedBytes: host.reservedBytes,
+            answers: requests.answers, counts: requests.counts,
+            openAttempts: attempts.openCount, queuedRuns: attempts.queuedCount,
+            runningRuns: attempts.runningCount, reservedBytes: host.reservedBytes,
             isLeaving: leaving != nil, isRestored: isRestored)
+    }
+
+    /// What a client's open request is called everywhere; nil if it has none.
+    public func request(of client: ClientID) -> RequestID? {
+        requests.clients[client].map { RequestID(entry: me, counter: $0) }
     }
 
     /// What a request needs to know of one model now; nil if the catalogue has no such name.

@@ -266,11 +266,15 @@ public struct SliceHeader: Hashable, Sendable {
     public var shape: [Int]
     /// What is left of the request's deadline.
     public var remaining: TimeSpan
+    /// Where the attempt stands in a trace, if its request is traced.
+    public var trace: TraceContext?
 
     /// Makes a header.
     public init(
-        attempt: AttemptID, route: Int, type: ElementType, shape: [Int], remaining: TimeSpan
+        attempt: AttemptID, route: Int, type: ElementType, shape: [Int], remaining: TimeSpan,
+        trace: TraceContext? = nil
     ) {
+        self.trace = trace
         self.attempt = attempt
         self.route = route
         self.type = type

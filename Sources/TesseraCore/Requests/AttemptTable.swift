@@ -33,6 +33,8 @@ struct AttemptTable: Sendable {
         var layout: PlanLayout
         var choice: PlanLayout.Choice
         var deadline: Timestamp
+        /// Where the attempt stands in a trace, if its request is traced.
+        var trace: TraceContext?
         /// By index of the fragment in the plan; only fragments that this node hosts.
         var runs: [(fragment: Int, state: RunState)]
     }
@@ -65,6 +67,12 @@ struct AttemptTable: Sendable {
     func openCount(_ ballot: Ballot) -> Int { openCounts[ballot] ?? 0 }
     /// Whether nothing is open.
     var isIdle: Bool { open.isEmpty && running == 0 }
+    /// How many attempts are open here.
+    var openCount: Int { open.count }
+    /// How many runs the engine has.
+    var runningCount: Int { running }
+    /// How many runs wait for the engine.
+    var queuedCount: Int { queue.count - queueHead }
     /// The plans that open attempts use.
     var plansInUse: Set<PlanID> { Set(open.keys.map(\.plan)) }
 
@@ -103,7 +111,9 @@ struct AttemptTable: Sendable {
                 directives.append(.report(.limit("attempts over the reservation", count: 1)))
                 return fail(header.attempt, fragment, .full, into: &directives)
             }
-            begin(header.attempt, layout: layout, deadline: now + header.remaining)
+            begin(
+                header.attempt, layout: layout, deadline: now + header.remaining,
+                trace: header.trace)
         }
         guard var attempt = open[header.attempt],
             let run = attempt.runs.firstIndex(where: { $0.fragment == fragment }),
@@ -148,7 +158,7 @@ struct AttemptTable: Sendable {
                 let descriptor = layout.descriptors[route]
                 let header = SliceHeader(
                     attempt: id, route: route, type: descriptor.type, shape: descriptor.shape,
-                    remaining: remaining)
+                    remaining: remaining, trace: attempt.trace)
                 let target: NodeBoot =
                     switch layout.plan.routes[route].destination {
                     case .entry: id.request.entry
@@ -217,10 +227,12 @@ struct AttemptTable: Sendable {
         startQueued(into: &directives)
     }
 
-    private mutating func begin(_ id: AttemptID, layout: PlanLayout, deadline: Timestamp) {
+    private mutating func begin(
+        _ id: AttemptID, layout: PlanLayout, deadline: Timestamp, trace: TraceContext?
+    ) {
         let choice = layout.choice(of: id)
         open[id] = OpenAttempt(
-            layout: layout, choice: choice, deadline: deadline,
+            layout: layout, choice: choice, deadline: deadline, trace: trace,
             runs: layout.fragments(on: me).filter { layout.uses($0, choice) }.map { fragment in
                 (
                     fragment,
@@ -286,7 +298,10 @@ struct AttemptTable: Sendable {
             let key = attempt.layout.plan.key(ofFragment: fragment)
             open[id] = attempt
             tell(.started(attempt: id, fragment: fragment), id, into: &directives)
-            directives.append(.execute(attempt: id, fragment: fragment, key: key, inputs: inputs))
+            directives.append(
+                .execute(
+                    attempt: id, fragment: fragment, key: key, inputs: inputs,
+                    trace: attempt.trace))
         }
         if queueHead == queue.count {
             queue.removeAll(keepingCapacity: true)

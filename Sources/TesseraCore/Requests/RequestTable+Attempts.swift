@@ -84,6 +84,8 @@ extension RequestTable {
         }
         let id = nextAttempt(counter, request, layout.id)
         request.attempts += 1
+        counts.attempts += 1
+        if request.attempts > 1 { counts.retries += 1 }
         request.stranded = nil
         budget.onDispatch(now: now)
         let choice = layout.choice(of: id)
@@ -94,6 +96,8 @@ extension RequestTable {
                 outputs: layout.entryReceives.map { input in
                     .init(repeating: nil, count: layout.routes(of: input, choice).count)
                 }, overdue: overdue))
+        let trace = request.trace?.attempt(id.number)
+        if let trace { directives.append(.trace(.began(id, trace))) }
         if let lost = request.lost {
             directives.append(.report(.redispatched(lost: lost, count: 1, to: layout.id)))
         }
@@ -108,7 +112,7 @@ extension RequestTable {
             let descriptor = layout.descriptors[route]
             let header = SliceHeader(
                 attempt: id, route: route, type: descriptor.type, shape: descriptor.shape,
-                remaining: request.deadline - now)
+                remaining: request.deadline - now, trace: trace)
             directives.append(
                 .sendSlice(
                     header, TensorPiece(payload: payload, cut: layout.cuts[route]),
@@ -154,6 +158,9 @@ extension RequestTable {
                 request.client, outputs: outputs,
                 AnswerDetail(attempt: header.attempt, attempts: request.attempts)))
         for piece in outputs.flatMap(\.pieces) { directives.append(.release(piece.payload.id)) }
+        if request.trace != nil {
+            directives.append(.trace(.ended(header.attempt, isAnswered: true)))
+        }
         if let lost = request.lost, let since = request.lostAt {
             directives.append(.report(.recovered(lost: lost, after: now - since)))
         }
@@ -195,6 +202,7 @@ extension RequestTable {
         into directives: inout [Directive]
     ) -> ManifestID? {
         guard let (counter, place) = find(id), let request = requests[counter] else { return nil }
+        counts.note(RequestCounts.Loss(reason))
         endAttempt(counter, place, into: &directives)
         // `gone` and `leaving` are moves of the plan, not faults of the request.
         let isFault: Bool =
@@ -239,6 +247,9 @@ extension RequestTable {
         _ counter: UInt64, _ place: Int, into directives: inout [Directive]
     ) {
         guard let attempt = requests[counter]?.running.remove(at: place) else { return }
+        if requests[counter]?.trace != nil {
+            directives.append(.trace(.ended(attempt.id, isAnswered: false)))
+        }
         for case let piece? in attempt.outputs.joined() {
             directives.append(.release(piece.payload.id))
         }

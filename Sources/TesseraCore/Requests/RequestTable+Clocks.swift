@@ -77,6 +77,7 @@ extension RequestTable {
             requests[counter]?.running[0].overdue = now + Self.lookAgain
             return directives.append(.report(.limit("retries of late attempts", count: 1)))
         }
+        counts.note(.late)
         endAttempt(counter, 0, into: &directives)
         requests[counter]?.wasOverdue = true
         enqueueFirst(counter)

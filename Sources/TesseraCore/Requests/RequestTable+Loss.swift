@@ -21,7 +21,10 @@ extension RequestTable {
                     attempt.layout.plan.fragments[$0].host == lost
                 }
             }
-            for place in places.reversed() { endAttempt(counter, place, into: &directives) }
+            for place in places.reversed() {
+                counts.note(.nodeLost)
+                endAttempt(counter, place, into: &directives)
+            }
             requests[counter]?.lost = lost
             requests[counter]?.lostAt = now
             if wasExecuting { noteDeath(counter, of: lost, now: now, into: &directives) }
@@ -59,7 +62,10 @@ extension RequestTable {
                 return attempt.layout.usesLink(one, other, attempt.choice)
             }
             guard !places.isEmpty else { continue }
-            for place in places.reversed() { endAttempt(counter, place, into: &directives) }
+            for place in places.reversed() {
+                counts.note(.linkLost)
+                endAttempt(counter, place, into: &directives)
+            }
             if requests[counter]?.running.isEmpty == true { enqueueFirst(counter) }
             hit.insert(request.manifest)
         }

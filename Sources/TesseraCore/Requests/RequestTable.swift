@@ -21,6 +21,8 @@ struct RequestTable: Sendable {
         var inputs: [Payload]
         var accepted: Timestamp
         var deadline: Timestamp
+        /// Where it stands in a trace, if it is traced.
+        var trace: TraceContext?
         /// Since when it waits without a usable plan; nil while there is one.
         var stranded: Timestamp?
         /// The attempts in flight: one, and a second where the first is late.
@@ -94,6 +96,8 @@ struct RequestTable: Sendable {
     private(set) var refusals = 0
     /// Requests that got their outputs, for the agent's counters.
     var answers = 0
+    /// Attempts and what became of them, for the agent's counters.
+    var counts = RequestCounts()
 
     init(me: NodeBoot, limits: Limits = Limits()) {
         self.me = me
@@ -120,6 +124,7 @@ struct RequestTable: Sendable {
     /// Its inputs have been checked against the model.
     mutating func onSubmitted(
         _ client: ClientID, manifest: ManifestID, inputs: [Payload], deadline: TimeSpan,
+        trace: TraceContext? = nil,
         routing: Routing, now: Timestamp, into directives: inout [Directive]
     ) {
         let bytes = inputs.reduce(0) { $0 + $1.byteCount }
@@ -130,12 +135,14 @@ struct RequestTable: Sendable {
         guard !isClosed else { return refuse(.leaving) }
         guard requests.count < limits.requests, inputBytes + bytes <= limits.inputBytes else {
             refusals += 1
+            counts.refusedFull += 1
             directives.append(.report(.limit("requests waiting at this node", count: 1)))
             return refuse(.overloaded(retryAfter: .seconds(1)))
         }
         let longest = min(limits.waiting, deadline / 2)
         if let wait = expectedWait(manifest, now: now), wait > longest {
             refusals += 1
+            counts.refusedWaiting += 1
             directives.append(.report(.limit("time in the queue of this node", count: 1)))
             return refuse(.overloaded(retryAfter: max(.seconds(1), wait - longest)))
         }
@@ -145,7 +152,7 @@ struct RequestTable: Sendable {
         clients[client] = counter
         requests[counter] = Request(
             client: client, manifest: manifest, inputs: inputs, accepted: now,
-            deadline: now + min(deadline, limits.deadline),
+            deadline: now + min(deadline, limits.deadline), trace: trace,
             stranded: routing.usable == nil ? now : nil)
         nextWake = min(nextWake, now + min(deadline, limits.deadline))
         if refusedInputs.hasAny(of: manifest, now: now) {

@@ -135,7 +135,7 @@ extension MulticastDNS {
 
     private func onPlace(host: String, port: UInt16, text: [UInt8], of key: ServiceKey) {
         guard let description = try? ServiceText(parsing: text),  // anyone may announce anything
-            description.version == Version.wireProtocol, description.mesh == settings.meshTag,
+            description.version == Version.datagrams, description.mesh == settings.meshTag,
             port != 0
         else {
             ledger.count(\.servicesForeign)

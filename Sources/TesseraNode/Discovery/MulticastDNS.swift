@@ -133,7 +133,7 @@ actor MulticastDNS: LaneActor {
 extension MulticastDNS {
     private func connect() {
         let text = ServiceText(
-            version: Version.wireProtocol, node: settings.node, mesh: settings.meshTag,
+            version: Version.datagrams, node: settings.node, mesh: settings.meshTag,
             boot: settings.boot)
         let registration = ServiceRequest.register(
             name: Self.instanceName(node: settings.node, boot: settings.boot), port: settings.port,

@@ -2,7 +2,7 @@ import TesseraCore
 
 /// What an agent says about itself in its service's TXT record (RFC 6763, section 6).
 struct ServiceText: Hashable, Sendable {
-    /// The version of the protocol between agents.
+    /// The version of the record: `Version.datagrams`.
     var version: UInt16
     /// The node.
     var node: NodeID

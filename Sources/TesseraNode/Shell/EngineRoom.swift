@@ -31,6 +31,8 @@ final class EngineRoom: @unchecked Sendable {
     private let share: Atomic<Int>
     private let runCount = Atomic<Int>(0)
     private let tallied = Mutex(RunTally())
+    // Only looked up; sorted when it is read. Its keys are those of `fragments`.
+    private let figures = Mutex([FragmentKey: FragmentFigures]())
     // `@unchecked Sendable`: touched on the control loop only.
     private var fragments: [FragmentKey: CompiledFragment] = [:]
 
@@ -121,9 +123,15 @@ final class EngineRoom: @unchecked Sendable {
 
     // MARK: On the control loop
 
-    func keep(_ fragment: CompiledFragment, as key: FragmentKey) { fragments[key] = fragment }
+    func keep(_ fragment: CompiledFragment, as key: FragmentKey) {
+        fragments[key] = fragment
+        figures.withLock { $0[key] = $0[key] ?? FragmentFigures(key: key) }
+    }
 
-    func unload(_ key: FragmentKey) { fragments.removeValue(forKey: key) }
+    func unload(_ key: FragmentKey) {
+        fragments.removeValue(forKey: key)
+        figures.withLock { _ = $0.removeValue(forKey: key) }
+    }
 
     /// Puts inputs together and runs a compiled fragment for a request, on a runner's thread; `done`
     /// is called there.
@@ -138,6 +146,7 @@ final class EngineRoom: @unchecked Sendable {
         guard let fragment = fragments[key] else {
             return done(.failure(EngineRoomError.notCompiled(key)))
         }
+        let submitted = MonotonicClock.now
         runners.submit { state in
             guard case .active = state else { return }
             var outputs = fragment.outputs.map {
@@ -164,11 +173,23 @@ final class EngineRoom: @unchecked Sendable {
             let tally = RunTally(
                 runs: 1, slices: sliceCount + outputs.count, bytes: bytes)
             self.tallied.withLock { $0 = $0 + tally }
+            let isFailure = if case .failure = result { true } else { false }
+            self.figures.withLock { figures in
+                // Taken out by `unload` while it ran: then nobody asks any more.
+                figures[key]?.note(
+                    waited: start - submitted, ran: time.span,
+                    isFailure: isFailure)
+            }
             let microseconds = time.microseconds(
                 threads: self.threads, streams: fragment.concurrency,
                 share: self.share.load(ordering: .relaxed))
             done(result.map { (outputs, microseconds) })
         }
+    }
+
+    /// How each fragment that is held ran, ascending by key; from everywhere.
+    var fragmentFigures: [FragmentFigures] {
+        figures.withLock { $0.values.sorted { $0.key < $1.key } }
     }
 
     /// What the engine did since the start; from everywhere.

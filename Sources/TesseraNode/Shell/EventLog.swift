@@ -15,6 +15,7 @@ public struct LoggedEvent: Sendable {
 public final class EventLog: Sendable {
     private struct State {
         var events: [LoggedEvent] = []
+        var tally = EventTally()
         var nextNumber: UInt64 = 1
         var followers: [UInt64: AsyncStream<LoggedEvent>.Continuation] = [:]
         var nextFollower: UInt64 = 1
@@ -36,12 +37,16 @@ public final class EventLog: Sendable {
             let event = LoggedEvent(number: state.nextNumber, at: time, report: report)
             state.nextNumber += 1
             state.events.append(event)
+            state.tally.note(report)
             if state.events.count > 2 * Self.eventsMax {
                 state.events.removeFirst(state.events.count - Self.eventsMax)
             }
             for follower in state.followers.values { follower.yield(event) }
         }
     }
+
+    /// What all events since the start add up to.
+    public var tally: EventTally { state.withLock { $0.tally } }
 
     /// The events after `number` that are still kept.
     public func events(after number: UInt64) -> [LoggedEvent] {

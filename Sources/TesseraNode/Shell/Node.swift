@@ -1,11 +1,12 @@
 public import Logging
-public import NIOCore
+import NIOCore
 import NIOPosix
 import Synchronization
 public import TesseraCore
 import TesseraEngine
 import TesseraModel
 import TesseraWire
+public import Tracing
 
 /// A running agent without its API: everything between the core and the world.
 public final class Node: Sendable {
@@ -20,7 +21,7 @@ public final class Node: Sendable {
     /// What this node was told at its start.
     public let settings: NodeSettings
 
-    private let shell: NodeShell
+    let shell: NodeShell
     private let transport: PeerTransport
     private let engine: EngineRoom
     private let discovery: Discovery
@@ -30,7 +31,7 @@ public final class Node: Sendable {
     /// What the engine was doing when the process before this one ended.
     private let crashes: [CrashMark]
     private let left: EventLoopFuture<Void>
-    private let logger: Logger
+    let logger: Logger
 
     /// Runs that wait inside the engine beyond those that it computes: one hides the way back and
     /// forth between engine and loop.
@@ -41,7 +42,11 @@ public final class Node: Sendable {
     private static let incomingSliceBytesMax = 1 << 30
 
     /// Takes up identity, disk, engine and port; nothing runs before `run`.
-    public init(_ settings: NodeSettings, logger: Logger) throws {
+    ///
+    /// A tracer gets the spans of requests.
+    public init(
+        _ settings: NodeSettings, logger: Logger, tracer: (any Tracer)? = nil
+    ) throws {
         self.settings = settings
         self.logger = logger
         Discovery.prepareProcess()
@@ -82,6 +87,7 @@ public final class Node: Sendable {
             identity: identity, log: log,
             catalogueFile: CatalogueFile(path: settings.dataFolder + "/catalogue"),
             disk: disk, agent: Agent(agentSettings), journal: journal, left: leftPromise,
+            traces: tracer.map { TraceRecorder(tracer: $0, node: settings.name) },
             logger: logger)
         discovery = Self.makeDiscovery(
             settings, keys: keys, member: identity.member, address: transport.address,
@@ -195,6 +201,12 @@ public final class Node: Sendable {
     /// What the transport counted.
     public var transportCounters: TransportCounters { transport.countersSnapshot }
 
+    /// The bytes of the connections to each peer.
+    public var peerTraffic: [PeerTraffic] { transport.peerTraffic }
+
+    /// How each fragment that this node holds ran.
+    public var fragmentFigures: [FragmentFigures] { engine.fragmentFigures }
+
     /// How peers are found now.
     public var discoveryState: DiscoveryState { discovery.state }
 
@@ -206,51 +218,6 @@ public final class Node: Sendable {
     ) async -> Value {
         await withCheckedContinuation { continuation in
             shell.loop.execute { continuation.resume(returning: body(self.shell)) }
-        }
-    }
-
-    // MARK: Requests
-
-    /// Runs one item through a model.
-    ///
-    /// Inputs are in the model's order and of the right sizes.
-    ///
-    /// Cancelling the task gives the request up.
-    public func infer(
-        _ manifest: ManifestID, inputs: [ByteBuffer], deadline: TimeSpan
-    ) async throws(RequestError) -> InferenceResult {
-        let promise = shell.loop.makePromise(of: InferenceResult.self)
-        let shell = shell
-        let client = Mutex<ClientID?>(nil)
-        let result: Result<InferenceResult, any Error> = await withTaskCancellationHandler {
-            shell.loop.execute {
-                guard !shell.isStopped else { return promise.fail(RequestError.leaving) }
-                let id = ClientID(number: shell.nextClient)
-                shell.nextClient += 1
-                client.withLock { $0 = id }
-                shell.clients[id] = promise
-                shell.handle(
-                    .submitted(
-                        client: id, manifest: manifest,
-                        inputs: inputs.map { shell.payloads.insert($0) }, deadline: deadline))
-            }
-            do {
-                return .success(try await promise.futureResult.get())
-            } catch {
-                return .failure(error)
-            }
-        } onCancel: {
-            shell.loop.execute {
-                guard let id = client.withLock({ $0 }) else { return }
-                guard let promise = shell.clients.removeValue(forKey: id) else { return }
-                promise.fail(RequestError.failed(reason: "the client went away"))
-                shell.handle(.abandoned(id))
-            }
-        }
-        switch result {
-        case .success(let result): return result
-        case .failure(let error):
-            throw error as? RequestError ?? .failed(reason: "\(error)")
         }
     }
 

@@ -54,6 +54,10 @@ extension NodeShell: TransportDelegate {
         handle(.sliceArrived(header, payloads.insert(bytes), from: member))
     }
 
+    func sliceTook(_ header: SliceHeader, nanoseconds: Int64, from member: NodeBoot) {
+        traces?.transferred(header, from: member.node, nanoseconds: nanoseconds)
+    }
+
     func sliceRefused(_ header: SliceHeader, from member: NodeBoot) {
         // The reservation should prevent this; the entry tries again.
         transport.send(

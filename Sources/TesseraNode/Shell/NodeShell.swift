@@ -22,6 +22,8 @@ final class NodeShell: @unchecked Sendable {
     let catalogueFile: CatalogueFile
     let disk: NIOThreadPool
     let logger: Logger
+    /// Spans of requests; nil if nobody wants them.
+    let traces: TraceRecorder?
     let started = MonotonicClock.now
     /// The core's `modelsVersion`, for every thread.
     let modelsVersion = Atomic<UInt64>(0)
@@ -47,8 +49,10 @@ final class NodeShell: @unchecked Sendable {
     init(
         loop: any EventLoop, transport: PeerTransport, engine: EngineRoom, library: ModelLibrary,
         identity: NodeIdentity, log: EventLog, catalogueFile: CatalogueFile, disk: NIOThreadPool,
-        agent: Agent, journal: JournalFile?, left: EventLoopPromise<Void>, logger: Logger
+        agent: Agent, journal: JournalFile?, left: EventLoopPromise<Void>,
+        traces: TraceRecorder?, logger: Logger
     ) {
+        self.traces = traces
         self.loop = loop
         self.transport = transport
         self.engine = engine
@@ -79,7 +83,10 @@ final class NodeShell: @unchecked Sendable {
         loop.preconditionInEventLoop()
         isStopped = true
         wake?.cancel()
-        for promise in clients.values { promise.fail(RequestError.leaving) }
+        for (client, promise) in clients {
+            traces?.requestFailed(client, reason: "the agent stops")
+            promise.fail(RequestError.leaving)
+        }
         clients = [:]
         journal?.close()
         journal = nil
@@ -153,7 +160,10 @@ final class NodeShell: @unchecked Sendable {
             compile(key, concurrency: concurrency)
         case .unload(let key):
             engine.unload(key)
-        case .execute(let attempt, let fragment, let key, let inputs):
+        case .execute(let attempt, let fragment, let key, let inputs, let trace):
+            if let trace {
+                traces?.runBegan(attempt, fragment: fragment, key: key, trace: trace)
+            }
             execute(attempt, fragment, key, inputs)
         case .plan(let token, let problem):
             engine.build {
@@ -166,13 +176,16 @@ final class NodeShell: @unchecked Sendable {
             payloads.release(payload)
         case .answer(let client, let outputs, let detail):
             let buffers = outputs.map { payloads.source(of: $0).bytes() }
+            traces?.requestAnswered(client, detail)
             clients.removeValue(forKey: client)?.succeed(
                 InferenceResult(outputs: buffers, detail: detail))
         case .reject(let client, let error):
+            traces?.requestFailed(client, reason: "\(error)")
             clients.removeValue(forKey: client)?.fail(error)
         case .digest(let client, let inputs):
             let buffers = inputs.map { payloads.buffer($0) }
             disk.submit { _ in self.deliver(.digested(client, InputDigest(of: buffers))) }
+        case .trace(let trace): traces?.note(trace)
         case .report(let report):
             log.append(report, at: MonotonicClock.now - started)
             logger.debug("event", metadata: ["report": "\(report)"])
@@ -230,12 +243,20 @@ final class NodeShell: @unchecked Sendable {
             self.loop.execute {
                 switch result {
                 case .success(let (outputs, microseconds)):
+                    self.traces?.runEnded(attempt, fragment: fragment, failure: nil)
                     self.handle(
                         .executed(
                             attempt: attempt, fragment: fragment,
                             outputs: outputs.map { self.payloads.insert($0) },
                             microseconds: microseconds))
                 case .failure(let error):
+                    self.traces?.runEnded(attempt, fragment: fragment, failure: "\(error)")
+                    self.logger.warning(
+                        "a fragment failed",
+                        metadata: [
+                            "request": "\(attempt.request.text)", "attempt": "\(attempt.number)",
+                            "fragment": "\(fragment)", "reason": "\(error)",
+                        ])
                     self.handle(
                         .executionFailed(
                             attempt: attempt, fragment: fragment, reason: "\(error)"))

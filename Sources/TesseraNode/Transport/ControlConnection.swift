@@ -77,6 +77,9 @@ final class ControlConnection: ChannelInboundHandler {
             return close("the peer does not read: \(queuedBytes) bytes wait for it")
         }
         queuedBytes += count
+        if case .open(let member) = state {
+            transport.counters.moved(sent: count, of: member.node)
+        }
         context.writeAndFlush(wrapOutboundOut(buffer)).assumeIsolated().whenComplete { _ in
             self.queuedBytes -= count
         }
@@ -140,6 +143,9 @@ final class ControlConnection: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         lastHeard = .now()
         var buffer = unwrapInboundIn(data)
+        if case .open(let member) = state {
+            transport.counters.moved(received: buffer.readableBytes, of: member.node)
+        }
         do {
             while let frame = try input.next(&buffer) {
                 try receive(frame)

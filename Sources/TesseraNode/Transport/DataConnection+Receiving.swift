@@ -42,7 +42,7 @@ extension DataConnection {
             throw .duplicate(what: "stream")
         }
         guard begin.totalBytes > 0 else {
-            return deliver(begin.header, ByteBuffer(), from: member)
+            return deliver(begin.header, ByteBuffer(), since: .now(), from: member)
         }
         guard incoming.count + discarded.count < TransportLimits.openSlicesMax else {
             throw .limitExceeded(what: "open streams", max: TransportLimits.openSlicesMax)
@@ -87,12 +87,19 @@ extension DataConnection {
         }
         transport.budget.giveBack(slice.expected)
         report(since: slice.began, bytes: receivedSliceBytes - slice.receivedBefore, size: slice)
-        deliver(slice.header, slice.bytes, from: member)
+        deliver(slice.header, slice.bytes, since: slice.began, from: member)
     }
 
-    private func deliver(_ header: SliceHeader, _ bytes: ByteBuffer, from member: NodeBoot) {
+    private func deliver(
+        _ header: SliceHeader, _ bytes: ByteBuffer, since began: NIODeadline,
+        from member: NodeBoot
+    ) {
         transport.counters.change { $0.slicesReceived += 1 }
+        let span = (NIODeadline.now() - began).nanoseconds
         transport.controlLoop.execute {
+            if header.trace != nil {
+                self.transport.delegate?.sliceTook(header, nanoseconds: span, from: member)
+            }
             self.transport.sliceArrived(header, bytes, from: member)
         }
     }

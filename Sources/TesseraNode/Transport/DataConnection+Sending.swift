@@ -140,6 +140,7 @@ extension DataConnection {
     ) {
         let count = head.readableBytes + payload.readableBytes
         inFlightBytes += count
+        if let member { transport.counters.moved(sent: count, of: member.node) }
         let promise = loop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { _ in
             self.inFlightBytes -= count

@@ -136,6 +136,9 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
+        if let member {
+            transport.counters.moved(received: buffer.readableBytes, of: member.node)
+        }
         do {
             if proof?.take(&buffer) == false { return }
             while let frame = try input.next(&buffer) {

@@ -180,6 +180,9 @@ public final class PeerTransport: @unchecked Sendable {
     /// What this transport did since its start; from everywhere.
     public var countersSnapshot: TransportCounters { counters.snapshot }
 
+    /// The bytes of the connections to each node, ascending by node; from everywhere.
+    public var peerTraffic: [PeerTraffic] { counters.peerTraffic }
+
     /// Connections that have not said who they are; from everywhere.
     public var halfOpenCount: Int { limiter.count }
 

@@ -7,6 +7,9 @@ public protocol TransportDelegate: AnyObject, Sendable {
     func connected(_ member: NodeBoot, address: Address)
     /// The connections to a peer's run are gone; said once for each `connected`.
     func disconnected(_ member: NodeBoot, reason: String)
+    /// A slice of a traced request arrived whole, so long after its first bytes; `sliceArrived`
+    /// follows.
+    func sliceTook(_ header: SliceHeader, nanoseconds: Int64, from member: NodeBoot)
     /// A dial that `connect` asked for failed.
     func unreachable(_ address: Address, reason: String)
     /// A dial that `connect` asked for led to a peer that is connected already, by another address.
@@ -70,6 +73,11 @@ public protocol BlobSink: Sendable {
     func finish(totalByteCount: Int) throws
 }
 
+extension TransportDelegate {
+    /// Not everybody records traces.
+    public func sliceTook(_ header: SliceHeader, nanoseconds: Int64, from member: NodeBoot) {}
+}
+
 /// What a transport did since its start, for metrics and benchmarks.
 public struct TransportCounters: Hashable, Sendable {
     /// Slices sent whole.
@@ -104,4 +112,14 @@ public struct TransportCounters: Hashable, Sendable {
     public var handshakesFailed = 0
     /// Connections closed at once because too many were half open.
     public var halfOpenRefused = 0
+}
+
+/// The bytes of all connections to one node since this one started, before encryption.
+public struct PeerTraffic: Hashable, Sendable {
+    /// The peer.
+    public var node: NodeID
+    /// Bytes handed to its connections.
+    public var sentBytes = 0
+    /// Bytes that came from them.
+    public var receivedBytes = 0
 }

@@ -52,7 +52,7 @@ public struct DatagramSealer: ~Copyable, Sendable {
         guard lastCounter < .max else { throw .limitExceeded(what: "counter", max: .max) }
         lastCounter += 1
         let header = DatagramHeader(
-            version: Version.wireProtocol, purpose: purpose, generation: generation,
+            version: Version.datagrams, purpose: purpose, generation: generation,
             sender: sender, receiver: receiver ?? SealedDatagram.everybody, counter: lastCounter)
         var datagram = try header.encodedBytes(capacity: WireLimits.datagramBytesMax)
         do {

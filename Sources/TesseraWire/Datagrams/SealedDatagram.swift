@@ -89,7 +89,7 @@ struct DatagramHeader: Hashable, WireValue {
             throw .badMagic
         }
         let version = try reader.read("version", as: UInt16.self)
-        guard WireVersions.supported.contains(version) else { throw .unknownVersion(version) }
+        guard version == Version.datagrams else { throw .unknownVersion(version) }
         let purpose = try reader.readChoice("purpose", as: SealedDatagram.Purpose.self)
         let flags = try reader.read("flags", as: UInt8.self)
         guard flags == 0 else { throw .unknownFlags(flags) }

@@ -3,6 +3,8 @@ package import TesseraCore
 extension SliceHeader: WireValue {
     /// Attempt, route (4 bytes), element type (1 byte), rank (1 byte), extents (4 bytes each),
     /// remaining microseconds (8 bytes).
+    ///
+    /// The trace is not among it: it came with version 2, behind the header.
     package func encode(into writer: inout WireWriter) {
         writer.write(attempt)
         writer.write(count: route, "route index", max: WireLimits.routesMax - 1)

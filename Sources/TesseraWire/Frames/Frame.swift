@@ -54,6 +54,25 @@ struct SliceBeginPayload: WireValue {
     }
 }
 
+/// The payload of `SliceBegin` since version 2: with the trace of the request.
+struct TracedSliceBeginPayload: WireValue {
+    var payload: SliceBeginPayload
+
+    /// As version 1, then the trace if there is one.
+    package func encode(into writer: inout WireWriter) {
+        writer.write(payload)
+        writer.write(payload.header.trace)
+    }
+
+    init(_ payload: SliceBeginPayload) { self.payload = payload }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        payload = try reader.read()
+        payload.header.trace = try reader.readOptional("trace")
+    }
+}
+
 /// Everything that arrives on a connection.
 public enum Frame: Hashable, Sendable {
     /// The dialling end's first frame.

@@ -183,7 +183,10 @@ public struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
         case .keepalive: return .keepalive
         case .message: return .message(try Message(decodingBytes: payload))
         case .sliceBegin:
-            let begin = try SliceBeginPayload(decodingBytes: payload)
+            let begin =
+                version == 1
+                ? try SliceBeginPayload(decodingBytes: payload)
+                : try TracedSliceBeginPayload(decodingBytes: payload).payload
             return .sliceBegin(
                 SliceBegin(
                     stream: header.stream, header: begin.header, totalBytes: begin.totalBytes))

@@ -35,7 +35,12 @@ public struct FrameEncoder: Sendable {
         case .message(let message): try write(.message, message, into: &buffer)
         case .sliceBegin(let begin):
             let payload = SliceBeginPayload(header: begin.header, totalBytes: begin.totalBytes)
-            try write(.sliceBegin, payload, stream: begin.stream, into: &buffer)
+            if version == 1 {
+                try write(.sliceBegin, payload, stream: begin.stream, into: &buffer)
+            } else {
+                let traced = TracedSliceBeginPayload(payload)
+                try write(.sliceBegin, traced, stream: begin.stream, into: &buffer)
+            }
         case .sliceBytes(let stream, var bytes):
             while let parts = try nextSliceChunk(stream: stream, from: &bytes) {
                 buffer.writeImmutableBuffer(parts.head)

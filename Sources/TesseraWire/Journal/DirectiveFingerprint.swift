@@ -19,9 +19,15 @@ package struct DirectiveFingerprint: Hashable, Sendable {
     package init(_ directives: [Directive]) {
         // What breaks a limit of the wire is folded as well: nobody reads these bytes.
         var writer = WireWriter(capacity: 1_024)
-        for directive in directives { writer.write(directive: directive) }
+        var count = 0
+        for directive in directives {
+            // A trace asks for nothing, and what is replayed from a journal has none.
+            if case .trace = directive { continue }
+            writer.write(directive: directive)
+            count += 1
+        }
         value = Self.fold(writer.buffer)
-        count = directives.count
+        self.count = count
     }
 
     private static func fold(_ bytes: ByteBuffer) -> UInt64 {
@@ -54,6 +60,7 @@ extension WireWriter {
             write(workDirective: directive)
         case .sendSlice, .release, .answer, .reject, .digest:
             write(requestDirective: directive)
+        case .trace: break
         case .report(let report):
             write(30 as UInt8)
             write(description: report)
@@ -112,7 +119,7 @@ extension WireWriter {
         case .unload(let key):
             write(14 as UInt8)
             write(key)
-        case .execute(let attempt, let fragment, let key, let inputs):
+        case .execute(let attempt, let fragment, let key, let inputs, _):
             write(15 as UInt8)
             write(attempt)
             write(Int64(fragment))

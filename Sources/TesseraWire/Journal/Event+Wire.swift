@@ -241,7 +241,7 @@ extension Event: WireValue {
 
     private func encodeRequestEvent(into writer: inout WireWriter) {
         switch self {
-        case .submitted(let client, let manifest, let inputs, let deadline):
+        case .submitted(let client, let manifest, let inputs, let deadline, _):
             writer.write(Tag.submitted)
             writer.write(client.number)
             writer.write(manifest)

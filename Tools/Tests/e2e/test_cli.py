@@ -87,10 +87,10 @@ class WithoutAgent(support.Case):
         """The doctor says what is missing, and what to do."""
         with tempfile.TemporaryDirectory() as folder:
             result = mesh.run("doctor", "--data-dir", folder, "--api", "127.0.0.1:1", "--json")
-            self.assertEqual(1, result.code)
+            self.assertEqual(2, result.code)
             checks = {check["check"]: check for check in result.json()["checks"]}
-            self.assertEqual("broken", checks["agent"]["state"])
-            self.assertEqual("broken", checks["mesh secret"]["state"])
+            self.assertEqual("warning", checks["agent"]["state"])
+            self.assertEqual("failed", checks["mesh secret"]["state"])
             self.assertIn("tessera mesh secret", checks["mesh secret"]["next"])
             for name in ("OpenVINO", "data folder"):
                 self.assertEqual("ok", checks[name]["state"], checks[name])
@@ -177,11 +177,12 @@ class WithAgent(support.Case):
         agent = self.agents["a"]
         result = mesh.run(
             "doctor", "--api", agent.api, "--listen", agent.peers, "--data-dir", agent.folder,
-            "--secret-file", self.agents.secret, "--json")
+            "--secret-file", self.agents.secret, "--mesh", "test", "--json")
         states = {check["check"]: check["state"] for check in result.json()["checks"]}
-        self.assertEqual(0, result.code, result.out)
+        # mDNS may not be there, and the machine may have little memory or disk.
+        self.assertIn(result.code, (0, 1), result.out)
         for name in ("agent", "versions", "OpenVINO", "multicast", "peer port", "API port",
-                     "data folder", "mesh secret"):
+                     "data folder", "mesh secret", "members", "engines", "quota", "clock"):
             self.assertEqual("ok", states[name], result.out)
 
     def test_early_end_of_reader(self):

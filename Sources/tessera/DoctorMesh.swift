@@ -1,0 +1,116 @@
+import TesseraAPI
+import TesseraCore
+
+/// What a running agent says of itself and its mesh, as far as a doctor asks.
+struct DoctorMesh {
+    /// The agent.
+    var status: StatusDocument
+    /// The members.
+    var members: [MemberDocument]
+    /// Its metrics, by name, those without labels.
+    var metrics: [String: Double]
+
+    /// How full the quota may be: from here on blobs of other nodes find no room.
+    private static let quotaShareMax = 0.9
+
+    /// Asks an agent.
+    static func ask(_ options: APIOptions) async throws -> DoctorMesh {
+        try await APIClient.with(options) { client in
+            let status = try await client.document(StatusDocument.self, at: "/tessera/v1/status")
+            let members = try await client.document(MembersDocument.self, at: "/tessera/v1/members")
+            // An older agent has none; then what they would say is left out.
+            let text = (try? await client.text(at: "/metrics")) ?? ""
+            return DoctorMesh(
+                status: status, members: members.members, metrics: plain(text))
+        }
+    }
+
+    /// The metrics without labels in a text of Prometheus's format.
+    static func plain(_ text: String) -> [String: Double] {
+        var result: [String: Double] = [:]
+        for line in text.split(separator: "\n") where !line.hasPrefix("#") {
+            let words = line.split(separator: " ")
+            guard words.count == 2, !words[0].contains("{"), let value = Double(words[1]) else {
+                continue
+            }
+            result[String(words[0])] = value
+        }
+        return result
+    }
+
+    /// What can be told without looking at this machine.
+    func findings(address: String, mesh: String) -> [DoctorFinding] {
+        [ready(address)] + (meshFinding(mesh).map { [$0] } ?? [])
+            + [version, engines, links, quota].compactMap { $0 } + health
+    }
+
+    private func ready(_ address: String) -> DoctorFinding {
+        status.isReady
+            ? .good("agent", "\(status.name) of mesh \(status.mesh) is ready at \(address)")
+            : .warning(
+                "agent", "\(status.name) is not ready: \(status.reason ?? "it does not say why")",
+                next: "wait a few seconds; `tessera status` shows how it goes on")
+    }
+
+    private func meshFinding(_ mesh: String) -> DoctorFinding? {
+        guard status.mesh != mesh else { return nil }
+        return .warning(
+            "mesh", "the agent is of mesh \(status.mesh), and these settings are of \(mesh)",
+            next: "give the mesh that you mean with --mesh, to both")
+    }
+
+    private var version: DoctorFinding {
+        status.release == Version.current
+            ? .good("versions", "agent and this program are \(Version.current)")
+            : .warning(
+                "versions",
+                "the agent is \(status.release), and this program \(Version.current)",
+                next: "restart the agent with the newer of both")
+    }
+
+    /// Members with different engines serve together, but not to the last bit.
+    private var engines: DoctorFinding? {
+        let alive = members.filter { $0.status == "alive" }
+        let kinds = Set(alive.compactMap(\.fingerprint))
+        guard !kinds.isEmpty else { return nil }
+        guard kinds.count > 1 else {
+            return .good("engines", "all \(alive.count) members have the same engine")
+        }
+        return .warning(
+            "engines",
+            "\(kinds.count) different engines among \(alive.count) members: answers of one plan are "
+                + "equal to 1e-5 only",
+            next: "`tessera members --json` shows them; give all the same version of OpenVINO")
+    }
+
+    private var links: DoctorFinding {
+        let apart = members.filter { $0.status == "alive" && !$0.isConnected && !$0.isSelf }
+        guard apart.isEmpty else {
+            let names = apart.map(\.name).sorted().joined(separator: ", ")
+            return .warning(
+                "members", "no connection to \(names)",
+                next: "look at the firewalls in between: TCP and UDP, in both directions")
+        }
+        let count = members.count { $0.status == "alive" }
+        guard count > 1 else {
+            return .warning(
+                "members", "the agent is alone",
+                next: "start agents with the same mesh and secret, or name one with --seed")
+        }
+        return .good("members", "\(count) members alive, with connections to all")
+    }
+
+    private var quota: DoctorFinding? {
+        guard let used = metrics["tessera_disk_used_bytes"],
+            let quota = metrics["tessera_disk_quota_bytes"], quota > 0
+        else { return nil }
+        let text = "\(Figures.bytes(Int(used))) of \(Figures.bytes(Int(quota))) are used"
+        guard used > quota * Self.quotaShareMax else { return .good("quota", text) }
+        return .warning(
+            "quota", text, next: "remove models, or give more with --disk")
+    }
+
+    private var health: [DoctorFinding] {
+        status.health.map { .warning("health", $0, next: "see `tessera events`") }
+    }
+}

@@ -1,0 +1,98 @@
+import TesseraAPI
+import Testing
+
+@testable import tessera
+
+@Suite("Doctor")
+struct DoctorTests {
+    private func doctor() throws -> Doctor {
+        Doctor(
+            try AgentConfiguration(AgentSettings(flags: [:], environment: { _ in nil }, file: nil)))
+    }
+
+    private func member(
+        _ name: String, fingerprint: String? = "e", isSelf: Bool = false, isConnected: Bool = true,
+        status: String = "alive"
+    ) -> MemberDocument {
+        MemberDocument(
+            name: name, id: name, boot: 1, address: "?", status: status, isSelf: isSelf,
+            isConnected: isConnected, isLeaving: false, fingerprint: fingerprint)
+    }
+
+    private func findings(
+        _ members: [MemberDocument], metrics: [String: Double] = [:], health: [String] = []
+    ) -> [String: DoctorFinding] {
+        let mesh = DoctorMesh(
+            status: OperationsFixture.status(health: health), members: members, metrics: metrics)
+        return Dictionary(
+            mesh.findings(address: "http://x", mesh: "home").map { ($0.check, $0) },
+            uniquingKeysWith: { $1 })
+    }
+
+    @Test("the worst finding decides the exit code")
+    func codes() {
+        let good = DoctorFinding.good("a", "b")
+        let warning = DoctorFinding.warning("a", "b", next: "c")
+        let failed = DoctorFinding.failed("a", "b", next: "c")
+        #expect(DoctorDocument([]).code == 0)
+        #expect(DoctorDocument([good]).code == 0)
+        #expect(DoctorDocument([good, warning, good]).code == 1)
+        #expect(DoctorDocument([failed, warning, good]).code == 2)
+    }
+
+    @Test("members without a connection, and with other engines, are told")
+    func members() {
+        let fine = findings([member("a", isSelf: true), member("b")])
+        #expect(fine["members"]?.state == .good && fine["engines"]?.state == .good)
+        let apart = findings([
+            member("a", isSelf: true), member("b", fingerprint: "f", isConnected: false),
+            member("c", fingerprint: "g", status: "dead"),
+        ])
+        #expect(apart["members"]?.text == "no connection to b")
+        #expect(apart["engines"]?.text.hasPrefix("2 different engines among 2 members") == true)
+        #expect(findings([member("a", isSelf: true)])["members"]?.state == .warning)
+    }
+
+    @Test("a quota that is nearly full is told")
+    func quota() {
+        func state(_ used: Double) -> DoctorFinding.State? {
+            findings(
+                [], metrics: ["tessera_disk_used_bytes": used, "tessera_disk_quota_bytes": 100])[
+                    "quota"]?.state
+        }
+        #expect(state(90) == .good)
+        #expect(state(91) == .warning)
+        #expect(findings([])["quota"] == nil)
+    }
+
+    @Test("health lines of the agent are findings")
+    func health() {
+        #expect(findings([], health: ["mDNS: no daemon"])["health"]?.text == "mDNS: no daemon")
+    }
+
+    @Test("metrics without labels are read")
+    func metrics() {
+        let text = "# HELP a b\n# TYPE a gauge\na 5\nb{x=\"y\"} 6\nc 1.5\nd\n"
+        #expect(DoctorMesh.plain(text) == ["a": 5, "c": 1.5])
+    }
+
+    @Test("a clock that was never set is a warning")
+    func clock() throws {
+        #expect(try doctor().clock(5).state == .warning)
+        #expect(try doctor().clock(1_800_000_000).state == .good)
+    }
+
+    @Test("a memory budget is compared with the machine and with what is available")
+    func memory() throws {
+        let doctor = try doctor()
+        #expect(doctor.memory(budget: 5, machine: 10, available: 6).state == .good)
+        #expect(doctor.memory(budget: 5, machine: 10, available: nil).state == .good)
+        #expect(doctor.memory(budget: 5, machine: 10, available: 4).state == .warning)
+        #expect(doctor.memory(budget: 11, machine: 10, available: 20).state == .failed)
+    }
+
+    @Test("the engine computes a model of one operator")
+    func engine() throws {
+        #expect(!(try TinyModel.run()).isEmpty)
+    }
+}
