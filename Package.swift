@@ -88,6 +88,14 @@ let package = Package(
         // zlib, for compressed bodies.
         .target(name: "ZlibShim", linkerSettings: [.linkedLibrary("z")]),
 
+        // The files of the dashboard, in the program.
+        .target(
+            name: "DashboardFiles",
+            exclude: [
+                "index.html", "dashboard.css", "icon.svg", "main.js", "stream.js", "figures.js",
+                "graph.js", "charts.js", "tables.js",
+            ]),
+
         // Edges.
         .target(
             name: "TesseraNode",
@@ -98,7 +106,7 @@ let package = Package(
         .target(
             name: "TesseraAPI",
             dependencies: [
-                "TesseraCore", "InferenceProtocol", "ZlibShim",
+                "TesseraCore", "InferenceProtocol", "ZlibShim", "DashboardFiles",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdHTTP2", package: "hummingbird"),

@@ -21,12 +21,14 @@ public struct APIResponder: HTTPResponder {
     private let access: AccessControl
     private let inference: InferenceHandler
     private let control: ControlHandler
+    private let stream: StreamHandler
 
     init(service: InferenceService, configuration: APIConfiguration, budget: BodyBudget) {
         access = AccessControl(configuration)
         inference = InferenceHandler(
             service: service, configuration: configuration, budget: budget)
         control = ControlHandler(backend: service.backend, configuration: configuration)
+        stream = StreamHandler(backend: service.backend, configuration: configuration)
     }
 
     /// Answers one request.
@@ -42,7 +44,8 @@ public struct APIResponder: HTTPResponder {
     private func answer(_ request: Request, context: APIContext) async throws -> Response {
         let route = APIRoute(path: Self.path(of: request))
         let call = route.flatMap { Call(route: $0, method: request.method) }
-        try access.check(request, needsAdmin: call?.changesMesh ?? false)
+        try access.check(
+            request, needsAdmin: call?.changesMesh ?? false, isPublic: call?.isPublic ?? false)
         guard let route else {
             throw APIError.notFound("there is nothing at \(request.uri.path.prefix(200))")
         }
@@ -70,6 +73,8 @@ public struct APIResponder: HTTPResponder {
         switch call {
         case .read(let route):
             switch route {
+            case .dashboard(let file): return file.response(to: request)
+            case .stream: return try stream.stream(request, context: context)
             case .server, .live, .ready, .model, .modelReady, .modelConfiguration,
                 .repositoryIndex, .repositoryLoad, .repositoryUnload, .infer:
                 return try await inference.read(route)
@@ -113,6 +118,13 @@ private enum Call {
         }
     }
 
+    /// Whether it gives what everybody has who has the program.
+    ///
+    /// A browser can send no token with its first request: the page asks for one.
+    var isPublic: Bool {
+        if case .read(.dashboard) = self { true } else { false }
+    }
+
     init?(route: APIRoute, method: HTTPRequest.Method) {
         guard Self.methods(of: route).contains(method) else { return nil }
         switch (route, method) {
@@ -132,7 +144,7 @@ private enum Call {
     static func methods(of route: APIRoute) -> [HTTPRequest.Method] {
         switch route {
         case .server, .live, .ready, .model, .modelReady, .modelConfiguration, .status, .members,
-            .plan, .events:
+            .plan, .events, .stream, .dashboard:
             [.get, .head]
         case .infer, .repositoryIndex, .repositoryLoad, .repositoryUnload, .drain: [.post]
         case .models: [.get, .head, .post]

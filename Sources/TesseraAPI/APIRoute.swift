@@ -12,6 +12,9 @@ enum APIRoute: Hashable, Sendable {
     case modelConfiguration(String)
     case infer(String)
 
+    // The dashboard.
+    case dashboard(DashboardFile)
+
     // The control API.
     case status
     case members
@@ -21,11 +24,17 @@ enum APIRoute: Hashable, Sendable {
     case blob(String)
     case manifest(String)
     case events
+    case stream
     case drain
 
     /// The route of a path; nil if there is none.
     init?(path: String) {
         guard path.hasPrefix("/") else { return nil }
+        if path == "/" {
+            guard let page = DashboardFile(named: DashboardFile.page) else { return nil }
+            self = .dashboard(page)
+            return
+        }
         var parts: [String] = []
         for part in path.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
             guard let text = Self.percentDecoded(part) else { return nil }
@@ -37,6 +46,9 @@ enum APIRoute: Hashable, Sendable {
             self.init(inference: Array(parts.dropFirst()))
         } else if parts.prefix(2) == ["tessera", "v1"] {
             self.init(control: Array(parts.dropFirst(2)))
+        } else if parts.count == 2, parts[0] == "dashboard" {
+            guard let file = DashboardFile(named: parts[1]) else { return nil }
+            self = .dashboard(file)
         } else {
             return nil
         }
@@ -81,6 +93,7 @@ enum APIRoute: Hashable, Sendable {
             case "members": self = .members
             case "models": self = .models
             case "events": self = .events
+            case "stream": self = .stream
             case "drain": self = .drain
             default: return nil
             }

@@ -123,6 +123,8 @@ public protocol AgentBackend: Sendable {
     func members() async -> MembersDocument
     /// What runs for a model.
     func plan(model name: String) async -> PlanAnswer
+    /// The mesh at this moment, with the traffic of so many of the last seconds.
+    func overview(trafficSeconds: Int) async -> OverviewDocument
     /// The events after number `sequence` that are kept, and with `follow` those that come. The
     /// stream ends when the kept ones are given, or with `follow` when the agent leaves.
     func events(after sequence: UInt64, follow: Bool) async -> EventStream

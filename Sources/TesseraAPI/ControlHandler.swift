@@ -253,6 +253,6 @@ extension Response {
 
 /// A response writer on its way into the one task that uses it.
 // Unchecked: the body's task gives it to one child, and uses it itself only after that one's end.
-private struct MovedWriter: @unchecked Sendable {
+struct MovedWriter: @unchecked Sendable {
     var writer: any ResponseBodyWriter
 }

@@ -13,6 +13,9 @@ final class TestBackend: AgentBackend {
         var manifests: [ManifestID: Int] = [:]
         var names: [String: ManifestID] = [:]
         var isReady = true
+        var overviewCount = 0
+        /// How long an overview is, beside what is in it anyway.
+        var overviewBytes = 0
     }
 
     static let node = NodeID(0xAB, 1, 2, 3)
@@ -138,6 +141,23 @@ final class TestBackend: AgentBackend {
                 status: "dead", isSelf: false, isConnected: false, isLeaving: true,
                 roundTripMicroseconds: 99, threads: 2),
         ])
+    }
+
+    func overview(trafficSeconds: Int) async -> OverviewDocument {
+        let padding = state.withLock { state in
+            state.overviewCount += 1
+            return state.overviewBytes
+        }
+        var status = await status()
+        if padding > 0 { status.health.append(String(repeating: "x", count: padding)) }
+        return OverviewDocument(
+            status: status, members: await members().members, links: [],
+            models: await models().models, running: [],
+            traffic: [
+                TrafficDocument(
+                    second: Int64(trafficSeconds), answered: 1, failed: 0, medianMicroseconds: 5,
+                    p99Microseconds: 5)
+            ])
     }
 
     func plan(model name: String) async -> PlanAnswer {
