@@ -88,12 +88,20 @@ let package = Package(
         // zlib, for compressed bodies.
         .target(name: "ZlibShim", linkerSettings: [.linkedLibrary("z")]),
 
+        // libpng and libjpeg-turbo, for images from people.
+        .target(
+            name: "ImageShim",
+            linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("turbojpeg")]),
+        .target(
+            name: "TesseraImage", dependencies: ["TesseraCore", "ImageShim"],
+            swiftSettings: strict),
+
         // The files of the dashboard, in the program.
         .target(
             name: "DashboardFiles",
             exclude: [
                 "index.html", "dashboard.css", "icon.svg", "main.js", "stream.js", "figures.js",
-                "graph.js", "charts.js", "tables.js",
+                "graph.js", "charts.js", "tables.js", "classify.js",
             ]),
 
         // Edges.
@@ -107,6 +115,7 @@ let package = Package(
             name: "TesseraAPI",
             dependencies: [
                 "TesseraCore", "InferenceProtocol", "ZlibShim", "DashboardFiles",
+                "TesseraImage",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdHTTP2", package: "hummingbird"),
@@ -151,6 +160,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "TesseraModelTests", dependencies: ["TesseraModel", "TesseraCore", crypto],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TesseraImageTests", dependencies: ["TesseraImage", "TesseraCore"],
             swiftSettings: strict),
         .testTarget(
             name: "TesseraEngineTests",

@@ -32,6 +32,10 @@ static const unsigned char tables_script[] = {
 #embed "tables.js"
 };
 
+static const unsigned char classify_script[] = {
+#embed "classify.js"
+};
+
 static const tessera_dashboard_file files[] = {
     {"index.html", page, sizeof page},
     {"dashboard.css", style, sizeof style},
@@ -42,6 +46,7 @@ static const tessera_dashboard_file files[] = {
     {"graph.js", graph_script, sizeof graph_script},
     {"charts.js", charts_script, sizeof charts_script},
     {"tables.js", tables_script, sizeof tables_script},
+    {"classify.js", classify_script, sizeof classify_script},
 };
 
 size_t tessera_dashboard_file_count(void) { return sizeof files / sizeof files[0]; }

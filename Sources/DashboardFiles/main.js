@@ -1,6 +1,7 @@
 // The dashboard: keeps what the agent's stream told, and shows it.
 
 import { Chart, SECONDS } from "./charts.js";
+import { Classify } from "./classify.js";
 import { clock, milliseconds, perSecond, say } from "./figures.js";
 import { Graph } from "./graph.js";
 import { Stream, token } from "./stream.js";
@@ -23,6 +24,7 @@ const state = {
 
 const graph = new Graph(find("graph"));
 const plan = new tables.PlanPart(find("plan"));
+const classify = new Classify(find);
 const rates = new Chart(find("rate-chart"), {
   label: "Answers per second at this agent in the last five minutes", fillsGaps: true,
   lines: [{ name: "main", of: ({ answered }) => answered }],
@@ -146,6 +148,7 @@ function show() {
   tables.tiles(find("tiles"), { overview, recent: figures, network: network() });
   graph.show(overview, running);
   plan.show(model, running);
+  classify.show(running);
   const marks = state.events.filter(({ kind }) => kind === "decided")
     .map(({ atMicroseconds }) => Math.floor(atMicroseconds / 1e6));
   rates.show(state.traffic, marks, figures.end);

@@ -22,12 +22,14 @@ public struct APIResponder: HTTPResponder {
     private let inference: InferenceHandler
     private let control: ControlHandler
     private let stream: StreamHandler
+    private let classification: ClassificationHandler
 
     init(service: InferenceService, configuration: APIConfiguration, budget: BodyBudget) {
         access = AccessControl(configuration)
         inference = InferenceHandler(
             service: service, configuration: configuration, budget: budget)
         control = ControlHandler(backend: service.backend, configuration: configuration)
+        classification = ClassificationHandler(service: service, budget: budget)
         stream = StreamHandler(backend: service.backend, configuration: configuration)
     }
 
@@ -79,11 +81,13 @@ public struct APIResponder: HTTPResponder {
                 .repositoryIndex, .repositoryLoad, .repositoryUnload, .infer:
                 return try await inference.read(route)
             case .status, .members, .models, .catalogueModel, .plan, .blob,
-                .manifest, .events, .drain:
+                .manifest, .events, .drain, .classify:
                 return try await control.read(route, request: request, context: context)
             }
         case .infer(let model):
             return try await inference.infer(model, request: request, context: context)
+        case .classify(let model):
+            return try await classification.classify(model, request: request, context: context)
         case .index: return try await inference.repositoryIndex(request)
         case .load(let model): return try await inference.load(model, request: request)
         case .unload(let model): return try await inference.unload(model, request: request)
@@ -101,6 +105,7 @@ public struct APIResponder: HTTPResponder {
 private enum Call {
     case read(APIRoute)
     case infer(String)
+    case classify(String)
     case index
     case load(String)
     case unload(String)
@@ -113,7 +118,7 @@ private enum Call {
     /// Whether the call needs the admin token.
     var changesMesh: Bool {
         switch self {
-        case .read, .infer, .index: false
+        case .read, .infer, .classify, .index: false
         case .load, .unload, .addModel, .removeModel, .storeBlob, .storeManifest, .drain: true
         }
     }
@@ -129,6 +134,7 @@ private enum Call {
         guard Self.methods(of: route).contains(method) else { return nil }
         switch (route, method) {
         case (.infer(let model), _): self = .infer(model)
+        case (.classify(let model), _): self = .classify(model)
         case (.repositoryIndex, _): self = .index
         case (.repositoryLoad(let model), _): self = .load(model)
         case (.repositoryUnload(let model), _): self = .unload(model)
@@ -146,7 +152,8 @@ private enum Call {
         case .server, .live, .ready, .model, .modelReady, .modelConfiguration, .status, .members,
             .plan, .events, .stream, .dashboard:
             [.get, .head]
-        case .infer, .repositoryIndex, .repositoryLoad, .repositoryUnload, .drain: [.post]
+        case .infer, .classify, .repositoryIndex, .repositoryLoad, .repositoryUnload, .drain:
+            [.post]
         case .models: [.get, .head, .post]
         case .catalogueModel: [.get, .head, .delete]
         case .blob, .manifest: [.get, .head, .put]

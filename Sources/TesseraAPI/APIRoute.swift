@@ -21,6 +21,7 @@ enum APIRoute: Hashable, Sendable {
     case models
     case catalogueModel(String)
     case plan(String)
+    case classify(String)
     case blob(String)
     case manifest(String)
     case events
@@ -107,6 +108,7 @@ enum APIRoute: Hashable, Sendable {
         case 3 where parts[0] == "models":
             switch parts[2] {
             case "plan": self = .plan(parts[1])
+            case "classify": self = .classify(parts[1])
             default: return nil
             }
         default: return nil

@@ -112,6 +112,8 @@ public protocol AgentBackend: Sendable {
     func interface(of name: String) async -> ModelInformation?
     /// Every model of the mesh, ascending by name.
     func models() async -> ModelsDocument
+    /// How an image becomes a model's input; nil if the model does not say.
+    func imageInput(of model: ModelInformation) async -> ImageInput?
     /// Answers one item. A cancelled task abandons the request.
     func infer(_ request: InferenceRequest) async throws(RequestError) -> InferenceResponse
 
@@ -153,6 +155,9 @@ public protocol AgentBackend: Sendable {
 }
 
 extension AgentBackend {
+    /// Nobody said.
+    public func imageInput(of model: ModelInformation) async -> ImageInput? { nil }
+
     /// Refuses: not every backend is an agent that can go.
     public func drain() async throws(ControlError) {
         throw .unavailable(reason: "this server cannot leave a mesh")

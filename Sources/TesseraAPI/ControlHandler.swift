@@ -108,7 +108,7 @@ struct ControlHandler: Sendable {
     }
 
     /// The parameters behind the path's `?`.
-    private static func query(of request: Request) -> [String: String] {
+    static func query(of request: Request) -> [String: String] {
         let path = request.head.path ?? ""
         guard let mark = path.firstIndex(of: "?") else { return [:] }
         var result: [String: String] = [:]

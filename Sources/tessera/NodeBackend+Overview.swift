@@ -12,19 +12,24 @@ extension NodeBackend {
         let snapshot = await node.snapshot()
         let compileMicroseconds = await node.compileMicroseconds
         let now = node.uptime
-        let running = snapshot.models.filter { $0.usable != nil }.prefix(Self.plansMax)
-            .compactMap { PlanView(snapshot, $0, compileMicroseconds: compileMicroseconds) }
-            .map(\.document)
-        return OverviewDocument(
-            status: status(snapshot), members: members(snapshot).members,
-            links: LinkView.documents(snapshot, atMost: Self.linksMax),
-            models: models(snapshot).models,
-            running: running.map { plan in
+        var running: [RunningDocument] = []
+        for model in snapshot.models.filter({ $0.usable != nil }).prefix(Self.plansMax) {
+            guard
+                let plan = PlanView(snapshot, model, compileMicroseconds: compileMicroseconds)?
+                    .document
+            else { continue }
+            running.append(
                 RunningDocument(
                     plan: plan,
                     load: LoadDocument(
-                        PlanLoad(plan), answersPerSecond: traffic.rate(of: plan.model, at: now)))
-            }, traffic: traffic.seconds(trafficSeconds, at: now))
+                        PlanLoad(plan), answersPerSecond: traffic.rate(of: plan.model, at: now)),
+                    takesImages: await imageInput(of: model.manifest) != nil))
+        }
+        return OverviewDocument(
+            status: status(snapshot), members: members(snapshot).members,
+            links: LinkView.documents(snapshot, atMost: Self.linksMax),
+            models: models(snapshot).models, running: running,
+            traffic: traffic.seconds(trafficSeconds, at: now))
     }
 }
 

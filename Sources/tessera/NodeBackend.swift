@@ -10,6 +10,7 @@ struct NodeBackend: AgentBackend {
     let release: String
     private let interfaces = InterfaceCache()
     let traffic = TrafficMeter()
+    let images = ImageInputs()
 
     /// Requests without a deadline of their own get this one.
     private static let usualDeadline = TimeSpan.seconds(30)

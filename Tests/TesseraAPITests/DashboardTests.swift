@@ -46,7 +46,7 @@ import Testing
             #expect(!page.text.contains("://") && !page.text.contains("onclick"))
             let paths = page.text.split(separator: "\"").filter { $0.hasPrefix("/dashboard/") }
             #expect(paths.count >= 3)
-            let scripts = ["main", "stream", "figures", "graph", "charts", "tables"]
+            let scripts = ["main", "stream", "figures", "graph", "charts", "tables", "classify"]
             for path in paths.map(String.init) + scripts.map({ "/dashboard/\($0).js" }) {
                 let file = try await api.send(.get, path)
                 #expect(file.status == .ok && file.body.readableBytes > 100, "\(path)")

@@ -53,6 +53,10 @@ final class TestBackend: AgentBackend {
         switch name {
         case "identity", "slow": break
         case "with space": break
+        case "seeing":
+            inputs = [Self.tensor("x", .float32, [1, 1, 1, 2])]
+            outputs = [Self.tensor("y", .float32, [1, 2])]
+        case "misled": break
         case "large":
             inputs = [Self.tensor("x", .float32, [1, 100_000])]
             outputs = [Self.tensor("y", .float32, [1, 100_000])]
@@ -72,6 +76,13 @@ final class TestBackend: AgentBackend {
         return ModelInformation(
             name: name, manifest: Self.manifest, inputs: inputs, outputs: outputs,
             weightBytes: 12, readiness: readiness)
+    }
+
+    func imageInput(of model: ModelInformation) async -> ImageInput? {
+        guard ["seeing", "misled"].contains(model.name) else { return nil }
+        return ImageInput(
+            channels: .grey, layout: .nchw, mean: [0], scale: [255], scores: .probabilities,
+            labels: ["left <b>", "right"])
     }
 
     func infer(_ request: InferenceRequest) async throws(RequestError) -> InferenceResponse {

@@ -57,11 +57,14 @@ public struct RunningDocument: Codable, Sendable, Equatable {
     public var plan: PlanDocument
     /// How busy it keeps the mesh.
     public var load: LoadDocument
+    /// Whether the model says how an image becomes its input.
+    public var takesImages: Bool
 
-    /// Pairs a plan with its load.
-    public init(plan: PlanDocument, load: LoadDocument) {
+    /// Puts a plan together with its load.
+    public init(plan: PlanDocument, load: LoadDocument, takesImages: Bool) {
         self.plan = plan
         self.load = load
+        self.takesImages = takesImages
     }
 }
 
