@@ -90,6 +90,22 @@ let package = Package(
         // zlib, for compressed bodies.
         .target(name: "ZlibShim", linkerSettings: [.linkedLibrary("z")]),
 
+        // libpng and libjpeg-turbo, for images from people.
+        .target(
+            name: "ImageShim",
+            linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("turbojpeg")]),
+        .target(
+            name: "TesseraImage", dependencies: ["TesseraCore", "ImageShim"],
+            swiftSettings: strict),
+
+        // The files of the dashboard, in the program.
+        .target(
+            name: "DashboardFiles",
+            exclude: [
+                "index.html", "dashboard.css", "icon.svg", "main.js", "stream.js", "figures.js",
+                "graph.js", "charts.js", "tables.js", "classify.js",
+            ]),
+
         // Edges.
         .target(
             name: "TesseraNode",
@@ -100,7 +116,8 @@ let package = Package(
         .target(
             name: "TesseraAPI",
             dependencies: [
-                "TesseraCore", "InferenceProtocol", "ZlibShim",
+                "TesseraCore", "InferenceProtocol", "ZlibShim", "DashboardFiles",
+                "TesseraImage",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdHTTP2", package: "hummingbird"),
@@ -145,6 +162,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "TesseraModelTests", dependencies: ["TesseraModel", "TesseraCore", crypto],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TesseraImageTests", dependencies: ["TesseraImage", "TesseraCore"],
             swiftSettings: strict),
         .testTarget(
             name: "TesseraEngineTests",

@@ -35,6 +35,12 @@ public struct APIConfiguration: Sendable {
     public var heldBytesMax = 1 << 30
     /// Connections that may be open at once; further ones wait to be accepted.
     public var connectionsMax = 1_024
+    /// Streams of the mesh's state that may be open at once, which is one per open dashboard.
+    public var streamsMax = 32
+    /// How long it is from one message of a stream to the next.
+    public var streamPeriod = Duration.seconds(1)
+    /// How long the reader of a stream may let a message wait before it is cut off.
+    public var streamStallMax = Duration.seconds(10)
     /// How long a connection may be idle, or silent within a request.
     public var idleTimeout = TimeAmount.minutes(5)
 

@@ -22,6 +22,8 @@ public struct APIResponder: HTTPResponder {
     private let inference: InferenceHandler
     private let control: ControlHandler
     private let metrics: RequestMetrics
+    private let stream: StreamHandler
+    private let classification: ClassificationHandler
 
     init(service: InferenceService, configuration: APIConfiguration, budget: BodyBudget) {
         access = AccessControl(configuration)
@@ -30,6 +32,8 @@ public struct APIResponder: HTTPResponder {
         metrics = service.metrics
         control = ControlHandler(
             backend: service.backend, configuration: configuration, metrics: metrics)
+        classification = ClassificationHandler(service: service, budget: budget)
+        stream = StreamHandler(backend: service.backend, configuration: configuration)
     }
 
     /// Answers one request.
@@ -46,7 +50,8 @@ public struct APIResponder: HTTPResponder {
     private func answer(_ request: Request, context: APIContext) async throws -> Response {
         let route = APIRoute(path: Self.path(of: request))
         let call = route.flatMap { Call(route: $0, method: request.method) }
-        try access.check(request, needsAdmin: call?.changesMesh ?? false)
+        try access.check(
+            request, needsAdmin: call?.changesMesh ?? false, isPublic: call?.isPublic ?? false)
         guard let route else {
             throw APIError.notFound("there is nothing at \(request.uri.path.prefix(200))")
         }
@@ -74,15 +79,19 @@ public struct APIResponder: HTTPResponder {
         switch call {
         case .read(let route):
             switch route {
+            case .dashboard(let file): return file.response(to: request)
+            case .stream: return try stream.stream(request, context: context)
             case .server, .live, .ready, .model, .modelReady, .modelConfiguration,
                 .repositoryIndex, .repositoryLoad, .repositoryUnload, .infer:
                 return try await inference.read(route)
             case .status, .members, .models, .catalogueModel, .plan, .blob,
-                .manifest, .events, .drain, .metrics:
+                .manifest, .events, .drain, .classify, .metrics:
                 return try await control.read(route, request: request, context: context)
             }
         case .infer(let model):
             return try await inference.infer(model, request: request, context: context)
+        case .classify(let model):
+            return try await classification.classify(model, request: request, context: context)
         case .index: return try await inference.repositoryIndex(request)
         case .load(let model): return try await inference.load(model, request: request)
         case .unload(let model): return try await inference.unload(model, request: request)
@@ -100,6 +109,7 @@ public struct APIResponder: HTTPResponder {
 private enum Call {
     case read(APIRoute)
     case infer(String)
+    case classify(String)
     case index
     case load(String)
     case unload(String)
@@ -112,15 +122,23 @@ private enum Call {
     /// Whether the call needs the admin token.
     var changesMesh: Bool {
         switch self {
-        case .read, .infer, .index: false
+        case .read, .infer, .classify, .index: false
         case .load, .unload, .addModel, .removeModel, .storeBlob, .storeManifest, .drain: true
         }
+    }
+
+    /// Whether it gives what everybody has who has the program.
+    ///
+    /// A browser can send no token with its first request: the page asks for one.
+    var isPublic: Bool {
+        if case .read(.dashboard) = self { true } else { false }
     }
 
     init?(route: APIRoute, method: HTTPRequest.Method) {
         guard Self.methods(of: route).contains(method) else { return nil }
         switch (route, method) {
         case (.infer(let model), _): self = .infer(model)
+        case (.classify(let model), _): self = .classify(model)
         case (.repositoryIndex, _): self = .index
         case (.repositoryLoad(let model), _): self = .load(model)
         case (.repositoryUnload(let model), _): self = .unload(model)
@@ -136,9 +154,10 @@ private enum Call {
     static func methods(of route: APIRoute) -> [HTTPRequest.Method] {
         switch route {
         case .server, .live, .ready, .model, .modelReady, .modelConfiguration, .status, .members,
-            .plan, .events, .metrics:
+            .plan, .events, .stream, .dashboard, .metrics:
             [.get, .head]
-        case .infer, .repositoryIndex, .repositoryLoad, .repositoryUnload, .drain: [.post]
+        case .infer, .classify, .repositoryIndex, .repositoryLoad, .repositoryUnload, .drain:
+            [.post]
         case .models: [.get, .head, .post]
         case .catalogueModel: [.get, .head, .delete]
         case .blob, .manifest: [.get, .head, .put]

@@ -12,21 +12,31 @@ enum APIRoute: Hashable, Sendable {
     case modelConfiguration(String)
     case infer(String)
 
+    // The dashboard.
+    case dashboard(DashboardFile)
+
     // The control API.
     case status
     case members
     case models
     case catalogueModel(String)
     case plan(String)
+    case classify(String)
     case blob(String)
     case manifest(String)
     case events
+    case stream
     case drain
     case metrics
 
     /// The route of a path; nil if there is none.
     init?(path: String) {
         guard path.hasPrefix("/") else { return nil }
+        if path == "/" {
+            guard let page = DashboardFile(named: DashboardFile.page) else { return nil }
+            self = .dashboard(page)
+            return
+        }
         var parts: [String] = []
         for part in path.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
             guard let text = Self.percentDecoded(part) else { return nil }
@@ -40,6 +50,9 @@ enum APIRoute: Hashable, Sendable {
             self.init(control: Array(parts.dropFirst(2)))
         } else if parts == ["metrics"] {
             self = .metrics
+        } else if parts.count == 2, parts[0] == "dashboard" {
+            guard let file = DashboardFile(named: parts[1]) else { return nil }
+            self = .dashboard(file)
         } else {
             return nil
         }
@@ -84,6 +97,7 @@ enum APIRoute: Hashable, Sendable {
             case "members": self = .members
             case "models": self = .models
             case "events": self = .events
+            case "stream": self = .stream
             case "drain": self = .drain
             default: return nil
             }
@@ -97,6 +111,7 @@ enum APIRoute: Hashable, Sendable {
         case 3 where parts[0] == "models":
             switch parts[2] {
             case "plan": self = .plan(parts[1])
+            case "classify": self = .classify(parts[1])
             default: return nil
             }
         default: return nil

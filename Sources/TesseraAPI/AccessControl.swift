@@ -17,16 +17,24 @@ struct AccessControl: Sendable {
         adminToken = Array(configuration.adminToken.utf8)
     }
 
-    /// Checks where the request comes from and what token it has.
-    func check(_ request: Request, needsAdmin: Bool) throws(APIError) {
+    /// Checks where the request comes from and what token it has; what is public needs none.
+    func check(_ request: Request, needsAdmin: Bool, isPublic: Bool) throws(APIError) {
+        // Of a request without an origin, such as for an image, the browser still says whose page it
+        // comes from. A link to the dashboard may stand anywhere.
+        let site = request.headers[.secFetchSite] ?? "none"
+        guard isPublic || site == "none" || site == "same-origin" else {
+            throw .forbidden("requests from web pages of other origins are refused")
+        }
         try check(
             authority: request.head.authority ?? "", origins: request.headers[values: .origin],
-            authorization: request.headers[.authorization], needsAdmin: needsAdmin)
+            authorization: request.headers[.authorization], needsAdmin: needsAdmin,
+            isPublic: isPublic)
     }
 
     /// Checks where a call comes from and what token it has.
     func check(
-        authority: String, origins: [String], authorization: String?, needsAdmin: Bool
+        authority: String, origins: [String], authorization: String?, needsAdmin: Bool,
+        isPublic: Bool = false
     ) throws(APIError) {
         guard let host = Self.host(of: authority), hostNames.contains(host.lowercased()) else {
             throw .forbidden(
@@ -45,7 +53,7 @@ struct AccessControl: Sendable {
                     "calls that change the mesh need the admin token from the agent's data folder "
                         + "as a bearer token")
             }
-        } else if let accessToken {
+        } else if !isPublic, let accessToken {
             let isKnown = token.map { token in
                 Self.isEqual(token, accessToken) || Self.isEqual(token, adminToken)
             }

@@ -115,6 +115,8 @@ public protocol AgentBackend: Sendable {
     func interface(of name: String) async -> ModelInformation?
     /// Every model of the mesh, ascending by name.
     func models() async -> ModelsDocument
+    /// How an image becomes a model's input; nil if the model does not say.
+    func imageInput(of model: ModelInformation) async -> ImageInput?
     /// Answers one item. A cancelled task abandons the request.
     func infer(_ request: InferenceRequest) async throws(RequestError) -> InferenceResponse
 
@@ -128,6 +130,8 @@ public protocol AgentBackend: Sendable {
     func members() async -> MembersDocument
     /// What runs for a model.
     func plan(model name: String) async -> PlanAnswer
+    /// The mesh at this moment, with the traffic of so many of the last seconds.
+    func overview(trafficSeconds: Int) async -> OverviewDocument
     /// The events after number `sequence` that are kept, and with `follow` those that come. The
     /// stream ends when the kept ones are given, or with `follow` when the agent leaves.
     func events(after sequence: UInt64, follow: Bool) async -> EventStream
@@ -156,6 +160,9 @@ public protocol AgentBackend: Sendable {
 }
 
 extension AgentBackend {
+    /// Nobody said.
+    public func imageInput(of model: ModelInformation) async -> ImageInput? { nil }
+
     /// Refuses: not every backend is an agent that can go.
     public func drain() async throws(ControlError) {
         throw .unavailable(reason: "this server cannot leave a mesh")

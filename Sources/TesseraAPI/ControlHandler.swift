@@ -117,7 +117,7 @@ struct ControlHandler: Sendable {
     }
 
     /// The parameters behind the path's `?`.
-    private static func query(of request: Request) -> [String: String] {
+    static func query(of request: Request) -> [String: String] {
         let path = request.head.path ?? ""
         guard let mark = path.firstIndex(of: "?") else { return [:] }
         var result: [String: String] = [:]
@@ -262,6 +262,6 @@ extension Response {
 
 /// A response writer on its way into the one task that uses it.
 // Unchecked: the body's task gives it to one child, and uses it itself only after that one's end.
-private struct MovedWriter: @unchecked Sendable {
+struct MovedWriter: @unchecked Sendable {
     var writer: any ResponseBodyWriter
 }

@@ -38,8 +38,12 @@ struct InferDocument: Codable {
 /// `tessera infer`.
 struct InferCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "infer", abstract: "Send arrays to a model and store its answers.",
+        commandName: "infer",
+        abstract: "Send arrays to a model and store its answers, or ask what is in an image.",
         discussion: """
+            With --image the model says what it sees in PNG or JPEG files; it has to have been added \
+            with --image. All else is for arrays.
+
             Each input is a .npy file of the model's type and shape. A file with more items along \
             its first axis is sent item by item, in order; the answers are stacked in the same \
             order. An input with one item serves all items of the others.
@@ -58,7 +62,15 @@ struct InferCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("output-dir"),
         help: ArgumentHelp("Where one .npy file per output is written.", valueName: "folder"))
-    var outputFolder: String
+    var outputFolder: String?
+
+    @Option(
+        name: .customLong("image"),
+        help: ArgumentHelp("A PNG or JPEG file; repeat for more.", valueName: "file"))
+    var images: [String] = []
+
+    @Option(help: ArgumentHelp("How many classes are shown for an image.", valueName: "count"))
+    var top = 5
 
     @Option(
         name: .customLong("repeat"),
@@ -80,6 +92,16 @@ struct InferCommand: AsyncParsableCommand {
         guard (1...Self.concurrencyMax).contains(concurrency) else {
             throw ValidationError("--concurrency is from 1 to \(Self.concurrencyMax).")
         }
+        guard (1...100).contains(top) else { throw ValidationError("--top is from 1 to 100.") }
+        guard images.isEmpty else {
+            guard inputs.isEmpty, outputFolder == nil else {
+                throw ValidationError("--image does not go with --input and --output-dir.")
+            }
+            return
+        }
+        guard outputFolder != nil else {
+            throw ValidationError("Missing expected argument '--output-dir <folder>'")
+        }
         let names = try arguments().map(\.name)
         guard Set(names).count == names.count else {
             throw ValidationError("an input is given twice.")
@@ -87,6 +109,7 @@ struct InferCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        guard let outputFolder else { return try await ask() }
         let arguments = try arguments()
         try Files.makeFolder(outputFolder)
         let outcome = try await APIClient.with(
@@ -113,6 +136,23 @@ struct InferCommand: AsyncParsableCommand {
                     + "not answered." + (outcome.isUnreachable ? " Is the agent still there?" : ""),
                 code: outcome.isUnreachable ? .unreachable : .failed)
         }
+    }
+
+    /// Asks what is in each image, one after the other.
+    private func ask() async throws {
+        let documents = try await APIClient.with(reading.api) { client in
+            var documents: [ClassificationDocument] = []
+            for image in images {
+                let document = try await ImageQuestion(client: client, model: model)
+                    .ask(file: image, top: top)
+                documents.append(document)
+                guard !reading.isJSON else { continue }
+                if images.count > 1 { Console.line(Figures.printable(image) + ":") }
+                ImageQuestion.table(document).show()
+            }
+            return documents
+        }
+        if reading.isJSON { Console.line(try JSONText.pretty(documents)) }
     }
 
     private func arguments() throws -> [(name: String, path: String)] {

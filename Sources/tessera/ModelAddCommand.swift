@@ -40,6 +40,8 @@ struct ModelAddCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Planning") var planning: PlanningOptions
 
+    @OptionGroup(title: "Images") var image: ImageOptions
+
     @OptionGroup var api: APIOptions
 
     func validate() throws {
@@ -58,7 +60,8 @@ struct ModelAddCommand: AsyncParsableCommand {
             // Before minutes of importing: is there an agent at all?
             _ = try await client.document(StatusDocument.self, at: "/tessera/v1/status")
             try await Files.withTemporaryFolder { folder in
-                let model = try await ModelFile(path: file, shapes: shapes).imported(into: folder)
+                let model = try describing(
+                    try await ModelFile(path: file, shapes: shapes).imported(into: folder))
                 let upload = ModelUpload(client: client, model: model)
                 try await upload.send()
                 try await upload.addToCatalogue(
@@ -71,6 +74,21 @@ struct ModelAddCommand: AsyncParsableCommand {
                 }
             }
         }
+    }
+
+    /// The model with what the options say of images, if it fits.
+    private func describing(_ model: ModelImport) throws -> ModelImport {
+        guard image.channels != nil else { return model }
+        let outline = try ModelCutter(model.manifest).outline
+        func descriptors(_ tensors: [Int]) -> [TensorDescriptor] {
+            tensors.map { outline.tensors[$0].descriptor }
+        }
+        let inputs = descriptors(outline.inputs)
+        guard let input = try image.input(shape: inputs.first?.shape ?? []) else { return model }
+        if let fault = input.fault(inputs: inputs, outputs: descriptors(outline.outputs)) {
+            throw CommandFailure("\(file) does not take such images: \(fault).", code: .usage)
+        }
+        return try model.describing(input)
     }
 
     private func parsedShapes() throws -> [ModelFile.Shape] {

@@ -11,6 +11,8 @@ struct NodeBackend: AgentBackend {
     /// Where spans are written, if they are.
     var traceFile: TraceFile?
     private let interfaces = InterfaceCache()
+    let traffic = TrafficMeter()
+    let images = ImageInputs()
 
     /// Requests without a deadline of their own get this one.
     private static let usualDeadline = TimeSpan.seconds(30)
@@ -24,7 +26,10 @@ struct NodeBackend: AgentBackend {
     }
 
     func readiness() async -> Readiness {
-        let snapshot = await node.snapshot()
+        readiness(await node.snapshot())
+    }
+
+    private func readiness(_ snapshot: MeshSnapshot) -> Readiness {
         if snapshot.isLeaving { return .notReady(reason: "the agent is leaving the mesh") }
         guard snapshot.isRestored else {
             return .notReady(reason: "the agent is reading what its disk holds")
@@ -59,9 +64,10 @@ struct NodeBackend: AgentBackend {
         return model
     }
 
-    func models() async -> ModelsDocument {
-        let snapshot = await node.snapshot()
-        return ModelsDocument(
+    func models() async -> ModelsDocument { models(await node.snapshot()) }
+
+    func models(_ snapshot: MeshSnapshot) -> ModelsDocument {
+        ModelsDocument(
             models: snapshot.models.map { model in
                 ModelDocument(
                     name: model.name, manifest: model.manifest.hexadecimal,
@@ -76,10 +82,19 @@ struct NodeBackend: AgentBackend {
     }
 
     func infer(_ request: InferenceRequest) async throws(RequestError) -> InferenceResponse {
-        let result = try await node.infer(
-            request.manifest, inputs: request.inputs.map(\.bytes),
-            deadline: request.deadline ?? Self.usualDeadline, model: request.model,
-            trace: request.trace)
+        let begin = node.uptime
+        let result: InferenceResult
+        do {
+            result = try await node.infer(
+                request.manifest, inputs: request.inputs.map(\.bytes),
+                deadline: request.deadline ?? Self.usualDeadline, model: request.model,
+                trace: request.trace)
+        } catch {
+            traffic.noteFailure(at: node.uptime)
+            throw error
+        }
+        let end = node.uptime
+        traffic.noteAnswer(model: request.model, at: end, took: end - begin)
         guard request.outputs.count == result.outputs.count else { throw .unknownModel }
         return InferenceResponse(
             outputs: zip(request.outputs, result.outputs).map { descriptor, bytes in
@@ -90,9 +105,10 @@ struct NodeBackend: AgentBackend {
 
     // MARK: Reading the mesh
 
-    func status() async -> StatusDocument {
-        let snapshot = await node.snapshot()
-        let readiness = await readiness()
+    func status() async -> StatusDocument { status(await node.snapshot()) }
+
+    func status(_ snapshot: MeshSnapshot) -> StatusDocument {
+        let readiness = readiness(snapshot)
         return StatusDocument(
             release: release, name: node.settings.name, id: node.member.node.hexadecimal,
             mesh: node.settings.mesh, listen: node.address.description,
@@ -144,8 +160,9 @@ struct NodeBackend: AgentBackend {
         return lines
     }
 
-    func members() async -> MembersDocument {
-        let snapshot = await node.snapshot()
+    func members() async -> MembersDocument { members(await node.snapshot()) }
+
+    func members(_ snapshot: MeshSnapshot) -> MembersDocument {
         let links = snapshot.own.links
         return MembersDocument(
             members: snapshot.members.map { member in
@@ -174,14 +191,9 @@ struct NodeBackend: AgentBackend {
         guard let model = snapshot.models.first(where: { $0.name == name }) else {
             return .unknownModel
         }
-        guard let outline = model.outline, let bundle = model.current, let problem = model.problem
-        else { return .none(reason: model.reason) }
         let compileMicroseconds = await node.compileMicroseconds
-        return .plan(
-            PlanView(
-                snapshot, model, outline, bundle, problem,
-                compileMicroseconds: compileMicroseconds
-            ).document)
+        return PlanView(snapshot, model, compileMicroseconds: compileMicroseconds)
+            .map { .plan($0.document) } ?? .none(reason: model.reason)
     }
 
     func events(after sequence: UInt64, follow: Bool) async -> EventStream {

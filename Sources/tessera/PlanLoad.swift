@@ -19,11 +19,14 @@ struct PlanLoad: Equatable {
     var periodMicroseconds: Int64?
     /// Time of one item alone; nil if no stage was measured.
     var latencyMicroseconds: Int64?
+    /// For each stage: microseconds per item that its busiest node or link works.
+    var stageMicroseconds: [Double]
 
     init(_ plan: PlanDocument) {
         let measured = Self.busiest(plan) { $0.measuredMicroseconds ?? $0.predictedMicroseconds }
         bottleneck = measured.stage
         limit = measured.limit
+        stageMicroseconds = measured.stages
         guard plan.stages.contains(where: { $0.measuredMicroseconds != nil }) else { return }
         // The planner knows more than the document says, such as the shares of replicas: its figure
         // is scaled by what the busiest node or link takes more or less than expected.
@@ -43,7 +46,7 @@ struct PlanLoad: Equatable {
     /// The node or link that each item keeps busy longest, and its longest stage.
     private static func busiest(
         _ plan: PlanDocument, _ time: (StageDocument) -> Int64
-    ) -> (stage: Int?, limit: Limit, microseconds: Double) {
+    ) -> (stage: Int?, limit: Limit, microseconds: Double, stages: [Double]) {
         // Of replicas each computes a part of the items.
         let shares = plan.stages.map { stage in
             Double(time(stage)) / Double(stage.mode == "replicas" ? max(1, stage.nodes.count) : 1)
@@ -53,6 +56,7 @@ struct PlanLoad: Equatable {
             for node in stage.nodes { nodes[node, default: 0] += share }
         }
         var result: (stage: Int?, limit: Limit, microseconds: Double) = (nil, .computing, 0)
+        var stages: [Double] = []
         for (index, stage) in plan.stages.enumerated() {
             let busy = stage.nodes.compactMap { nodes[$0] }.max() ?? 0
             let isLonger =
@@ -61,8 +65,9 @@ struct PlanLoad: Equatable {
             if busy > result.microseconds || isLonger { result = (index, .computing, busy) }
             let link = Double(stage.linkMicroseconds)
             if link > result.microseconds { result = (index, .links, link) }
+            stages.append(max(busy, link))
         }
-        return result
+        return (result.stage, result.limit, result.microseconds, stages)
     }
 }
 

@@ -22,6 +22,17 @@ struct PlanView {
         self.problem = problem
     }
 
+    /// What runs for a model; nil if nothing does.
+    init?(
+        _ snapshot: MeshSnapshot, _ model: MeshSnapshot.Model,
+        compileMicroseconds: [FragmentKey: Int64]
+    ) {
+        guard let outline = model.outline, let bundle = model.current, let problem = model.problem
+        else { return nil }
+        self.init(
+            snapshot, model, outline, bundle, problem, compileMicroseconds: compileMicroseconds)
+    }
+
     var document: PlanDocument {
         let plan = bundle.primary.plan
         let evaluation = PlanEvaluation.evaluate(plan, problem)

@@ -4,6 +4,7 @@ import Hummingbird
 import HummingbirdTesting
 import Logging
 import NIOCore
+import Synchronization
 import TesseraCore
 
 @testable import TesseraAPI
@@ -87,9 +88,21 @@ struct APIHarness: Sendable {
     private static func exchange(
         _ bytes: [UInt8], port: UInt16, halfClose: Bool, until: String?
     ) -> String {
-        let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard handle >= 0 else { return "no socket" }
-        defer { close(handle) }
+        guard let connection = RawConnection(port: port) else { return "not connected" }
+        defer { connection.end() }
+        return connection.exchangeNow(bytes, halfClose: halfClose, until: until)
+    }
+}
+
+/// A connection that sends what it is told, and reads only when it is told.
+final class RawConnection: Sendable {
+    private let handle: Int32
+    private let isOpen = Mutex(true)
+
+    /// Connects; nil if nobody listens.
+    init?(port: UInt16) {
+        handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard handle >= 0 else { return nil }
         var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(
             handle, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
@@ -97,12 +110,41 @@ struct APIHarness: Sendable {
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let handle = handle
         let connected = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard connected == 0 else { return "not connected" }
+        if connected != 0 {
+            close(handle)
+            return nil
+        }
+    }
+
+    /// Closes the connection, once.
+    func end() {
+        isOpen.withLock { isOpen in
+            if isOpen { close(handle) }
+            isOpen = false
+        }
+    }
+
+    /// Sends a text and reads until a text is there, or the connection's end.
+    ///
+    /// On a thread of its own, because it blocks.
+    func exchange(_ text: String, until: String?) async -> String {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                continuation.resume(
+                    returning: self.exchangeNow(
+                        Array(text.utf8), halfClose: false, until: until))
+            }
+        }
+    }
+
+    /// The same on this thread; with `halfClose` the sending half is closed after the bytes.
+    func exchangeNow(_ bytes: [UInt8], halfClose: Bool, until: String?) -> String {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {

@@ -19,7 +19,7 @@ import Testing
     func keepAlive() async throws {
         try await APIHarness.run { (api: APIHarness) async throws in
             let answer = await api.raw(
-                Self.infer + Self.infer + "PUT / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                Self.infer + Self.infer + "PUT /none HTTP/1.1\r\nHost: localhost\r\n\r\n"
                     + "GET /v2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
                 halfClose: false)
             #expect(answer.components(separatedBy: "HTTP/1.1 200 OK").count == 4, "\(answer)")

@@ -218,7 +218,7 @@ import Testing
     func paths() async throws {
         try await APIHarness.run { (api: APIHarness) async throws in
             for path in [
-                "/", "/v2//models", "/v2/models", "/v2/models/a/b/c", "/v2/models/%zz",
+                "//", "/v2//models", "/v2/models", "/v2/models/a/b/c", "/v2/models/%zz",
                 "/v2/models/%ff", "/tessera", "/tessera/v1/", "/tessera/v1/x", "/v3", "/..",
                 "/v2/health",
             ] {

@@ -13,6 +13,9 @@ final class TestBackend: AgentBackend {
         var manifests: [ManifestID: Int] = [:]
         var names: [String: ManifestID] = [:]
         var isReady = true
+        var overviewCount = 0
+        /// How long an overview is, beside what is in it anyway.
+        var overviewBytes = 0
     }
 
     static let node = NodeID(0xAB, 1, 2, 3)
@@ -50,6 +53,10 @@ final class TestBackend: AgentBackend {
         switch name {
         case "identity", "slow": break
         case "with space": break
+        case "seeing":
+            inputs = [Self.tensor("x", .float32, [1, 1, 1, 2])]
+            outputs = [Self.tensor("y", .float32, [1, 2])]
+        case "misled": break
         case "large":
             inputs = [Self.tensor("x", .float32, [1, 100_000])]
             outputs = [Self.tensor("y", .float32, [1, 100_000])]
@@ -69,6 +76,13 @@ final class TestBackend: AgentBackend {
         return ModelInformation(
             name: name, manifest: Self.manifest, inputs: inputs, outputs: outputs,
             weightBytes: 12, readiness: readiness)
+    }
+
+    func imageInput(of model: ModelInformation) async -> ImageInput? {
+        guard ["seeing", "misled"].contains(model.name) else { return nil }
+        return ImageInput(
+            channels: .grey, layout: .nchw, mean: [0], scale: [255], scores: .probabilities,
+            labels: ["left <b>", "right"])
     }
 
     func infer(_ request: InferenceRequest) async throws(RequestError) -> InferenceResponse {
@@ -151,6 +165,23 @@ final class TestBackend: AgentBackend {
                 status: "dead", isSelf: false, isConnected: false, isLeaving: true,
                 roundTripMicroseconds: 99, threads: 2),
         ])
+    }
+
+    func overview(trafficSeconds: Int) async -> OverviewDocument {
+        let padding = state.withLock { state in
+            state.overviewCount += 1
+            return state.overviewBytes
+        }
+        var status = await status()
+        if padding > 0 { status.health.append(String(repeating: "x", count: padding)) }
+        return OverviewDocument(
+            status: status, members: await members().members, links: [],
+            models: await models().models, running: [],
+            traffic: [
+                TrafficDocument(
+                    second: Int64(trafficSeconds), answered: 1, failed: 0, medianMicroseconds: 5,
+                    p99Microseconds: 5)
+            ])
     }
 
     func plan(model name: String) async -> PlanAnswer {

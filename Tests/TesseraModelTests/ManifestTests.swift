@@ -14,6 +14,44 @@ struct ManifestTests {
         #expect(try Manifest(graph: read.graph, blobs: read.blobs) == manifest)
     }
 
+    private static let image = ImageInput(
+        channels: .bgr, layout: .nhwc, fit: .crop, mean: [1.5, 0, -2], scale: [255, 1, 0.25],
+        scores: .probabilities, labels: ["", "cat", "größer"])
+
+    @Test("What is said of images is a part of the manifest and of its name")
+    func describesImages() throws {
+        let plain = try Fixture("several").manifest
+        #expect(plain.image == nil)
+        let manifest = try Manifest(graph: plain.graph, blobs: plain.blobs, image: Self.image)
+        #expect(manifest.id != plain.id && manifest.image == Self.image)
+        let read = try Manifest(encoded: manifest.encoded)
+        #expect(read == manifest && read.image == Self.image)
+        // The same graph, so the same outline.
+        #expect(
+            try ModelCutter(manifest).outline.operators.count
+                == ModelCutter(plain).outline.operators.count)
+        for length in plain.encoded.count..<manifest.encoded.count {
+            #expect(throws: ModelError.self) {
+                try Manifest(encoded: Array(manifest.encoded[..<length]))
+            }
+        }
+        for position in plain.encoded.count..<manifest.encoded.count {
+            for value in [0, 1, 3, 0x7F, 0x80, 0xFF] as [UInt8]
+            where value != manifest.encoded[position] {
+                var edited = manifest.encoded
+                edited[position] = value
+                guard let other = try? Manifest(encoded: edited) else {
+                    // Refused, as many edits are.
+                    continue
+                }
+                #expect(other.id != manifest.id)
+                #expect(
+                    try Manifest(graph: other.graph, blobs: other.blobs, image: other.image).encoded
+                        == edited)
+            }
+        }
+    }
+
     @Test("The encoding does not change by accident")
     func golden() throws {
         let ids = try Fixture.names.map { try Fixture($0).manifest.id.hexadecimal }
@@ -89,10 +127,10 @@ struct ManifestTests {
     @Test("A manifest of another version is refused in words")
     func refusesOtherVersion() throws {
         var encoded = try Fixture("several").manifest.encoded
-        encoded[4] = 2
+        encoded[4] = 3
         #expect(
             throws: ModelError.invalidManifest(
-                reason: "its version is 2, and this build reads 1", offset: 5)
+                reason: "its version is 3, and this build reads 1 and 2", offset: 5)
         ) {
             try Manifest(encoded: encoded)
         }

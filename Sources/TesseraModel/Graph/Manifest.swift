@@ -12,21 +12,25 @@ public struct Manifest: Hashable, Sendable {
     /// The constants of more than `ModelLimits.inlineBytesMax` bytes, without doubles, in the order
     /// in which the layers use them first.
     public let blobs: [ModelOutline.Blob]
+    /// How an image becomes the model's input; nil if nobody said.
+    public let image: ImageInput?
     /// The canonical encoding.
     public let encoded: [UInt8]
     /// The SHA-256 of `encoded`.
     public let id: ManifestID
 
     /// Makes a manifest of a graph and its blobs, checked like one that comes from a peer.
-    public init(graph: ModelGraph, blobs: [ModelOutline.Blob]) throws(ModelError) {
-        let encoded = ManifestEncoding.encode(graph, blobs)
+    public init(
+        graph: ModelGraph, blobs: [ModelOutline.Blob], image: ImageInput? = nil
+    ) throws(ModelError) {
+        let encoded = ManifestEncoding.encode(graph, blobs, image)
         try self.init(encoded: encoded)
     }
 
     /// Reads a manifest; throws unless the bytes are exactly what `encoded` would be.
     public init(encoded: [UInt8]) throws(ModelError) {
         try ModelLimits.check(encoded.count, ModelLimits.manifestBytesMax, "bytes of manifest")
-        (graph, blobs) = try ManifestEncoding.decode(encoded)
+        (graph, blobs, image) = try ManifestEncoding.decode(encoded)
         self.encoded = encoded
         id = Digest.identity(of: encoded)
     }

@@ -10,19 +10,29 @@ import TesseraCore
 ///     outputs   = count { precision(1) rank { extent } }
 ///     constant  = 0 blobIndex | 1 count bytes           only for type "Const"
 ///
+/// A manifest that says how an image becomes the input has the version 2, and after the layers:
+///
+///     image     = channels(1) layout(1) fit(1) scores(1) means scales labels
+///     means, scales = { bits(4) }                        one for each channel
+///     labels    = count { label }
+///
 /// Numbers are unsigned LEB128 of the least length, texts are UTF-8 behind their length. There is
 /// exactly one encoding of a manifest: attributes ascend, blobs stand in the order of first use,
 /// and a constant is inline exactly if it has at most `ModelLimits.inlineBytesMax` bytes.
 enum ManifestEncoding {
     /// The version of this encoding and of the grouping and ordering rules.
     static let version: UInt8 = 1
+    /// The version of those that say how an image becomes the input, under the same rules.
+    static let imageVersion: UInt8 = 2
     private static let magic = Array("TSRM".utf8)
 
     // MARK: Writing
 
-    static func encode(_ graph: ModelGraph, _ blobs: [ModelOutline.Blob]) -> [UInt8] {
+    static func encode(
+        _ graph: ModelGraph, _ blobs: [ModelOutline.Blob], _ image: ImageInput?
+    ) -> [UInt8] {
         var writer = ManifestWriter()
-        writer.bytes = magic + [version]
+        writer.bytes = magic + [image == nil ? version : imageVersion]
         writer.number(blobs.count)
         for blob in blobs {
             writer.bytes.append(contentsOf: blob.id.bytes)
@@ -30,6 +40,7 @@ enum ManifestEncoding {
         }
         writer.number(graph.layers.count)
         for layer in graph.layers { encode(layer, &writer) }
+        if let image { image.write(to: &writer) }
         return writer.bytes
     }
 
@@ -72,14 +83,15 @@ enum ManifestEncoding {
 
     static func decode(
         _ bytes: [UInt8]
-    ) throws(ModelError) -> (ModelGraph, [ModelOutline.Blob]) {
+    ) throws(ModelError) -> (ModelGraph, [ModelOutline.Blob], ImageInput?) {
         var reader = ManifestReader(bytes)
         guard try reader.take(magic.count).elementsEqual(magic) else {
             throw reader.fail("it does not begin as manifests do")
         }
         let found = try reader.byte()
-        guard found == version else {
-            throw reader.fail("its version is \(found), and this build reads \(version)")
+        guard found == version || found == imageVersion else {
+            throw reader.fail(
+                "its version is \(found), and this build reads \(version) and \(imageVersion)")
         }
         var blobs: [ModelOutline.Blob] = []
         for _ in 0..<(try reader.count(ModelLimits.layersMax, "blobs")) {
@@ -97,11 +109,12 @@ enum ManifestEncoding {
         for _ in 0..<(try reader.count(ModelLimits.layersMax, "layers")) {
             layers.append(try layer(&reader, blobs, &blobsUsed))
         }
+        let image = found == imageVersion ? try ImageInput(from: &reader) : nil
         guard reader.isAtEnd else { throw reader.fail("bytes follow the end") }
         guard blobsUsed == blobs.count else { throw reader.fail("a blob is not used") }
         let graph = ModelGraph(layers: layers)
         try GraphRules.check(graph)
-        return (graph, blobs)
+        return (graph, blobs, image)
     }
 
     private static func layer(

@@ -1,4 +1,4 @@
-import TesseraCore
+public import TesseraCore
 
 /// A model as it was imported: its manifest, and its blobs as ranges of the mapped weights file.
 ///
@@ -55,6 +55,13 @@ public struct ModelImport: Sendable {
         }
         return ModelImport(
             manifest: try Manifest(graph: graph, blobs: blobs), weights: weights, ranges: ranges)
+    }
+
+    /// The same model, with how an image becomes its input.
+    public func describing(_ image: ImageInput) throws(ModelError) -> ModelImport {
+        ModelImport(
+            manifest: try Manifest(graph: manifest.graph, blobs: manifest.blobs, image: image),
+            weights: weights, ranges: ranges)
     }
 
     /// Gives `body` the bytes of a blob of the manifest.

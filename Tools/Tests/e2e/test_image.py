@@ -1,0 +1,163 @@
+"""Images from people: at the command line, over HTTP and in the dashboard."""
+
+import os
+import struct
+import unittest
+import zlib
+
+import numpy
+
+import browser
+import support
+from support import mesh
+
+DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+COUNT = 6
+DESCRIPTION = ("--image", "grey", "--image-scale", "255")
+
+
+def png(pixels):
+    """An image of unsigned 8-bit greys as a PNG file."""
+    def chunk(kind, data):
+        return (struct.pack(">I", len(data)) + kind + data
+                + struct.pack(">I", zlib.crc32(kind + data)))
+    height, width = pixels.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    return (b"\x89PNG\r\n\x1a\n"
+            + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+class Images(support.Case):
+    """One mesh of two; images come in where the model was not added."""
+
+    @classmethod
+    def setUpClass(cls):
+        """Adds the model with its description, and writes the images."""
+        cls.agents = cls.enterClassContext(mesh.Mesh("ab"))
+        folder = cls.agents.folder
+        cls.labels_file = os.path.join(folder, "labels.txt")
+        with open(cls.labels_file, "w", encoding="utf-8") as file:
+            file.write("\n".join(DIGITS) + "\n")
+        cls.agents["a"].add(support.CNN, support.file(support.CNN), *DESCRIPTION,
+                            "--labels", cls.labels_file)
+        cls.agents.await_ready(support.CNN)
+        cls.entry = cls.agents["b"]
+        cls.labels = numpy.load(os.path.join(mesh.DIGITS, "labels.npy"))
+        scans = numpy.load(support.IMAGES)[:COUNT, 0]
+        cls.pixels = (scans * 255).round().astype(numpy.uint8)
+        cls.files = []
+        for number, pixels in enumerate(cls.pixels):
+            cls.files.append(os.path.join(folder, f"{number}.png"))
+            with open(cls.files[-1], "wb") as file:
+                file.write(png(pixels))
+
+    def test_probabilities(self):
+        """An image of the input's size gives what its tensor gives, as probabilities."""
+        values = self.pixels.astype(numpy.float32)[:, None] / numpy.float32(255)
+        array = os.path.join(self.agents.folder, "values.npy")
+        numpy.save(array, values)
+        folder = os.path.join(self.agents.folder, "logits")
+        mesh.check("infer", support.CNN, "--input", f"image={array}", "--output-dir", folder,
+                   "--api", self.entry.api)
+        logits = numpy.load(os.path.join(folder, "logits.npy")).astype(numpy.float64)
+        powers = numpy.exp(logits - logits.max(axis=1, keepdims=True))
+        expected = powers / powers.sum(axis=1, keepdims=True)
+        flags = [flag for path in self.files for flag in ("--image", path)]
+        documents = mesh.check("infer", support.CNN, *flags, "--top", 10, "--json",
+                               "--api", self.entry.api).json()
+        self.assertEqual(COUNT, len(documents))
+        for number, document in enumerate(documents):
+            self.assertEqual(1, document["version"])
+            seen = {one["index"]: one["probability"] for one in document["classes"]}
+            for index in range(10):
+                self.assertAlmostEqual(expected[number, index], seen[index], places=12)
+            self.assertEqual(DIGITS[self.labels[number]], document["classes"][0]["label"])
+
+    def test_for_people(self):
+        """One line for each class, the likeliest first; other sizes are resized."""
+        result = mesh.check("infer", support.CNN, "--image", self.files[0], "--top", 3,
+                            "--api", self.entry.api)
+        lines = result.out.splitlines()
+        self.assertEqual(4, len(lines), result.out)
+        self.assertRegex(lines[1], rf"^ *\d+\.\d\d %  {DIGITS[self.labels[0]]} ")
+        large = os.path.join(self.agents.folder, "large.png")
+        with open(large, "wb") as file:
+            file.write(png(self.pixels[0].repeat(7, 0).repeat(9, 1)))
+        result = mesh.check("infer", support.CNN, "--image", large, "--api", self.entry.api)
+        self.assertIn(DIGITS[self.labels[0]], result.out.splitlines()[1])
+
+    def test_wrong(self):
+        """What is wrong is said, with the file's name."""
+        text = os.path.join(self.agents.folder, "text.png")
+        with open(text, "w", encoding="utf-8") as file:
+            file.write("no picture")
+        with open(self.files[0], "rb") as file:
+            whole = file.read()
+        half = os.path.join(self.agents.folder, "half.png")
+        with open(half, "wb") as file:
+            file.write(whole[:len(whole) // 2])
+        for path, word in ((text, "PNG nor a JPEG"), (half, "cannot be read"),
+                           ("/no/such.png", "/no/such.png")):
+            result = mesh.run("infer", support.CNN, "--image", path, "--api", self.entry.api)
+            self.assert_fails(result, 1, word, path)
+        for flags in (["--image", text, "--input", "image=x.npy"], ["--top", "0"],
+                      ["--image", text, "--output-dir", "x"]):
+            self.assertEqual(64, mesh.run("infer", support.CNN, *flags).code)
+        for flags, word in ((["--image", "rgb"], "[1, 3, height, width]"),
+                            (["--image", "grey", "--labels", text], "1 labels for 10 classes"),
+                            (["--image", "red"], "rgb, bgr, grey"),
+                            (["--image-mean", "1"], "--image rgb"),
+                            (["--image", "grey", "--image-scale", "0"], "above 0")):
+            result = mesh.run("model", "add", support.file(support.CNN), "--name", "wrong",
+                              "--api", self.agents["a"].api, "--token-file",
+                              self.agents["a"].token_file, *flags)
+            self.assert_fails(result, 64, word)
+
+    def test_restart(self):
+        """The description stays with the model when its agent starts again."""
+        with mesh.Mesh("c", discovery="none") as agents:
+            agent = agents["c"]
+            agent.add(support.CNN, support.file(support.CNN), *DESCRIPTION)
+            agent.leave()
+            agent.start().await_ready()
+            agents.await_ready(support.CNN)
+            result = mesh.check("infer", support.CNN, "--image", self.files[1], "--json",
+                                "--api", agent.api).json()
+            first = result[0]["classes"][0]
+            self.assertEqual(self.labels[1], first["index"])
+            self.assertNotIn("label", first)
+
+    @unittest.skipUnless(browser.program(), browser.MISSING)
+    def test_dashboard(self):
+        """An image is chosen in the page, and the page says what it is."""
+        with browser.Browser() as page:
+            page.size(1280, 1000)
+            page.open(self.entry.api + "/")
+            mesh.wait(30, "the card to try it",
+                      lambda: page.evaluate("document.querySelector('#try')?.hidden === false"))
+            for number in (0, 1):
+                self.choose(page, self.files[number])
+                word = DIGITS[self.labels[number]]
+                mesh.wait(20, lambda: f"{word}: {page.text('#answer')}",
+                          lambda: page.text("#answer .classes li").startswith(word))
+            self.assertTrue(page.evaluate("document.querySelector('#picture').naturalWidth === 64"))
+            self.choose(page, self.labels_file)
+            mesh.wait(20, "a refusal", lambda: "PNG nor a JPEG" in page.text("#answer"))
+            page.drain()
+            self.assertEqual([], page.errors)
+            # The browser itself notes the refusal; nothing else was wrong.
+            self.assertEqual([], [text for _, text in page.console if "415" not in text])
+            self.assertEqual([], [url for url in page.requests if not url.startswith(
+                (self.entry.api, "blob:" + self.entry.api, "about:"))])
+
+    @staticmethod
+    def choose(page, path):
+        """Chooses a file in the page."""
+        root = page.call("DOM.getDocument")["root"]["nodeId"]
+        node = page.call("DOM.querySelector", nodeId=root, selector="#file")["nodeId"]
+        page.call("DOM.setFileInputFiles", nodeId=node, files=[path])
+
+
+if __name__ == "__main__":
+    unittest.main()
