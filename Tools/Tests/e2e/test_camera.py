@@ -9,7 +9,7 @@ import unittest
 import support
 from support import mesh
 
-CAMERA = os.path.join(mesh.ROOT, "Examples", "camera.py")
+CAMERA = os.path.join(mesh.ROOT, "Docs", "Examples", "camera.py")
 FRAMES = 250
 
 

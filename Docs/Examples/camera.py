@@ -4,7 +4,7 @@
 Needs `pip install "tritonclient[grpc]" numpy`, a running mesh, and the model:
 
     tessera model add Tools/models/digits/digits-cnn.onnx
-    Examples/camera.py --server localhost:8702
+    Docs/Examples/camera.py --server localhost:8702
 
 The camera shows scans of digits, flickering and with noise, 640 x 480 pixels of 8 bits each. What
 is worth taking along for a camera of your own:
