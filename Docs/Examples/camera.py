@@ -27,7 +27,8 @@ import numpy as np
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
-DIGITS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Tools", "models", "digits")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+DIGITS = os.path.join(ROOT, "Tools", "models", "digits")
 HEIGHT, WIDTH, ZOOM = 480, 640, 5
 
 
@@ -117,6 +118,14 @@ class Watch:
     def run(self):
         """Watches until the camera ends."""
         self.stream.connect()
+        try:
+            self.follow()
+        finally:
+            # What it started would keep the process from ending.
+            self.stream.close()
+
+    def follow(self):
+        """Sends frame by frame, and waits for the last answers."""
         for number, frame, label in Camera(self.options.rate).frames(self.options.frames):
             self.counts["frames"] += 1
             self.take_answers()
@@ -133,7 +142,6 @@ class Watch:
         while self.open and time.monotonic() < deadline:
             self.take_answers(seconds=0.1)
         self.counts["lost"] += len(self.open)
-        self.stream.close()
 
     def take_answers(self, seconds=0.0):
         """Takes the answers that are there, or waits so long for one."""

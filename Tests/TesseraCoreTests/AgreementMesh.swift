@@ -20,6 +20,8 @@ struct AgreementMesh {
     var flapping: Set<NodeBoot> = []
     var isCatalogued = true
     var missingBlobs = 0
+    /// Operations per microsecond that each node says it computes.
+    var speed: UInt64 = 1_000
 
     init(count: Int) {
         pool = (0..<count).map { RequestsFixture.member($0) }
@@ -39,7 +41,8 @@ struct AgreementMesh {
             isCatalogued: isCatalogued, outline: RequestsFixture.outline, voters: voters,
             pool: pool,
             usable: voters,
-            connected: voters, missingBlobs: missingBlobs, isDead: { !voters.contains($0) },
+            connected: voters, speeds: pool.map { _ in speed }, missingBlobs: missingBlobs,
+            isDead: { !voters.contains($0) },
             problem: { outline, ballot, current in
                 PlanningProblem(
                     outline: outline,

@@ -242,6 +242,25 @@ import Testing
         #expect(mesh.wake(mesh.pool[0]) < mesh.now + .seconds(1))
     }
 
+    @Test("what a plan was made for is no news to who promised it", arguments: [true, false])
+    func plannedFor(hasPromised: Bool) throws {
+        var (mesh, round) = try replaced()
+        let node = mesh.pool[0]
+        mesh.speed *= 2
+        let next = decided(round: round + 1, on: 1)
+        guard case .decided(_, let ballot, _, _) = next else { return }
+        if hasPromised {
+            mesh.receive(
+                .prepare(manifest: manifest, ballot: ballot, view: mesh.pool),
+                from: mesh.pool[2], at: node)
+        }
+        mesh.receive(next, from: mesh.pool[2], at: node)
+        mesh.consider(node)
+        let wait = mesh.wake(node) - mesh.now
+        #expect(wait >= Agreement.improvedSpan)
+        #expect((wait > Agreement.improvedSpan + .seconds(2)) == hasPromised)
+    }
+
     @Test("a peer that follows what this node followed before is told what came after it")
     func successor() throws {
         var mesh = AgreementMesh(count: 3)

@@ -110,6 +110,18 @@ import Testing
         #expect(modes[.replicas] ?? 0 > 100)
     }
 
+    @Test("a plan of replicas keeps two items in flight for each of them")
+    func windowOfReplicas() throws {
+        let nodes = (0..<4).map { PlannerInstances.node($0, rate: 1_000) }
+        var problem = PlannerInstances.problem(
+            PlannerInstances.chain(operations: [40_000_000, 40_000_000], weights: 2_000),
+            nodes: nodes)
+        problem.allowedModes = [.single, .replicas]
+        let plan = try #require(PlannerInstances.bundle(problem)).bundle.primary.plan
+        #expect(plan.stages.map(\.mode) == [.replicas])
+        #expect(plan.window >= 2 * nodes.count)
+    }
+
     @Test("every fragment gets each row that it reads from exactly one maker of each kind")
     func coverage() throws {
         var halos = 0

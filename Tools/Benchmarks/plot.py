@@ -102,8 +102,8 @@ def main():
     parser = argparse.ArgumentParser(prog="Tools/Benchmarks/plot", description=__doc__)
     parser.add_argument("--results", default=os.path.join(ROOT, ".build", "benchmarks"),
                         help="where raw figures are (.build/benchmarks)")
-    parser.add_argument("--output", default=os.path.join(ROOT, "Docs", "Figures"),
-                        help="where the drawings go (Docs/Figures)")
+    parser.add_argument("--output", default=os.path.join(ROOT, "Docs", "images"),
+                        help="where the drawings go (Docs/images)")
     options = parser.parse_args()
     for name, title in (("edgepipe", "Throughput on 16 boards"),
                         ("cnnparted", "Throughput on two unlike boards"),
