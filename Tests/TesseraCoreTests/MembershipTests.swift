@@ -131,7 +131,7 @@ private func rumour(
         #expect(
             bench.take().contains(
                 .sendDatagram(.nack(sequence: 6), to: member(1), at: address(1))))
-        bench.wait(400)
+        bench.wait(1_200)
         #expect(bench.membership.relays.isEmpty)
     }
 
