@@ -55,8 +55,8 @@ struct SecretService: Service {
         // One look is as good as several: the file is read as it is then.
         let (looks, teller) = AsyncStream.makeStream(
             of: Bool.self, bufferingPolicy: .bufferingNewest(1))
-        try await cancelWhenGracefulShutdown {
-            try await withThrowingTaskGroup(of: Void.self) { tasks in
+        await cancelWhenGracefulShutdown {
+            await withTaskGroup(of: Void.self) { tasks in
                 tasks.addTask {
                     for await _ in await UnixSignalsSequence(trapping: .sighup) {
                         teller.yield(true)
@@ -64,14 +64,12 @@ struct SecretService: Service {
                 }
                 tasks.addTask {
                     while !Task.isCancelled {
-                        try await Task.sleep(for: SecretWatch.interval)
+                        // A sleep that is cancelled ends the loop.
+                        try? await Task.sleep(for: SecretWatch.interval)
                         teller.yield(false)
                     }
                 }
                 tasks.addTask { await follow(looks) }
-                // The first that ends was cancelled.
-                try await tasks.next()
-                tasks.cancelAll()
             }
         }
     }

@@ -1,6 +1,6 @@
 """The Debian package: what is in it, and that a clean system takes it."""
 
-import contextlib
+import base64
 import os
 import re
 import shutil
@@ -11,10 +11,13 @@ import unittest
 import support
 from support import mesh
 
+import devices
+
 TOOLS = ("dpkg-deb", "dpkg-shlibdeps", "patchelf", "strip")
 MISSING = [tool for tool in TOOLS if not shutil.which(tool)]
 LONG = os.environ.get("TESSERA_LONG") == "yes"
 SECONDS = 60
+SECRET = "/var/lib/tessera/mesh.secret"
 
 
 def output(*command, **options):
@@ -131,18 +134,102 @@ class Package(support.Case):
         self.assertLess(exposure, 2.0, text)
 
     @unittest.skipUnless(LONG, "a clean system to install into takes minutes: Tools/test --long")
+    @unittest.skipIf(devices.MISSING, f"needs the packages {', '.join(devices.MISSING)}")
+    @unittest.skipUnless(os.geteuid() == 0, "containers need root")
     def test_install(self):
-        """A clean Debian installs it; agents there form a mesh by Avahi and answer; it goes again."""
-        for tool in ("mmdebstrap", "avahi-daemon", "setpriv"):
-            self.assertTrue(shutil.which(tool), f"{tool} is needed: apt install {tool}")
-        with contextlib.ExitStack() as stack:
-            system = stack.enter_context(CleanSystem(self.folder))
-            system.install(self.file)
-            check_installed(self, system)
-            system.run("apt-get", "-q", "-y", "remove", "tessera")
-            self.assertFalse(os.path.exists(system.path("usr/bin/tessera")))
-            self.assertTrue(os.path.exists(system.path("var/lib/tessera/mesh.secret")))
-            self.assertTrue(os.path.exists(system.path("etc/tessera/agent.yaml")))
-            system.run("apt-get", "-q", "-y", "purge", "tessera")
-            for name in ("var/lib/tessera", "etc/tessera"):
-                self.assertFalse(os.path.exists(system.path(name)), name)
+        """Clean devices install it with apt, join, find each other by Avahi and answer."""
+        root = os.path.join(self.folder, "root")
+        devices.make_system(root)
+        share = os.path.join(root, "srv")
+        shutil.copy(self.file, os.path.join(share, "tessera.deb"))
+        shutil.copy(support.file(support.CNN), share)
+        shutil.copy(support.IMAGES, share)
+        devices.inside(root, "apt-get", "-q", "update")
+        devices.inside(root, "apt-get", "-q", "-y", "install", "/srv/tessera.deb")
+        with devices.Network(self.folder, root, ["attic", "cellar"]) as (attic, cellar):
+            self.join(attic, cellar)
+            self.answer(attic, cellar)
+            self.shut_in(attic)
+            self.come_back(attic, cellar)
+            self.exchange(attic, cellar)
+            self.go(attic, cellar)
+
+    def await_both(self, *asked):
+        """Waits until devices see both agents alive."""
+        for device in asked:
+            mesh.wait(SECONDS, lambda: f"{device.name} sees both: {device.journal()}", lambda: [
+                "attic", "cellar"] == sorted(re.findall(
+                    r"^(\w+)\*? .* alive ", device.call("tessera", "members").stdout, re.M)))
+
+    def join(self, attic, cellar):
+        """The story that the package tells at its installation."""
+        for device in (attic, cellar):
+            self.assertIn("waiting for its secret", device.journal())
+        attic.run("tessera", "mesh", "join", "--new")
+        cellar.run("tessera", "mesh", "join", text=attic.run("cat", SECRET))
+        self.assertEqual("600 tessera\n", cellar.run("stat", "-c", "%a %U", SECRET))
+        self.await_both(attic, cellar)
+        mesh.wait(SECONDS, "mDNS", lambda: "mDNS" in attic.run("tessera", "status"))
+
+    def answer(self, attic, cellar):
+        """A model that is added at one is answered at the other, with the right bits."""
+        attic.run("tessera", "model", "add", "/srv/digits-cnn.onnx", "--mode", "even", "--allow",
+                  "single")
+        cellar.run("tessera", "infer", "digits-cnn", "--input", "image=/srv/images.npy",
+                   "--output-dir", "/tmp/out")
+        path = os.path.join(self.folder, "logits.npy")
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(cellar.run("base64", "/tmp/out/logits.npy")))
+        logits = [item.data for item in support.kserve.load(path).items()]
+        self.assertEqual(support.expected(), logits)
+
+    def shut_in(self, attic):
+        """The agent runs as its user, without rights, behind the filter of system calls."""
+        status = attic.run("cat", f"/proc/{attic.main_process()}/status")
+        for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000"):
+            self.assertIn(line + "\n", status)
+        user = attic.run("id", "-u", "tessera").strip()
+        self.assertIn(f"Uid:\t{user}\t", status)
+
+    def come_back(self, attic, cellar):
+        """An agent that is killed is started again; an upgrade restarts it in order."""
+        before = cellar.main_process()
+        cellar.run("kill", "-KILL", before)
+        mesh.wait(SECONDS, "another process", lambda: cellar.main_process() not in ("0", before))
+        self.await_both(attic, cellar)
+        before = attic.main_process()
+        attic.run("dpkg", "-i", "/srv/tessera.deb")
+        self.assertNotIn(attic.main_process(), ("0", before))
+        self.await_both(attic, cellar)
+
+    def exchange(self, attic, cellar):
+        """The secret is exchanged; `systemctl reload` has it read at once."""
+        before = [device.main_process() for device in (attic, cellar)]
+        attic.run("tessera", "mesh", "accept", "--new")
+        cellar.run("tessera", "mesh", "accept", text=attic.run("cat", SECRET))
+        for step in ("use", "drop"):
+            for device in (attic, cellar):
+                device.run("tessera", "mesh", step)
+                count = device.journal().count("uses=")
+                device.run("systemctl", "reload", "tessera")
+                mesh.wait(SECONDS, "it is read", lambda: device.call(
+                    "tessera", "members").returncode == 0 and count <= device.journal().count(
+                        "uses="))
+        self.await_both(attic, cellar)
+        self.assertEqual(before, [device.main_process() for device in (attic, cellar)])
+
+    def go(self, attic, cellar):
+        """Removed, the agent leaves in order and its data stays; purged, nothing stays."""
+        cellar.run("apt-get", "-q", "-y", "remove", "tessera")
+        mesh.wait(SECONDS, "the other saw it leave", lambda: re.search(
+            r"^cellar .* left ", attic.run("tessera", "members"), re.M))
+        cellar.run("test", "-e", SECRET, "-a", "-e", "/etc/tessera/agent.yaml")
+        cellar.run("test", "!", "-e", "/usr/bin/tessera")
+        cellar.run("apt-get", "-q", "-y", "purge", "tessera")
+        for path in ("/var/lib/tessera", "/etc/tessera", "/lib/systemd/system/tessera.service",
+                     "/usr/lib/tessera"):
+            cellar.run("test", "!", "-e", path)
+
+
+if __name__ == "__main__":
+    unittest.main()
