@@ -142,7 +142,8 @@ struct AgentCommand: AsyncParsableCommand {
 
             When it is up it prints where it serves gRPC, "grpc: HOST:PORT", and then one line: \
             "ready: api http://HOST:PORT, peers HOST:PORT, node NAME ID". SIGTERM or SIGINT make it leave in order: others take over its part first. A \
-            second one stops it at once.
+            second one stops it at once. SIGHUP makes it read the secret's file again, which it also \
+            does within a second after the file has changed.
             """)
 
     @OptionGroup var options: AgentOptions
@@ -150,12 +151,19 @@ struct AgentCommand: AsyncParsableCommand {
     @Flag(help: "Print the effective configuration as YAML, with the origin of each value.")
     var printConfig = false
 
+    @Flag(
+        help: """
+            If there is no file with the mesh's secret yet, wait until there is one: `tessera mesh \
+            join` puts it there.
+            """)
+    var awaitSecret = false
+
     func run() async throws {
         let configuration = try options.configuration()
         if printConfig {
             Console.line(configuration.yaml)
             return
         }
-        try await AgentRun(configuration).run()
+        try await AgentRun(configuration, awaitsSecret: awaitSecret).run()
     }
 }

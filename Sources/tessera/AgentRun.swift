@@ -9,8 +9,13 @@ import UnixSignals
 /// Runs an agent until it leaves.
 struct AgentRun {
     private let configuration: AgentConfiguration
+    /// Whether it waits for the secret's file, if there is none yet.
+    private let awaitsSecret: Bool
 
-    init(_ configuration: AgentConfiguration) { self.configuration = configuration }
+    init(_ configuration: AgentConfiguration, awaitsSecret: Bool = false) {
+        self.configuration = configuration
+        self.awaitsSecret = awaitsSecret
+    }
 
     func run() async throws {
         let level = configuration.logLevel
@@ -30,7 +35,10 @@ struct AgentRun {
                 release: Version.current)
         }
         defer { traceFile?.flush() }
-        let node = try makeNode(logger, traceFile)
+        let watch = SecretWatch(path: configuration.secretFile, logger: logger)
+        if awaitsSecret { try await watch.awaitFile() }
+        let secrets = try await watch.read()
+        let node = try makeNode(secrets, logger, traceFile)
         let adminToken = try AdminToken.make(in: configuration.dataFolder)
         var api = APIConfiguration(
             host: configuration.api.host, port: configuration.api.port,
@@ -57,18 +65,21 @@ struct AgentRun {
                     .init(
                         service: NodeService(node: node),
                         successTerminationBehavior: .gracefullyShutdownGroup),
+                    .init(service: SecretService(watch: watch, node: node, first: secrets)),
                 ], logger: logger))
         try await run(group)
     }
 
-    private func makeNode(_ logger: Logger, _ traceFile: TraceFile?) throws -> Node {
+    private func makeNode(
+        _ secrets: MeshSecrets, _ logger: Logger, _ traceFile: TraceFile?
+    ) throws -> Node {
         try Node(
             NodeSettings(
                 name: configuration.name,
                 listen: Address(
                     host: configuration.listen.host, port: UInt16(configuration.listen.port)),
                 dataFolder: configuration.dataFolder, mesh: configuration.mesh,
-                secret: try MeshSecret(file: configuration.secretFile),
+                secrets: secrets,
                 discovery: configuration.discovery, seeds: configuration.seeds,
                 memoryBytes: configuration.memoryBytes, diskBytes: configuration.diskBytes,
                 threads: configuration.threads, journalFile: configuration.journalFile),

@@ -167,7 +167,13 @@ struct Doctor {
     private func secret() -> DoctorFinding {
         let path = configuration.secretFile
         do {
-            _ = try MeshSecret(file: path)
+            let secrets = try MeshSecrets(file: path)
+            guard secrets.alsoAccepted == nil else {
+                return .warning(
+                    "mesh secret", "\(path) has two secrets: the mesh exchanges its secret",
+                    next: "go on with `tessera mesh use` and `tessera mesh drop`, each on every "
+                        + "device before the next")
+            }
             return .good("mesh secret", "\(path) is there and yours alone")
         } catch {
             return .failed(

@@ -105,7 +105,19 @@ struct NodeBackend: AgentBackend {
 
     // MARK: Reading the mesh
 
-    func status() async -> StatusDocument { status(await node.snapshot()) }
+    func status() async -> StatusDocument {
+        let snapshot = await node.snapshot()
+        var document = status(snapshot)
+        if let missing = await node.notHeardUnderUsedSecret() {
+            let names = missing.map { name(of: $0, snapshot) }.sorted().joined(separator: ", ")
+            document.health.append(
+                "the mesh exchanges its secret: "
+                    + (names.isEmpty
+                        ? "every peer was heard under the one that this agent uses"
+                        : "not heard under the one that this agent uses: \(names)"))
+        }
+        return document
+    }
 
     func status(_ snapshot: MeshSnapshot) -> StatusDocument {
         let readiness = readiness(snapshot)

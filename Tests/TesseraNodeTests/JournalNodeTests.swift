@@ -23,7 +23,8 @@ import Foundation
         try Node(
             NodeSettings(
                 name: name, listen: Address(host: "127.0.0.1", port: 0),
-                dataFolder: "\(folder.path)/\(name)", mesh: "journal", secret: secret,
+                dataFolder: "\(folder.path)/\(name)", mesh: "journal",
+                secrets: MeshSecrets(secret),
                 discovery: .none, seeds: seeds, memoryBytes: 1 << 24, diskBytes: 1 << 24,
                 threads: 1, journalFile: "\(folder.path)/\(name).journal"),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })

@@ -60,14 +60,14 @@ class Result:
         return json.loads(self.out)
 
 
-def run(*arguments, timeout=180, environment=None):
-    """Runs the command line, whatever it ends with."""
+def run(*arguments, timeout=180, environment=None, text=""):
+    """Runs the command line with `text` as its input, whatever it ends with."""
     clean = {name: value for name, value in os.environ.items()
              if not name.startswith("TESSERA_")}
     clean.update(environment or {})
     return Result(subprocess.run(
         [TESSERA, *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
-        env=clean, stdin=subprocess.DEVNULL))
+        env=clean, input=text))
 
 
 def check(*arguments, **options):
@@ -87,6 +87,8 @@ class Agent:
         self.folder = os.path.join(mesh.folder, name)
         self.log = os.path.join(mesh.folder, name + ".log")
         self.process = None
+        # Of another release, or told something else than the others.
+        self.program, self.environment, self.extra = TESSERA, {}, []
         # Set by a test while it is stopped or starts again: clients then use others.
         self.is_away = False
         self.is_leaving = False
@@ -98,14 +100,15 @@ class Agent:
         """Starts the process; `await_ready` waits until it is up."""
         assert self.process is None
         self._lines, self._ready = [], threading.Event()
-        command = [TESSERA, "agent", "--name", self.name, "--data-dir", self.folder]
+        command = [self.program, "agent", "--name", self.name, "--data-dir", self.folder]
         for name, value in self.flags.items():
             for one in value if isinstance(value, list) else [value]:
                 command += ["--" + name, str(one)]
+        command += self.extra
         log = open(self.log, "ab")
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL,
-            env=self.mesh.environment, start_new_session=True)
+            env={**self.mesh.environment, **self.environment}, start_new_session=True)
         log.close()
         self.mesh.register(self.process)
         self._reader = threading.Thread(
@@ -160,6 +163,11 @@ class Agent:
         self._reader.join()
         self.process = None
         self.is_leaving = False
+
+    def said(self, *words):
+        """Whether a line of its log has all the words."""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return any(all(word in line for word in words) for line in file)
 
     def tail(self, lines=25):
         """The last words of its log."""

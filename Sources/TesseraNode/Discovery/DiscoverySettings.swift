@@ -27,13 +27,16 @@ public struct DiscoverySettings: Sendable {
     /// Sixteen hexadecimal digits that keep meshes apart on one network; it says nothing about the
     /// mesh's secret.
     public var meshTag: String
+    /// The tags of what counts as this mesh; while a mesh exchanges its secret there are two.
+    public var acceptedTags: [String]
     /// The names of the interfaces that the beacon uses; nil for every one that can multicast.
     public var beaconInterfaces: [String]?
 
     /// Makes settings.
     public init(
         mode: DiscoveryMode = .auto, seeds: [SeedAddress] = [], node: NodeID, boot: Boot,
-        port: UInt16, meshTag: String, beaconInterfaces: [String]? = nil
+        port: UInt16, meshTag: String, acceptedTags: [String]? = nil,
+        beaconInterfaces: [String]? = nil
     ) {
         self.mode = mode
         self.seeds = seeds
@@ -41,6 +44,7 @@ public struct DiscoverySettings: Sendable {
         self.boot = boot
         self.port = port
         self.meshTag = meshTag
+        self.acceptedTags = acceptedTags ?? [meshTag]
         self.beaconInterfaces = beaconInterfaces
     }
 }

@@ -135,8 +135,8 @@ extension MulticastDNS {
 
     private func onPlace(host: String, port: UInt16, text: [UInt8], of key: ServiceKey) {
         guard let description = try? ServiceText(parsing: text),  // anyone may announce anything
-            description.version == Version.datagrams, description.mesh == settings.meshTag,
-            port != 0
+            description.version == Version.datagrams,
+            settings.acceptedTags.contains(description.mesh), port != 0
         else {
             ledger.count(\.servicesForeign)
             return endLookup(of: key, isForeign: true)

@@ -12,15 +12,24 @@ final class BeaconSeal: Sendable {
 
     private let ends: Mutex<Ends>
 
-    init(keys: MeshKeys, member: NodeBoot) {
+    init(keyring: MeshKeyring, member: NodeBoot) {
+        let keys = keyring.used
         ends = Mutex(
             Ends(
                 sealer: DatagramSealer(
                     purpose: .beacon, key: keys.beacon, generation: keys.generation,
                     sender: member),
                 opener: DatagramOpener(
-                    purpose: .beacon, key: keys.beacon, generation: keys.generation,
+                    purpose: .beacon, keys: keyring.beaconKeys, generation: keys.generation,
                     receiver: member)))
+    }
+
+    /// Takes other keys from now on.
+    func use(_ keyring: MeshKeyring) {
+        ends.withLock { ends in
+            ends.sealer.use(keyring.used.beacon)
+            ends.opener.use(keyring.beaconKeys)
+        }
     }
 
     func seal(_ bytes: [UInt8]) -> [UInt8] {

@@ -22,9 +22,10 @@ public final class Node: Sendable {
     public let settings: NodeSettings
 
     let shell: NodeShell
-    private let transport: PeerTransport
+    let transport: PeerTransport
     private let engine: EngineRoom
-    private let discovery: Discovery
+    let discovery: Mutex<Discovery>
+    let beaconSeal: BeaconSeal
     private let controlGroup: MultiThreadedEventLoopGroup
     private let dataGroup: MultiThreadedEventLoopGroup
     private let disk: NIOThreadPool
@@ -51,7 +52,7 @@ public final class Node: Sendable {
         self.logger = logger
         Discovery.prepareProcess()
         let identity = try NodeIdentity(dataFolder: settings.dataFolder)
-        let keys = try MeshKeys(secret: settings.secret, name: settings.mesh)
+        let keyring = try MeshKeyring(settings.secrets, name: settings.mesh)
         library = try ModelLibrary(
             path: settings.dataFolder + "/models", quotaBytes: settings.diskBytes)
         let slots = settings.threads + Self.queuedRuns
@@ -64,12 +65,16 @@ public final class Node: Sendable {
         dataGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         disk = NIOThreadPool(numberOfThreads: 1)
         let loop = controlGroup.next()
+        var transportSettings = TransportConfiguration(
+            listen: settings.listen, identity: identity, name: settings.name, keyring: keyring,
+            incomingSliceBytesMax: Self.incomingSliceBytesMax,
+            dataEncryption: settings.encryptsTensors, logger: logger)
+        #if DEBUG
+        transportSettings.versions = TestVersions.told ?? .supported
+        #endif
         transport = try PeerTransport(
-            TransportConfiguration(
-                listen: settings.listen, identity: identity, name: settings.name, keys: keys,
-                incomingSliceBytesMax: Self.incomingSliceBytesMax,
-                dataEncryption: settings.encryptsTensors, logger: logger),
-            controlLoop: loop, dataLoops: dataGroup, blobs: StoredBlobs(store: library.store))
+            transportSettings, controlLoop: loop, dataLoops: dataGroup,
+            blobs: StoredBlobs(store: library.store))
         member = identity.member
         address = transport.address
         log = EventLog()
@@ -89,20 +94,23 @@ public final class Node: Sendable {
             disk: disk, agent: Agent(agentSettings), journal: journal, left: leftPromise,
             traces: tracer.map { TraceRecorder(tracer: $0, node: settings.name) },
             logger: logger)
-        discovery = Self.makeDiscovery(
-            settings, keys: keys, member: identity.member, address: transport.address,
-            shell: shell, logger: logger)
+        let seal = BeaconSeal(keyring: keyring, member: identity.member)
+        beaconSeal = seal
+        discovery = Mutex(
+            Self.makeDiscovery(
+                settings, keyring: keyring, member: identity.member, address: transport.address,
+                seal: seal, shell: shell, logger: logger))
     }
 
-    private static func makeDiscovery(
-        _ settings: NodeSettings, keys: MeshKeys, member: NodeBoot, address: Address,
-        shell: NodeShell, logger: Logger
+    static func makeDiscovery(
+        _ settings: NodeSettings, keyring: MeshKeyring, member: NodeBoot, address: Address,
+        seal: BeaconSeal, shell: NodeShell, logger: Logger
     ) -> Discovery {
-        let seal = BeaconSeal(keys: keys, member: member)
-        return Discovery(
+        Discovery(
             settings: DiscoverySettings(
                 mode: settings.discovery, seeds: settings.seeds, node: member.node,
-                boot: member.boot, port: address.port, meshTag: keys.tag),
+                boot: member.boot, port: address.port, meshTag: keyring.used.tag,
+                acceptedTags: keyring.tags),
             seal: { seal.seal($0) }, open: { seal.open($0) },
             onFound: { address in shell.deliver(.discovered(address)) },
             onNotice: { notice in
@@ -121,7 +129,7 @@ public final class Node: Sendable {
         shell.deliver(.crashesFound(crashes))
         restore()
         SpeedWatch(settings, shell: shell, engine: engine, logger: logger).start()
-        discovery.start()
+        discovery.withLock { $0 }.start()
         await withTaskCancellationHandler {
             // The promise is only ever fulfilled.
             try? await left.get()
@@ -137,7 +145,7 @@ public final class Node: Sendable {
     }
 
     private func close() async {
-        await discovery.stop()
+        await discovery.withLock { $0 }.stop()
         // Closing cannot fail in a way that anybody could answer; what is left ends with us.
         try? await shell.loop.submit { self.shell.stop() }.get()
         try? await transport.close().get()
@@ -208,12 +216,12 @@ public final class Node: Sendable {
     public var fragmentFigures: [FragmentFigures] { engine.fragmentFigures }
 
     /// How peers are found now.
-    public var discoveryState: DiscoveryState { discovery.state }
+    public var discoveryState: DiscoveryState { discovery.withLock { $0 }.state }
 
     /// Microseconds since the start.
     public var uptime: TimeSpan { MonotonicClock.now - shell.started }
 
-    private func onLoop<Value: Sendable>(
+    func onLoop<Value: Sendable>(
         _ body: @escaping @Sendable (NodeShell) -> Value
     ) async -> Value {
         await withCheckedContinuation { continuation in

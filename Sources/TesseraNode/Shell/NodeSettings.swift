@@ -10,8 +10,8 @@ public struct NodeSettings: Sendable {
     public var dataFolder: String
     /// The mesh's name.
     public var mesh: String
-    /// The mesh's secret.
-    public var secret: MeshSecret
+    /// The mesh's secrets, at the start.
+    public var secrets: MeshSecrets
     /// How to find peers.
     public var discovery: DiscoveryMode
     /// Addresses to dial beside what is discovered.
@@ -29,7 +29,7 @@ public struct NodeSettings: Sendable {
 
     /// Makes settings.
     public init(
-        name: String, listen: Address, dataFolder: String, mesh: String, secret: MeshSecret,
+        name: String, listen: Address, dataFolder: String, mesh: String, secrets: MeshSecrets,
         discovery: DiscoveryMode, seeds: [SeedAddress], memoryBytes: Int, diskBytes: Int,
         threads: Int, encryptsTensors: Bool = true, journalFile: String? = nil
     ) {
@@ -37,7 +37,7 @@ public struct NodeSettings: Sendable {
         self.listen = listen
         self.dataFolder = dataFolder
         self.mesh = mesh
-        self.secret = secret
+        self.secrets = secrets
         self.discovery = discovery
         self.seeds = seeds
         self.memoryBytes = memoryBytes

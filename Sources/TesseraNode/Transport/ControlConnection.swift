@@ -29,6 +29,8 @@ final class ControlConnection: ChannelInboundHandler {
     private(set) var opened = NIODeadline.now()
     /// The node that its certificate names, once this side has greeted it.
     private(set) var greetedNode: NodeID?
+    /// Whether an end of it belongs to another mesh or speaks another protocol.
+    private(set) var isMisfit = false
     /// Whether the network connection ever came about.
     private(set) var wasActive = false
 
@@ -52,11 +54,14 @@ final class ControlConnection: ChannelInboundHandler {
         self.transport = transport
         self.verdict = verdict
         self.place = place
-        input = FrameInput(side: origin.side)
+        input = FrameInput(side: origin.side, versions: transport.versions)
     }
 
     /// The node that its certificate names.
     var certifiedNode: NodeID? { verdict.node }
+
+    /// The tag of the secret that its certificate proves.
+    var provenTag: String? { verdict.tag }
 
     /// Whether this node dialled it.
     var isDialled: Bool { origin.isDialled }
@@ -180,6 +185,10 @@ final class ControlConnection: ChannelInboundHandler {
         handshakeTimer?.cancel()
         place?.giveBack()
         let reason = closeText ?? CloseReason.text(closeError, verdict: verdict)
+        if let refusal = closeError as? Refusal, Refusal.isMisfit(refusal.reason) {
+            isMisfit = true
+        }
+        if verdict.refusal != nil { isMisfit = true }
         switch before {
         case .opening:
             transport.controlFailed(self, reason: reason, refusal: closeError as? Refusal)
@@ -195,6 +204,7 @@ final class ControlConnection: ChannelInboundHandler {
         case (.opening, .hello(let greeting)): try open(greeting)
         case (.opening, .welcome(let welcome)): try open(welcome.greeting)
         case (.opening, .goodbye(let goodbye)):
+            isMisfit = Refusal.isMisfit(goodbye.reason)
             close("the peer refuses: " + Self.text(goodbye))
         case (.open(let member), .goodbye(let goodbye)):
             state = .retiring(member)
@@ -239,13 +249,17 @@ final class ControlConnection: ChannelInboundHandler {
         let own = transport.greeting(for: .control)
         do {
             guard let node = verdict.node else { throw Refusal.badGreeting }
-            try Refusal.check(greeting, against: own, certified: node)
+            let tags = transport.acceptedTags
+            try Refusal.check(greeting, against: own, tags: tags, certified: node)
+            guard let tag = verdict.tag, tags.contains(tag) else { throw Refusal.droppedSecret }
             try transport.admit(greeting.member)
         } catch let refusal as Refusal {
             send(.goodbye(Goodbye(refusal.reason, detail: refusal.description)))
             throw refusal
         }
-        guard let version = input.agreedVersion else { throw Refusal.version(greeting.versions) }
+        guard let version = input.agreedVersion else {
+            throw Refusal.version(of: greeting, and: own)
+        }
         if !isDialled { send(.welcome(Welcome(version: version, greeting: own))) }
         encoder = FrameEncoder(version: version)
         state = .open(greeting.member)

@@ -83,7 +83,7 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
         self.proof = proof
         self.place = place
         self.expected = expected
-        input = FrameInput(side: origin.side)
+        input = FrameInput(side: origin.side, versions: transport.versions)
     }
 
     /// Whether it is not encrypted.
@@ -247,10 +247,12 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
             let certified = verdict?.node ?? greeting.member.node
             if let verdict, verdict.node == nil { throw Refusal.badGreeting }
             try Refusal.check(
-                greeting, against: transport.greeting(for: .data), certified: certified)
+                greeting, against: transport.greeting(for: .data), tags: transport.acceptedTags,
+                certified: certified)
             if let proof, !origin.isDialled {
-                let isProven = proof.proves(
-                    transport.plainKey, dialler: greeting.member, listener: own)
+                let isProven = transport.plainKeys.contains { key in
+                    proof.proves(key, dialler: greeting.member, listener: own)
+                }
                 guard isProven else { throw Refusal.plainNotAllowed }
             }
         } catch let refusal as Refusal {
@@ -266,7 +268,7 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
             return fail(refusal)
         }
         guard let version = input.agreedVersion else {
-            return fail(Refusal.version(greeting.versions))
+            return fail(Refusal.version(of: greeting, and: transport.greeting(for: .data)))
         }
         write(.welcome(Welcome(version: version, greeting: transport.greeting(for: .data))))
         opened(greeting.member)

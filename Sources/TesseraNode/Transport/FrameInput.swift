@@ -17,8 +17,8 @@ struct FrameInput {
     private static let firstStepBytes = 20
 
     /// Makes an input for one end of a connection.
-    init(side: FrameDecoder.Side) {
-        decoder = FrameDecoder(side: side)
+    init(side: FrameDecoder.Side, versions: WireVersions = .supported) {
+        decoder = FrameDecoder(side: side, versions: versions)
     }
 
     /// The version that the greetings agreed on.

@@ -16,6 +16,8 @@ import Darwin
 final class TLSVerdict {
     /// The node that the certificate names, once it is checked.
     private(set) var node: NodeID?
+    /// The tag of the secret that the certificate proves.
+    private(set) var tag: String?
     /// Why the certificate was refused.
     private(set) var refusal: CertificateRefusal?
 
@@ -26,8 +28,9 @@ final class TLSVerdict {
     ) throws -> NIOSSLHandler {
         let verify: NIOSSLCustomVerificationCallback = { chain, promise in
             switch contexts.certificates.check(chain) {
-            case .success(let node):
-                verdict.node = node
+            case .success(let peer):
+                verdict.node = peer.node
+                verdict.tag = peer.tag
                 promise.succeed(.certificateVerified)
             case .failure(let refusal):
                 verdict.refusal = refusal
@@ -117,7 +120,8 @@ enum CloseReason {
             text.contains("CERTIFICATE") || text.contains("UNKNOWN_CA")
             || text.contains("ACCESS_DENIED") || text.contains("DECRYPT_ERROR")
         return isCertificateAlert
-            ? "the peer refused this node's certificate: its secret, its mesh name or its key "
-                + "generation differs" : "the TLS handshake failed (\(text))"
+            ? "the peer refused this node's certificate: its secret or its mesh name differs. If "
+                + "the mesh has exchanged its secret, bring the new one to this device"
+            : "the TLS handshake failed (\(text))"
     }
 }

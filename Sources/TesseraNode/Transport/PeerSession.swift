@@ -9,6 +9,8 @@ final class PeerSession {
     let address: Address
     /// When the session began.
     let began = NIODeadline.now()
+    /// The tags of the secrets that the peer has shown to know, by a certificate or a datagram.
+    var shownTags: Set<String> = []
     /// Its control connections, oldest first; more than one only while dials crossed.
     var connections: [ControlConnection] = []
     /// Its data connections, oldest first.

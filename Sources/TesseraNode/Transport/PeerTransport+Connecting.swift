@@ -175,9 +175,24 @@ extension PeerTransport {
                 let member = session.member
                 tell { $0.alreadyConnected(member, dialled: address) }
             } else {
+                if connection.isMisfit { sayMisfit(address, reason) }
                 tell { $0.unreachable(address, reason: reason) }
             }
         }
+    }
+
+    /// Says that a peer does not belong here: dials come again and again, the word for one reason
+    /// does not.
+    private func sayMisfit(_ address: Address, _ reason: String) {
+        let now = NIODeadline.now()
+        saidMisfits = saidMisfits.filter { now - $0.value < TransportLimits.misfitSilence }
+        let key = "\(address) \(reason)"
+        guard saidMisfits[key] == nil, saidMisfits.count < TransportLimits.misfitsMax else {
+            return
+        }
+        saidMisfits[key] = now
+        logger.warning(
+            "no connection", metadata: ["address": "\(address)", "reason": "\(reason)"])
     }
 }
 

@@ -53,7 +53,9 @@ extension PeerTransport {
     func receiveDatagram(_ datagram: ByteBuffer) {
         do throws(WireError) {
             let (message, sender) = try opener.openMessage(datagram)
-            guard session(sender) != nil || knownBoots.contains(sender, at: .now()) else {
+            let session = session(sender)
+            session?.shownTags.insert(opener.lastTag)
+            guard session != nil || knownBoots.contains(sender, at: .now()) else {
                 return counters.change { $0.datagramsDropped += 1 }
             }
             counters.change { $0.datagramsReceived += 1 }

@@ -31,6 +31,7 @@ extension PeerTransport {
             tell { $0.connected(member, address: address) }
         }
         session.connections.append(connection)
+        if let tag = connection.provenTag { session.shownTags.insert(tag) }
         settle(session)
         if connection.isDialled, session.data.isEmpty, session.dataDialled == nil {
             dialData(session, plain: !configuration.dataEncryption)

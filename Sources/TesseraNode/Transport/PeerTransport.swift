@@ -2,6 +2,7 @@ import Crypto
 import Logging
 public import NIOCore
 public import NIOPosix
+import Synchronization
 public import TesseraCore
 import TesseraWire
 
@@ -22,7 +23,7 @@ public final class PeerTransport: @unchecked Sendable {
     public let member: NodeBoot
 
     let configuration: TransportConfiguration
-    let contexts: TLSContexts
+    private let trust: Mutex<TransportTrust>
     let counters = SharedCounters()
     let budget: IncomingBudget
     let limiter = HalfOpenLimiter()
@@ -47,6 +48,8 @@ public final class PeerTransport: @unchecked Sendable {
     var fetchCount = 0
     var lastTick = NIODeadline.now()
     var lastProbe = NIODeadline.now()
+    /// What was said of peers that do not belong here, and when.
+    var saidMisfits: [String: NIODeadline] = [:]
 
     private var doorkeeper: Doorkeeper?
     private var ticker: RepeatedTask?
@@ -70,18 +73,14 @@ public final class PeerTransport: @unchecked Sendable {
         member = configuration.identity.member
         logger = configuration.logger
         budget = IncomingBudget(bytes: configuration.incomingSliceBytesMax)
-        let keys = configuration.keys
+        let keyring = configuration.keyring
         sealer = DatagramSealer(
-            purpose: .membership, key: keys.gossip, generation: keys.generation, sender: member)
+            purpose: .membership, key: keyring.used.gossip, generation: keyring.used.generation,
+            sender: member)
         opener = DatagramOpener(
-            purpose: .membership, key: keys.gossip, generation: keys.generation,
+            purpose: .membership, keys: keyring.gossipKeys, generation: keyring.used.generation,
             receiver: member)
-        do {
-            contexts = try TLSContexts(
-                MeshCertificates(keys: keys, identity: configuration.identity))
-        } catch {
-            throw .certificates(String(describing: error))
-        }
+        trust = Mutex(try TransportTrust(keyring, identity: configuration.identity))
         sockets = try ListeningSockets(listen: configuration.listen)
         address = sockets.address
     }
@@ -189,13 +188,29 @@ public final class PeerTransport: @unchecked Sendable {
     /// The next data loop; from everywhere.
     var nextDataLoop: any EventLoop { dataLoops.next() }
 
-    /// The key of proofs on data connections without encryption.
-    var plainKey: SymmetricKey { configuration.keys.plainData }
+    /// The TLS contexts of new connections; from everywhere.
+    var contexts: TLSContexts { trust.withLock { $0.contexts } }
+
+    /// Tells the accepted secrets apart; from everywhere.
+    var acceptedTags: [String] { trust.withLock { $0.keyring.tags } }
+
+    /// The key of this node's proofs on data connections without encryption; from everywhere.
+    var plainKey: SymmetricKey { trust.withLock { $0.keyring.used.plainData } }
+
+    /// The keys of proofs that are accepted there; from everywhere.
+    var plainKeys: [SymmetricKey] { trust.withLock { $0.keyring.accepted.map(\.plainData) } }
+
+    /// Takes other secrets; see `use`.
+    func replace(trust new: TransportTrust) { trust.withLock { $0 = new } }
+
+    /// The versions of the protocol that this node speaks; from everywhere.
+    var versions: WireVersions { configuration.versions }
 
     /// What this node says of itself on a connection; from everywhere.
     func greeting(for purpose: ConnectionPurpose) -> Greeting {
         Greeting(
-            meshTag: configuration.keys.tag, member: member, listenPort: address.port,
+            versions: versions, meshTag: trust.withLock { $0.keyring.used.tag }, member: member,
+            listenPort: address.port,
             purpose: purpose, name: configuration.name)
     }
 

@@ -13,19 +13,33 @@ struct Refusal: Error, Hashable, CustomStringConvertible {
         self.description = description
     }
 
-    /// Its protocol is another one.
-    static func version(_ versions: WireVersions) -> Refusal {
-        let own = WireVersions.supported
+    /// The two speak no common version; names the one that is behind, since both ends log it.
+    static func version(of one: Greeting, and other: Greeting) -> Refusal {
+        let (old, new) =
+            one.versions.maximum < other.versions.maximum ? (one, other) : (other, one)
+        func said(_ greeting: Greeting) -> String {
+            "\(greeting.name) speaks versions \(greeting.versions.minimum) to "
+                + "\(greeting.versions.maximum) of the protocol"
+        }
         return Refusal(
             .incompatibleVersion,
-            "one side speaks the protocol versions \(own.minimum) to \(own.maximum), the other "
-                + "\(versions.minimum) to \(versions.maximum): run the same release on both"
-        )
+            "\(said(old)), \(said(new)): update tessera on \(old.name)")
+    }
+
+    /// Whether a connection ended because the two do not belong together, which waiting does not
+    /// mend.
+    static func isMisfit(_ reason: Goodbye.Reason) -> Bool {
+        reason == .incompatibleVersion || reason == .otherMesh
     }
 
     /// Its mesh is another one.
     static let otherMesh = Refusal(
         .otherMesh, "the two belong to different meshes: check --mesh on both")
+    /// It proved a secret that was dropped meanwhile.
+    static let droppedSecret = Refusal(
+        .otherMesh,
+        "the mesh has exchanged its secret, and the device was heard under the old one only: bring "
+            + "the new one to it")
     /// The greeting claims what TLS did not prove, or another purpose.
     static let badGreeting = Refusal(
         .protocolError, "the greeting does not fit the connection or the certificate")
@@ -47,15 +61,15 @@ struct Refusal: Error, Hashable, CustomStringConvertible {
     /// The node stops.
     static let leaving = Refusal(.leaving, "the node is leaving")
 
-    /// Checks a greeting against our own and against the node that TLS proved; nil for a connection
-    /// without TLS, which proves it in another way.
+    /// Checks a greeting against our own, against the meshes that are accepted, and against the node
+    /// that TLS proved; nil for a connection without TLS, which proves it in another way.
     static func check(
-        _ greeting: Greeting, against own: Greeting, certified: NodeID?
+        _ greeting: Greeting, against own: Greeting, tags: [String], certified: NodeID?
     ) throws(Refusal) {
         guard WireVersions.negotiate(ours: own.versions, theirs: greeting.versions) != nil else {
-            throw .version(greeting.versions)
+            throw .version(of: greeting, and: own)
         }
-        guard greeting.meshTag == own.meshTag else { throw .otherMesh }
+        guard tags.contains(greeting.meshTag) else { throw .otherMesh }
         guard greeting.member.node != own.member.node else { throw .ownNode }
         guard greeting.purpose == own.purpose else { throw .badGreeting }
         if let certified, certified != greeting.member.node { throw .badGreeting }

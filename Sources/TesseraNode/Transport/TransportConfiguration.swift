@@ -1,5 +1,6 @@
 public import Logging
 public import TesseraCore
+public import TesseraWire
 
 /// What a transport needs to know at its start.
 public struct TransportConfiguration: Sendable {
@@ -10,7 +11,7 @@ public struct TransportConfiguration: Sendable {
     /// The node's name, for people.
     public var name: String
     /// The mesh's keys.
-    public var keys: MeshKeys
+    public var keyring: MeshKeyring
     /// Bytes of slices that may be arriving at once from all peers together.
     public var incomingSliceBytesMax: Int
     /// Whether tensors are encrypted.
@@ -18,18 +19,20 @@ public struct TransportConfiguration: Sendable {
     /// Off is for benchmarks: both sides must have it off, else the data connection is encrypted
     /// all the same.
     public var dataEncryption: Bool
+    /// The versions of the protocol that it speaks.
+    public var versions = WireVersions.supported
     /// Where the transport writes what it does.
     public var logger: Logger
 
     /// Makes a configuration.
     public init(
-        listen: Address, identity: NodeIdentity, name: String, keys: MeshKeys,
+        listen: Address, identity: NodeIdentity, name: String, keyring: MeshKeyring,
         incomingSliceBytesMax: Int, dataEncryption: Bool = true, logger: Logger
     ) {
         self.listen = listen
         self.identity = identity
         self.name = name
-        self.keys = keys
+        self.keyring = keyring
         self.incomingSliceBytesMax = incomingSliceBytesMax
         self.dataEncryption = dataEncryption
         self.logger = logger

@@ -89,4 +89,9 @@ enum TransportLimits {
     static let knownBootLifetime = TimeAmount.hours(24)
     /// Kernel buffers of the datagram socket: a burst of rumours from 256 members.
     static let datagramBufferBytes: Int32 = 1 << 20
+
+    /// A peer that does not belong here is reported once in so long.
+    static let misfitSilence = TimeAmount.minutes(10)
+    /// Such reports that are remembered: a network has few devices of other meshes or releases.
+    static let misfitsMax = 64
 }

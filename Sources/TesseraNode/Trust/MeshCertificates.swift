@@ -1,8 +1,8 @@
 import Crypto
 import NIOCore
-public import NIOSSL
+import NIOSSL
 import SwiftASN1
-public import TesseraCore
+import TesseraCore
 import X509
 
 #if canImport(FoundationEssentials)
@@ -32,8 +32,9 @@ extension CertificateRefusal: CustomStringConvertible {
         case .unreadable:
             "the peer's certificate cannot be read"
         case .foreignMesh:
-            "the peer belongs to another mesh: its secret, its mesh name or its key generation "
-                + "differs. Start both with the same --secret-file and --mesh to join them"
+            "the peer belongs to another mesh: its secret or its mesh name differs. Start both "
+                + "with the same --secret-file and --mesh to join them; if the mesh has exchanged "
+                + "its secret, bring the new one to the device that missed it"
         case .notALeaf:
             "the peer's certificate is not the leaf of a node"
         }
@@ -53,18 +54,21 @@ public struct MeshCertificates: Sendable {
     /// 9999-12-31T23:59:59Z: "no well-defined expiration" (RFC 5280, 4.1.2.5).
     private static let notAfterSeconds = 253_402_300_799.0
 
-    private let authorityKey: Certificate.PublicKey
+    /// The authorities whose leafs are accepted, each with the tag of its secret.
+    private let authorities: [(key: Certificate.PublicKey, tag: String)]
     let authority: NIOSSLCertificate
     let leaf: NIOSSLCertificate
     private let leafKey: NIOSSLPrivateKey
 
     /// Makes the certificates of a node.
-    public init(keys: MeshKeys, identity: NodeIdentity) throws {
-        let signer = Certificate.PrivateKey(keys.authority)
-        authorityKey = signer.publicKey
+    public init(keyring: MeshKeyring, identity: NodeIdentity) throws {
+        let signer = Certificate.PrivateKey(keyring.used.authority)
+        authorities = keyring.accepted.map {
+            (Certificate.PrivateKey($0.authority).publicKey, $0.tag)
+        }
         let authorityName = try DistinguishedName { CommonName("tessera authority") }
         let root = try Self.certificate(
-            of: authorityKey, subject: authorityName, issuer: authorityName, isAuthority: true,
+            of: signer.publicKey, subject: authorityName, issuer: authorityName, isAuthority: true,
             signer: signer)
         // The subject says nothing: whoever connects sees the leaf before he must show his own.
         let node = try Self.certificate(
@@ -105,8 +109,11 @@ public struct MeshCertificates: Sendable {
         return try NIOSSLContext(configuration: configuration)
     }
 
-    /// Checks what a peer presented; gives the node that it is.
-    public func check(_ chain: [NIOSSLCertificate]) -> Result<NodeID, CertificateRefusal> {
+    /// Checks what a peer presented; gives the node that it is, and the tag of the secret that it
+    /// proved to know.
+    func check(
+        _ chain: [NIOSSLCertificate]
+    ) -> Result<(node: NodeID, tag: String), CertificateRefusal> {
         guard chain.count == 1 else { return .failure(.wrongCount(chain.count)) }
         let certificate: Certificate
         do {
@@ -114,17 +121,20 @@ public struct MeshCertificates: Sendable {
         } catch {
             return .failure(.unreadable)
         }
-        guard authorityKey.isValidSignature(certificate.signature, for: certificate) else {
-            return .failure(.foreignMesh)
+        let signer = authorities.first { authority in
+            authority.key.isValidSignature(certificate.signature, for: certificate)
         }
+        guard let signer else { return .failure(.foreignMesh) }
         guard let key = P256.Signing.PublicKey(certificate.publicKey) else {
             return .failure(.unreadable)
         }
         let now = Date(timeIntervalSince1970: Self.validationSeconds)
         guard certificate.notValidBefore <= now, now <= certificate.notValidAfter,
-            certificate.publicKey != authorityKey, Self.isLeaf(certificate)
+            !authorities.contains(where: { $0.key == certificate.publicKey }),
+            Self.isLeaf(certificate)
         else { return .failure(.notALeaf) }
-        return .success(NodeIdentity.node(of: Array(key.x963Representation)))
+        let node = NodeIdentity.node(of: Array(key.x963Representation))
+        return .success((node, signer.tag))
     }
 
     private static func isLeaf(_ certificate: Certificate) -> Bool {

@@ -16,6 +16,14 @@ public enum MeshSecretError: Error, Hashable, Sendable {
     case file(StoredFileError)
     /// Other users of the machine may read or change the secret's file.
     case exposed(path: String, mode: String)
+    /// The secrets' file has more lines than the one that is used and one that is accepted.
+    case tooMany(Int)
+    /// The new secret is the one that is used.
+    case twice
+    /// Another secret is accepted already.
+    case underWay
+    /// No other secret is accepted.
+    case notUnderWay
 }
 
 extension MeshSecretError: CustomStringConvertible {
@@ -41,6 +49,19 @@ extension MeshSecretError: CustomStringConvertible {
             "The file \(path) with the mesh secret can be read or changed by other users (mode "
                 + "\(mode)). Run `chmod 600 \(path)`; if others may have read it, make a new "
                 + "secret."
+        case .tooMany(let count):
+            "The file with the mesh secret has \(count) lines. It may have two: the secret that is "
+                + "used, and one that is accepted as well while the mesh exchanges them."
+        case .twice:
+            "The new mesh secret is the one that this device uses. Make another one with "
+                + "`tessera mesh secret`."
+        case .underWay:
+            "This device accepts another new secret already. End that exchange first, with "
+                + "`tessera mesh use` and `tessera mesh drop`, or give it up with "
+                + "`tessera mesh drop` alone."
+        case .notUnderWay:
+            "This device has one mesh secret only. Give it the new one first, with "
+                + "`tessera mesh accept`."
         }
     }
 }
@@ -99,6 +120,11 @@ public struct MeshSecret: Hashable, Sendable {
 
     /// Reads the secret from a file that only its owner may read and change.
     public init(file path: String) throws(MeshSecretError) {
+        try self.init(text: try Self.text(ofFile: path))
+    }
+
+    /// The text of a file with secrets.
+    static func text(ofFile path: String) throws(MeshSecretError) -> String {
         let contents: StoredFile.Contents
         do {
             contents = try StoredFile.read(path, bytesMax: Self.fileBytesMax)
@@ -108,12 +134,14 @@ public struct MeshSecret: Hashable, Sendable {
         guard contents.mode & 0o077 == 0 else {
             throw .exposed(path: path, mode: "0" + String(contents.mode, radix: 8))
         }
-        try self.init(text: String(decoding: contents.bytes, as: UTF8.self))
+        return String(decoding: contents.bytes, as: UTF8.self)
     }
 
     /// Writes the secret into a new file that only its owner may read; never over another file.
+    ///
+    /// What root writes belongs to whom the folder belongs to.
     public func write(newFile path: String) throws(StoredFileError) {
-        try StoredFile.create(path, bytes: Array((text + "\n").utf8))
+        try StoredFile.create(path, bytes: Array((text + "\n").utf8), isOfFoldersOwner: true)
     }
 
     /// The text form: the prefix, then the bits and a checksum in base 32 (RFC 4648, lower case).

@@ -52,6 +52,29 @@ extension StoredFileError: CustomStringConvertible {
     }
 }
 
+/// What changes when a file is written or replaced.
+public struct FileStamp: Equatable, Sendable {
+    private let inode: UInt64
+    private let bytes: Int64
+    private let seconds: Int64
+    private let nanoseconds: Int64
+
+    /// Looks at a file; nil if it is not there.
+    public init?(of path: String) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        #if canImport(Darwin)
+        let time = status.st_mtimespec
+        #else
+        let time = status.st_mtim
+        #endif
+        inode = UInt64(status.st_ino)
+        bytes = Int64(status.st_size)
+        seconds = Int64(time.tv_sec)
+        nanoseconds = Int64(time.tv_nsec)
+    }
+}
+
 /// Small files that must be whole or not there at all, whatever crashes.
 enum StoredFile {
     /// What a file holds and who may touch it.
@@ -122,12 +145,14 @@ enum StoredFile {
     }
 
     /// Puts the bytes in place of the file at once and durably; readers see the old or the new.
-    static func replace(_ path: String, bytes: [UInt8]) throws(StoredFileError) {
+    static func replace(
+        _ path: String, bytes: [UInt8], isOfFoldersOwner: Bool = false
+    ) throws(StoredFileError) {
         let temporary = path + ".new"
         if unlink(temporary) != 0, errno != ENOENT {
             throw StoredFileError("write", temporary, errorNumber: errno)
         }
-        try writeDurably(temporary, bytes: bytes)
+        try writeDurably(temporary, bytes: bytes, isOfFoldersOwner: isOfFoldersOwner)
         guard rename(temporary, path) == 0 else {
             throw StoredFileError("write", path, errorNumber: errno)
         }
@@ -135,15 +160,28 @@ enum StoredFile {
     }
 
     /// Writes a file that is not there yet, durably.
-    static func create(_ path: String, bytes: [UInt8]) throws(StoredFileError) {
-        try writeDurably(path, bytes: bytes)
+    static func create(
+        _ path: String, bytes: [UInt8], isOfFoldersOwner: Bool = false
+    ) throws(StoredFileError) {
+        try writeDurably(path, bytes: bytes, isOfFoldersOwner: isOfFoldersOwner)
         try syncFolder(of: path)
     }
 
-    private static func writeDurably(_ path: String, bytes: [UInt8]) throws(StoredFileError) {
+    private static func writeDurably(
+        _ path: String, bytes: [UInt8], isOfFoldersOwner: Bool
+    ) throws(StoredFileError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, ownerOnly)
         guard descriptor >= 0 else { throw StoredFileError("write", path, errorNumber: errno) }
         var failure: Int32 = 0
+        var owner = stat()
+        // What root puts into the folder of the agent's user is for that user.
+        if isOfFoldersOwner, geteuid() == 0 {
+            if stat(folder(of: path), &owner) != 0
+                || fchown(descriptor, owner.st_uid, owner.st_gid) != 0
+            {
+                failure = errno
+            }
+        }
         var written = 0
         while written < bytes.count, failure == 0 {
             let start = written
@@ -161,9 +199,13 @@ enum StoredFile {
         }
     }
 
+    private static func folder(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+    }
+
     /// A new name is durable only when its folder is.
     private static func syncFolder(of path: String) throws(StoredFileError) {
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let folder = folder(of: path)
         let descriptor = open(folder, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw StoredFileError("write", folder, errorNumber: errno) }
         defer { _ = close(descriptor) }

@@ -10,7 +10,7 @@ public struct DatagramSealer: ~Copyable, Sendable {
     private let purpose: SealedDatagram.Purpose
     private let generation: UInt32
     private let sender: NodeBoot
-    private let key: SymmetricKey
+    private var key: SymmetricKey
     private var lastCounter: UInt64 = 0
 
     /// Makes the sealer of this run from the mesh's key for the purpose.
@@ -20,6 +20,15 @@ public struct DatagramSealer: ~Copyable, Sendable {
         self.purpose = purpose
         self.generation = generation
         self.sender = sender
+        self.key = SealedDatagram.key(
+            from: key, purpose: purpose, generation: generation, sender: sender)
+    }
+
+    /// Seals with another key of the mesh from now on.
+    ///
+    /// The counter goes on: so no counter is used twice under one key, even if that key comes back,
+    /// and receivers need one window for all of them.
+    public mutating func use(_ key: SymmetricKey) {
         self.key = SealedDatagram.key(
             from: key, purpose: purpose, generation: generation, sender: sender)
     }

@@ -37,19 +37,32 @@ final class TestPeer: TransportDelegate, @unchecked Sendable {
     private let condition = NSCondition()
     private var record: [Happening] = []
 
-    init(
+    convenience init(
         keys: MeshKeys, identity: NodeIdentity = .test(), host: String = "127.0.0.1",
         port: UInt16 = 0, incomingSliceBytesMax: Int = 256 << 20, dataEncryption: Bool = true,
         blobs: any BlobSource = NoBlobs()
     ) throws {
+        try self.init(
+            keyring: MeshKeyring(keys), identity: identity, host: host, port: port,
+            incomingSliceBytesMax: incomingSliceBytesMax, dataEncryption: dataEncryption,
+            blobs: blobs)
+    }
+
+    init(
+        keyring: MeshKeyring, name: String = "test", versions: WireVersions = .supported,
+        identity: NodeIdentity = .test(), host: String = "127.0.0.1", port: UInt16 = 0,
+        incomingSliceBytesMax: Int = 256 << 20, dataEncryption: Bool = true,
+        blobs: any BlobSource = NoBlobs()
+    ) throws {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
+        var configuration = TransportConfiguration(
+            listen: Address(host: host, port: port), identity: identity, name: name,
+            keyring: keyring, incomingSliceBytesMax: incomingSliceBytesMax,
+            dataEncryption: dataEncryption, logger: logger)
+        configuration.versions = versions
         transport = try PeerTransport(
-            TransportConfiguration(
-                listen: Address(host: host, port: port), identity: identity, name: "test",
-                keys: keys, incomingSliceBytesMax: incomingSliceBytesMax,
-                dataEncryption: dataEncryption, logger: logger),
-            controlLoop: control.next(), dataLoops: data, blobs: blobs)
+            configuration, controlLoop: control.next(), dataLoops: data, blobs: blobs)
         try transport.start(delegate: self).wait()
     }
 

@@ -39,7 +39,8 @@ final class TransportEnd: TransportDelegate, @unchecked Sendable {
             TransportConfiguration(
                 listen: Address(host: "127.0.0.1", port: 0),
                 identity: NodeIdentity(ephemeralBoot: Boot(counter: 1, random: 1)),
-                name: "benchmark", keys: keys, incomingSliceBytesMax: Self.incomingBytesMax,
+                name: "benchmark", keyring: MeshKeyring(keys),
+                incomingSliceBytesMax: Self.incomingBytesMax,
                 dataEncryption: isEncrypted, logger: logger),
             controlLoop: control.next(), dataLoops: data, blobs: NoBlobs())
     }
