@@ -36,7 +36,8 @@ struct Doctor {
 
     private func agent() async -> (isThere: Bool, [DoctorFinding]) {
         var options = APIOptions()
-        options.address = "http://\(configuration.api.reachable)"
+        options.address = configuration.apiURL
+        options.certificateFlag = configuration.apiCertificateFile
         options.tokenFileFlag = configuration.apiTokenFile
         do {
             let mesh = try await DoctorMesh.ask(options)
@@ -53,8 +54,8 @@ struct Doctor {
                     [
                         .failed(
                             "agent", line ?? "\(error)",
-                            next: "look what answers there; with a token, name its file with "
-                                + "--api-token-file")
+                            next: "look what answers there; if it needs a token, run this as the "
+                                + "agent's user")
                     ]
                 )
             }

@@ -114,6 +114,45 @@ class Images(support.Case):
                               self.agents["a"].token_file, *flags)
             self.assert_fails(result, 64, word)
 
+    def test_preprocess(self):
+        """With preprocessing in the graph bytes travel, and the answers are the same bit for bit."""
+        name, mean, scale = "digits-bytes", numpy.float32(33.3), numpy.float32(77.7)
+        self.agents["a"].add(
+            name, support.file(support.CNN), "--image", "grey", "--image-mean", mean,
+            "--image-scale", scale, "--preprocess")
+        self.agents.await_ready(name)
+        floats = self.entry.get(f"/v2/models/{support.CNN}")["inputs"][0]
+        given = self.entry.get(f"/v2/models/{name}")["inputs"][0]
+        self.assertEqual({**floats, "datatype": "UINT8"}, given)
+
+        def logits(model, values):
+            array = os.path.join(self.agents.folder, "preprocess.npy")
+            numpy.save(array, values)
+            folder = os.path.join(self.agents.folder, model)
+            mesh.check("infer", model, "--input", f"image={array}", "--output-dir", folder,
+                       "--api", self.entry.api)
+            return numpy.load(os.path.join(folder, "logits.npy"))
+        pixels = self.pixels[:, None]
+        expected = logits(support.CNN, (pixels.astype(numpy.float32) - mean) / scale)
+        self.assertEqual(expected.tobytes(), logits(name, pixels).tobytes())
+        powers = numpy.exp(expected[2].astype(numpy.float64) - expected[2].max())
+        document = mesh.check("infer", name, "--image", self.files[2], "--top", 10, "--json",
+                              "--api", self.entry.api).json()[0]
+        for one in document["classes"]:
+            self.assertAlmostEqual((powers / powers.sum())[one["index"]], one["probability"],
+                                   places=12)
+        # The weights are those of the model without it.
+        used = [self.agents["a"].get("/tessera/v1/models")["models"]]
+        sizes = {one["name"]: one["weightBytes"] for one in used[0]}
+        self.assertEqual(sizes[support.CNN], sizes[name])
+        for flags, word in ((["--preprocess"], "--image"),
+                            (["--image", "rgb", "--preprocess"], "3 channels at axis 1")):
+            result = mesh.run("model", "add", support.file(support.CNN), "--name", "wrong",
+                              "--api", self.agents["a"].api, "--token-file",
+                              self.agents["a"].token_file, *flags)
+            self.assertNotEqual(0, result.code)
+            self.assertIn(word, result.err)
+
     def test_restart(self):
         """The description stays with the model when its agent starts again."""
         with mesh.Mesh("c", discovery="none") as agents:
