@@ -13,6 +13,7 @@ struct AgentRun {
     init(_ configuration: AgentConfiguration) { self.configuration = configuration }
 
     func run() async throws {
+        FileLimit.raise()
         let level = configuration.logLevel
         let format = configuration.logFormat
         LoggingSystem.bootstrap { label in

@@ -20,13 +20,16 @@ struct APIHarness: Sendable {
     let client: any TestClientProtocol
 
     static func configuration() -> APIConfiguration {
-        APIConfiguration(
+        var configuration = APIConfiguration(
             host: "127.0.0.1", port: 0, hostNames: ["box.local"],
             tokens: APITokens([
                 APIToken(name: "admin", right: .admin, text: adminToken),
                 APIToken(name: "infer", right: .infer, text: inferToken),
                 APIToken(name: "read", right: .read, text: readToken),
             ]), anonymousRight: .infer)
+        // A test may use a connection long after it was made.
+        configuration.headTimeout = configuration.idleTimeout
+        return configuration
     }
 
     static func run(

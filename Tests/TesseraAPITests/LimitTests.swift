@@ -40,7 +40,8 @@ import Testing
                 let answer = await api.raw(begin, halfClose: false)
                 #expect(answer.hasPrefix("HTTP/1.1 408") || begin == "", "\(begin): \(answer)")
             }
-            #expect(await count("head_time", api) == "4")
+            // The harness's own connection says nothing either.
+            #expect(["4", "5"].contains(await count("head_time", api)))
             // It was silent for longer than a head may take.
             let second = await idle.exchange(request, until: "\r\n\r\n")
             #expect(second.hasPrefix("HTTP/1.1 200"), "\(second)")
@@ -112,7 +113,8 @@ import Testing
             let second = try #require(RawConnection(port: UInt16(api.client.port ?? 0)))
             #expect(await second.exchange(request, until: "\r\n\r\n").contains(" 200 "))
             #expect(await api.raw(request, halfClose: false) == "")
-            #expect(await count("connections", api) == "1")
+            let metrics = try await api.send(.get, "/metrics").text
+            #expect(metrics.contains("reached_total{limit=\"connections\"} 1\n"))
             second.end()
             var answer = ""
             while answer == "" { answer = await api.raw(request) }

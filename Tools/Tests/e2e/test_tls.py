@@ -80,7 +80,8 @@ class TLS(support.Case):
 
     def start(self, certificate, key):
         """An agent with these files."""
-        agent = self.agents.make("a", api_certificate=certificate, api_key=key)
+        flags = {"api_certificate": certificate, "api_key": key}
+        agent = self.agents.make("a", **{name: path for name, path in flags.items() if path})
         return agent.start()
 
     def curl(self, url, *flags):
