@@ -127,14 +127,16 @@ public struct Scenario: Hashable, Sendable {
     /// its part to be asked again, and 10 s for the plan that follows.
     public static let convergence = TimeSpan.seconds(30)
 
-    /// Whether parts that lose each other and meet again are all that happens: all had met before,
-    /// and have memory for the plans of all parts beside the one that follows.
-    var isOneSplit: Bool {
-        guard faults.count == 1, case .split = faults[0].fault else { return false }
-        return network.lossPerMille == 0 && network.tailPerMille == 0
+    /// The parts, if two that lose each other and meet again are all that happens: all had met
+    /// before, and have memory for the plans of all parts beside the one that follows.
+    var onlySplit: Fault? {
+        guard faults.count == 1, case .split = faults[0].fault else { return nil }
+        let isAll =
+            network.lossPerMille == 0 && network.tailPerMille == 0
             && network.corruptPerMille == 0 && Set(parts).count == 1
             && discovery.missingPerMille == 0
             && mesh.devices.allSatisfy { $0.memoryBytes >= Self.ampleMemoryBytes }
+        return isAll ? faults[0].fault : nil
     }
 
     /// What a device has whose memory binds no plan of a drawn model.

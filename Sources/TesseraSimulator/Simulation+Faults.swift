@@ -156,10 +156,9 @@ extension Simulation {
                     lost.flatMap { lost.contains(index) ? [] : [($0, index), (index, $0)] }
                 }, until: until(span))
         case .split(let mask, let span):
-            func isApart(_ index: Int) -> Bool { mask >> UInt64(min(index, 63)) & 1 == 1 }
             cut(
                 nodes.indices.flatMap { one in
-                    nodes.indices.filter { isApart($0) != isApart(one) }.map { (one, $0) }
+                    nodes.indices.filter { side($0, mask) != side(one, mask) }.map { (one, $0) }
                 }, until: until(span))
         case .clog(let from, let to, let span):
             network.clog(from: from, to: to, until: until(span))
@@ -172,6 +171,11 @@ extension Simulation {
             }
         default: break
         }
+    }
+
+    /// The part in which a node is while the nodes whose bits are set are apart.
+    private func side(_ index: Int, _ mask: UInt64) -> Int {
+        Int(truncatingIfNeeded: mask >> UInt64(min(index, 63)) & 1)
     }
 
     private func cut(_ links: [(Int, Int)], until time: Timestamp) {
@@ -225,7 +229,11 @@ extension Simulation {
     /// Every fault ends; parts that stay apart are cut for good.
     func heal() throws(Violation) {
         network.heal()
-        if scenario.isOneSplit { checks.heal.onHealed(at: now) }
+        if case .split(let mask, _)? = scenario.onlySplit {
+            checks.heal.onHealed(at: now) { member in
+                nodes.first { $0.member == member }.map { side($0.index, mask) }
+            }
+        }
         toLose = [:]
         voterRestarts = []
         for node in nodes {

@@ -44,8 +44,9 @@ EXPERIMENTS = {
         "RFS: up to 73 % less time than one board"),
     "cnnparted": Experiment(
         "throughput",
-        (Case("efficientnet-b0", (Boards("quick", 1, 6e10, 2 * GIGABYTE),
-                                  Boards("slow", 1, 3e10, 2 * GIGABYTE)), 1e9),),
+        tuple(Case("efficientnet-b0", (Boards("quick", 1, 6e10, 2 * GIGABYTE),
+                                       Boards("slow", 1, slow, 2 * GIGABYTE)), 1e9)
+              for slow in (4.5e10, 3e10)),
         {"best": ["--mode", "best", "--allow", "single,replicas,rows"],
          "pipeline": ["--mode", "best", "--allow", "single"], **chosen("local")},
         "CNNParted: 47.5 % more items per second than one board"),
@@ -124,7 +125,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=20, help="of each measurement (20)")
     parser.add_argument("--stable", type=float, default=20,
                         help="seconds under load before a measurement: agents measure meanwhile (20)")
-    parser.add_argument("--clients", type=int, default=40, help="for throughput (40)")
+    parser.add_argument("--clients", type=int, default=0,
+                        help="for throughput (4 more than the plan takes in at once)")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--plans", default="", metavar="NAME,…", help="these of the plans (all)")
     parser.add_argument("--model-file", action="append", default=[], metavar="NAME=FILE",

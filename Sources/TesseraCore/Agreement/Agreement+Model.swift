@@ -36,6 +36,8 @@ extension Agreement {
         /// The settings that this node's last round planned with.
         var plannedSettings: (ballot: Ballot, settings: ModelSettings)?
         var consideredAt = Timestamp.zero
+        /// How long the worker took for this node's last plan.
+        var planSpan = TimeSpan.zero
         /// Looks in a row that found a better plan for unchanged nodes.
         var betterLooks = 0
         /// After a failed round: not before.

@@ -70,8 +70,15 @@ struct Agreement: Sendable {
     static let yieldTime = TimeSpan.seconds(1)
     /// Time for promises or acceptances to come in.
     static let voteTimeout = TimeSpan.milliseconds(500)
-    /// Time for the worker to plan.
+    /// Time for the worker to plan at first; doubles with each failed round in a row, up to sixteen
+    /// times: a slow device with a large mesh may need minutes.
     private static let planTimeout = TimeSpan.seconds(10)
+    private static let planTimeoutDoublings = 4
+    /// A node spends at most one part in so many of its time on looks that nothing calls for.
+    private static let planSpanFactor: Int64 = 20
+    /// So many nodes look at once when something changed; each further one waits a whole period more,
+    /// and looks only if nobody found a better plan before.
+    private static let promptRanks: Int64 = 3
     /// Nodes of a pool; the others are entries without a vote.
     static let poolMax = 32
 
@@ -147,7 +154,7 @@ struct Agreement: Sendable {
             model.lease = nil
         }
         checkRound(&model, manifest, view, now: now, into: &directives)
-        let need = need(of: model, view, now: now)
+        let need = need(of: model, manifest, view, now: now)
         if need != model.need {
             model.need = need
             model.needSince = now
@@ -184,7 +191,9 @@ struct Agreement: Sendable {
         model.proposed = (ballot, Look(view))
         model.round = PlanRound(
             ballot: ballot, need: need, view: Array(view.voters.prefix(Self.poolMax)),
-            phase: .planning(token: token), deadline: now + Self.planTimeout)
+            phase: .planning(token: token), startedAt: now,
+            deadline: now + Self.planTimeout
+                * (1 << Int64(min(model.failures, Self.planTimeoutDoublings))))
         if need != .improvement {
             directives.append(.report(.proposed(manifest, ballot, reason: need.reason)))
         }
@@ -215,28 +224,36 @@ struct Agreement: Sendable {
                 wake = min(wake, startTime(model, need, manifest, view))
                 if let until = model.yielding?.until, until > now { wake = max(wake, until) }
             } else if model.register.current != nil {
-                wake = min(wake, model.consideredAt + Self.lookPeriod(model))
+                wake = min(wake, model.consideredAt + lookPeriod(model, manifest, view))
             }
         }
         return wake
     }
 
-    private func need(of model: Model, _ view: View, now: Timestamp) -> PlanRound.Need? {
+    private func need(
+        of model: Model, _ manifest: ManifestID, _ view: View, now: Timestamp
+    ) -> PlanRound.Need? {
         guard let current = model.register.current else { return .first }
         if let lost = current.primary.plan.hosts.first(where: { !view.pool.contains($0) }) {
             return .repair(lost)
         }
         if model.hasConflict { return .merge }
         if isChanged(view, since: model)
-            || now >= model.consideredAt + Self.lookPeriod(model)
+            || now >= model.consideredAt + lookPeriod(model, manifest, view)
         {
             return .improvement
         }
         return nil
     }
 
-    private static func lookPeriod(_ model: Model) -> TimeSpan {
-        model.betterLooks > 0 ? confirmationPeriod : improvementPeriod
+    /// From one look that nothing calls for to the next: all know the same, so that the looks of the
+    /// first in rank are enough while it makes them.
+    private func lookPeriod(
+        _ model: Model, _ manifest: ManifestID, _ view: View
+    ) -> TimeSpan {
+        let period = model.betterLooks > 0 ? Self.confirmationPeriod : Self.improvementPeriod
+        let rank = Int64(rank(of: manifest, in: view.voters))
+        return max(period, model.planSpan * Self.planSpanFactor) * (rank + 1)
     }
 
     /// Whether there are other nodes than at the last look, nodes of another speed, or links that
@@ -270,7 +287,9 @@ struct Agreement: Sendable {
             case .first: Self.repairDebounce + Self.rankDelay * rank
             case .repair: Self.repairDebounce + Self.rankDelay * rank
             case .merge: Self.improvementDebounce + Self.rankDelay * rank
-            case .improvement: Self.improvementDebounce + Self.rankDelay * (4 * rank)
+            case .improvement:
+                Self.improvementDebounce + Self.rankDelay * (4 * rank)
+                    + Self.improvementPeriod * max(0, rank - Self.promptRanks + 1)
             }
         let start = max(model.needSince + wait, model.notBefore)
         guard need == .improvement, !isSetAnew(view, since: model) else { return start }
@@ -361,6 +380,7 @@ struct Agreement: Sendable {
             round.phase == .planning(token: token)
         else { return }
         defer { models[manifest] = model }
+        model.planSpan = now - round.startedAt
         switch result {
         case .impossible where !model.takesFlapping && view.voters != view.pool:
             // Rather a plan with a node that comes and goes than none.

@@ -41,6 +41,7 @@ struct PlanRound: Sendable {
     /// The nodes asked to vote, fixed for the round.
     let view: [NodeBoot]
     var phase: Phase
+    let startedAt: Timestamp
     var deadline: Timestamp
     /// Who promised or accepted in the phase.
     var votes: Set<NodeBoot> = []

@@ -98,8 +98,7 @@ extension Membership {
             !probes.contains(where: { $0.target.node == node })
         else { return }
         let target = others[index]
-        let worst = (target.roundTrips.slowest ?? .zero) * settings.roundTripFactor
-        let timeout = min(max(worst, settings.probeTimeoutMin), settings.probeTimeoutMax)
+        let timeout = timeout(of: target)
         sequence += 1
         probes.append(
             Probe(
@@ -110,6 +109,12 @@ extension Membership {
         sendDatagram(to: target.member, into: &directives) {
             .ping(sequence: number, rumours: $0)
         }
+    }
+
+    /// How long a direct probe of a member is given by a node that hears well.
+    func timeout(of member: Member) -> TimeSpan {
+        let worst = (member.roundTrips.slowest ?? .zero) * settings.roundTripFactor
+        return min(max(worst, settings.probeTimeoutMin), settings.probeTimeoutMax)
     }
 
     /// The next member in the shuffled round (SWIM §4.3: bounded time to detection).
@@ -196,7 +201,8 @@ extension Membership {
         else { return }
         // Only the member itself ends a suspicion, but who just answered is given the time to.
         suspicion.isProven = false
-        suspicion.deadline = max(suspicion.deadline, now + settings.suspicionMin)
+        suspicion.deadline = max(
+            suspicion.deadline, now + stretched(settings.suspicionMin, for: others[index]))
         others[index].suspicion = suspicion
     }
 

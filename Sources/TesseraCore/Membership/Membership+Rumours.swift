@@ -290,8 +290,9 @@ extension Membership {
             suspicion.accusers.count < MembershipLimits.accusers
         else { return }
         suspicion.accusers.append(accuser)
+        let patience = patience(with: suspicion.accusers.count)
         suspicion.deadline = min(
-            suspicion.deadline, suspicion.startedAt + patience(with: suspicion.accusers.count))
+            suspicion.deadline, suspicion.startedAt + stretched(patience, for: others[index]))
         others[index].suspicion = suspicion
         if others[index].status == .alive {
             others[index].status = .suspect
@@ -320,6 +321,16 @@ extension Membership {
         let base = settings.suspicionMax - range * share / 1_000
         // Rumours take longer in large meshes: one more step for every six doublings.
         return base * Int64(1 + Self.logarithm(presentCount) / 7)
+    }
+
+    /// A time of a suspicion, longer for a member that is known to answer slowly.
+    func stretched(_ span: TimeSpan, for member: Member) -> TimeSpan {
+        let timeout = timeout(of: member)
+        guard timeout > settings.steadyTimeout else { return span }
+        return TimeSpan(
+            nanoseconds: span.nanoseconds / 1_000
+                * (timeout.nanoseconds * 1_000
+                    / settings.steadyTimeout.nanoseconds))
     }
 
     /// Declares the members dead that did not refute in time.

@@ -6,8 +6,11 @@ public struct MembershipSettings: Hashable, Sendable {
     public var probePeriod = TimeSpan.milliseconds(200)
     /// The least time that a direct probe is given.
     public var probeTimeoutMin = TimeSpan.milliseconds(100)
-    /// The most time that a direct probe is given, so that one slow answer does not blind a node.
-    public var probeTimeoutMax = TimeSpan.milliseconds(400)
+    /// The most time that a direct probe is given, so that slow answers do not blind a node.
+    public var probeTimeoutMax = TimeSpan.milliseconds(1_200)
+    /// The times of a suspicion hold for a member whose probes are given this much at most; they
+    /// grow with the time that others are given: a slow device also contradicts slowly.
+    public var steadyTimeout = TimeSpan.milliseconds(400)
     /// A probe is given so many times the slowest recent round trip.
     public var roundTripFactor: Int64 = 4
     /// How many members are asked to probe for us when a direct probe gets no answer.

@@ -35,8 +35,14 @@ struct OwnWork: Sendable {
     /// Busy time that makes one figure.
     private static let batch = TimeSpan.seconds(5)
     private static let batchRunsMin = 8
-    /// The last figures whose median counts.
-    private static let samplesMax = 3
+    /// The last figures of handing over whose median counts.
+    private static let ratiosMax = 3
+    /// The last readings of an idle node; a quarter of them may be less than what counts.
+    ///
+    /// Starting, importing a model and meeting others are no lasting work, and may take most of the
+    /// time at first.
+    private static let idleMax = 20
+    private static let idleQuantile = 4
     /// A node that spends more than so many times the assumed cost is taken to do something else.
     private static let ratioMax: Int64 = 1_000
 
@@ -63,8 +69,8 @@ struct OwnWork: Sendable {
             reading.blobBytes - last.blobBytes <= Self.blobBytesMax
         else { return }
         if tally.runs == 0, engine.nanoseconds * 100 < time.nanoseconds {
-            Self.note(Int(own.nanoseconds * 1_000 / time.nanoseconds), in: &idle)
-            idleThousandths = Self.median(idle) ?? 0
+            Self.note(Int(own.nanoseconds * 1_000 / time.nanoseconds), in: &idle, max: Self.idleMax)
+            idleThousandths = idle.sorted()[idle.count / Self.idleQuantile]
         }
         let capacity = time.nanoseconds / 1_000 * Int64(processors)
         guard tally.runs > 0, engine.nanoseconds * 100 >= capacity * Self.busyPercent else {
@@ -83,8 +89,8 @@ struct OwnWork: Sendable {
         let assumed = Self.assumedNanoseconds(open.tally)
         guard assumed > 0 else { return }
         let ratio = max(open.own.nanoseconds - anyway, 0) / max(assumed / 1_000, 1)
-        Self.note(Int(min(ratio, Self.ratioMax * 1_000)), in: &ratios)
-        handoverThousandths = Self.median(ratios)
+        Self.note(Int(min(ratio, Self.ratioMax * 1_000)), in: &ratios, max: Self.ratiosMax)
+        handoverThousandths = ratios.sorted()[ratios.count / 2]
     }
 
     /// What handing over is assumed to cost.
@@ -94,13 +100,9 @@ struct OwnWork: Sendable {
             + Int64(tally.bytes) / 1_000 * Int64(cost.picosecondsPerByte)
     }
 
-    private static func note(_ value: Int, in values: inout [Int]) {
+    private static func note(_ value: Int, in values: inout [Int], max: Int) {
         values.append(value)
-        if values.count > samplesMax { values.removeFirst() }
-    }
-
-    private static func median(_ values: [Int]) -> Int? {
-        values.isEmpty ? nil : values.sorted()[values.count / 2]
+        if values.count > max { values.removeFirst() }
     }
 
     /// The handover cost to tell: processor time spread over the processors that the process may use

@@ -2,7 +2,8 @@ import TesseraCore
 
 /// At a heal each entry changes its plan at most once: from its part's to the merged pool's.
 ///
-/// An entry that had no plan changes none when it takes the other part's.
+/// An entry that had no plan changes none when it takes the other part's; neither does one whose
+/// plan still was that of before the split, since a decision of its part may be on its way to it.
 ///
 /// Only for runs in which nothing but one split goes wrong, on devices with memory to spare: any
 /// other trouble may be a reason for another plan, and so may memory that the plans of the parts
@@ -16,18 +17,30 @@ struct OneChangeAtHeal {
         var manifest: ManifestID
     }
     private var healedAt: Timestamp?
-    private var served: Set<Key> = []
+    private var hosts: [Key: [NodeBoot]] = [:]
+    private var stranded: Set<Key> = []
     private var changes: [Key: Int] = [:]
 
     /// Everybody can reach everybody from now on.
-    mutating func onHealed(at time: Timestamp) { healedAt = time }
+    ///
+    /// - Parameters:
+    ///   - time: The moment.
+    ///   - side: The part in which a member was until now.
+    mutating func onHealed(at time: Timestamp, side: (NodeBoot) -> Int?) {
+        healedAt = time
+        for (key, hosts) in hosts {
+            let own = side(key.member)
+            if hosts.contains(where: { side($0) != own }) { stranded.insert(key) }
+        }
+    }
 
     mutating func onDecided(
         _ plan: Plan, by member: NodeBoot, at time: Timestamp
     ) throws(Violation) {
         let key = Key(member: member, manifest: plan.manifest)
-        let isFirst = served.insert(key).inserted
+        let isFirst = hosts.updateValue(plan.hosts, forKey: key) == nil
         guard !isFirst, let healedAt, time - healedAt < Self.span else { return }
+        guard stranded.remove(key) == nil else { return }
         changes[key, default: 0] += 1
         guard let count = changes[key], count > 1 else { return }
         throw Violation(
