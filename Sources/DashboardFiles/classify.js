@@ -4,8 +4,9 @@ import { decimal, element, milliseconds, say } from "./figures.js";
 import { credentials, refusal } from "./stream.js";
 
 export class Classify {
-  /** `part` is the card; `find` gives an element by its id. */
-  constructor(find) {
+  /** `find` gives an element by its id; `onRefused` is called when an answer needs a token. */
+  constructor(find, onRefused) {
+    this.onRefused = onRefused;
     this.card = find("try");
     this.title = find("try-model");
     this.answer = find("answer");
@@ -58,6 +59,7 @@ export class Classify {
       if (!answer.ok) throw await refusal(answer);
       shown = this.classes(await answer.json());
     } catch (error) {
+      if (error.needsToken) this.onRefused();
       shown = [element("p", { class: "notice bad" }, `No answer: ${error.message}`)];
     }
     // Another image was chosen meanwhile.

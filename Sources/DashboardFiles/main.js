@@ -24,7 +24,8 @@ const state = {
 
 const graph = new Graph(find("graph"));
 const plan = new tables.PlanPart(find("plan"));
-const classify = new Classify(find);
+// Who may see the mesh need not be allowed to ask.
+const classify = new Classify(find, () => askForToken(true));
 const rates = new Chart(find("rate-chart"), {
   label: "Answers per second at this agent in the last five minutes", fillsGaps: true,
   lines: [{ name: "main", of: ({ answered }) => answered }],
@@ -91,12 +92,14 @@ function takeEvents(events) {
 function connected(connection, reason) {
   if (connection === "open") state.events = [];
   Object.assign(state, { connection, reason });
-  const asks = connection === "token";
-  if (find("token-form").hidden === asks) {
-    find("token-form").hidden = !asks;
-    if (asks) find("token").focus();
-  }
+  askForToken(connection === "token");
   show();
+}
+
+function askForToken(asks) {
+  if (find("token-form").hidden !== asks) return;
+  find("token-form").hidden = !asks;
+  if (asks) find("token").focus();
 }
 
 // The page.
@@ -213,6 +216,7 @@ find("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
   token.value = find("token").value.trim();
   find("token").value = "";
+  askForToken(false);
   stream.hurry();
 });
 stream.run();

@@ -9,6 +9,7 @@
 #include <map>
 #include <openvino/frontend/manager.hpp>
 #include <openvino/op/constant.hpp>
+#include <openvino/core/preprocess/pre_post_process.hpp>
 #include <openvino/openvino.hpp>
 #include <openvino/pass/constant_folding.hpp>
 #include <openvino/pass/manager.hpp>
@@ -280,6 +281,46 @@ void check_types(const Ports &ports, const char *direction) {
     }
 }
 
+/// Puts what is done to images in front of the only input, which then takes unsigned bytes.
+void build_in(
+    const std::shared_ptr<ov::Model> &model, const tessera_preprocessing &preprocessing) {
+    const auto count = preprocessing.channel_count;
+    if (model->inputs().size() != 1) {
+        throw ImportError(
+            "The model has " + std::to_string(model->inputs().size()) + " inputs, and an image "
+            "fills one: its preprocessing cannot become a part of it.");
+    }
+    const auto port = model->input(0);
+    const auto shape = port.get_shape();
+    const size_t axis = preprocessing.is_channels_last ? 3 : 1;
+    if (port.get_element_type() != ov::element::f32 || shape.size() != 4 || shape[axis] != count) {
+        throw ImportError(
+            "Input '" + title_of(port) + "' has elements of type "
+            + port.get_element_type().get_type_name() + " and the shape " + text_of(shape)
+            + ". Preprocessing goes in front of 32-bit floats with " + std::to_string(count)
+            + " channels at axis " + std::to_string(axis) + " of 4.");
+    }
+    const std::vector<float> mean(preprocessing.mean, preprocessing.mean + count);
+    const std::vector<float> scale(preprocessing.scale, preprocessing.scale + count);
+    const auto is_all = [](const std::vector<float> &values, float wanted) {
+        return std::all_of(
+            values.begin(), values.end(), [wanted](float value) { return value == wanted; });
+    };
+    const ov::Layout layout(preprocessing.is_channels_last ? "NHWC" : "NCHW");
+    ov::preprocess::PrePostProcessor processor(model);
+    auto &input = processor.input();
+    input.tensor().set_element_type(ov::element::u8).set_layout(layout);
+    input.model().set_layout(layout);
+    auto &steps = input.preprocess().convert_element_type(ov::element::f32);
+    if (!is_all(mean, 0)) {
+        steps.mean(mean);
+    }
+    if (!is_all(scale, 1)) {
+        steps.scale(scale);
+    }
+    processor.build();
+}
+
 /// Gives `node` a name that is not in `taken` yet, its own if possible, and puts it there.
 void claim_name(const std::shared_ptr<ov::Node> &node, std::set<std::string> &taken) {
     const auto &own = node->get_friendly_name();
@@ -391,8 +432,8 @@ void write_model(
 }
 
 void import_model(
-    const fs::path &path, const tessera_shape *shapes, size_t shape_count, const std::string &xml,
-    const std::string &bin) {
+    const fs::path &path, const tessera_shape *shapes, size_t shape_count,
+    const tessera_preprocessing *preprocessing, const std::string &xml, const std::string &bin) {
     const auto model = read_model(path);
     check_types(model->inputs(), "Input");
     fix_shapes(model, shapes, shape_count);
@@ -403,6 +444,9 @@ void import_model(
     check_static(model);
     check_types(model->outputs(), "Output");
     tessera::replace_spatial_means(model);
+    if (preprocessing) {
+        build_in(model, *preprocessing);
+    }
     name_everything(model);
     model->validate_nodes_and_infer_types();
     write_model(model, xml, bin);
@@ -411,11 +455,12 @@ void import_model(
 }  // namespace
 
 bool tessera_import_model(
-    const char *path, const tessera_shape *shapes, size_t shape_count, const char *xml_path,
-    const char *bin_path, char **error) {
+    const char *path, const tessera_shape *shapes, size_t shape_count,
+    const tessera_preprocessing *preprocessing, const char *xml_path, const char *bin_path,
+    char **error) {
     std::string problem;
     try {
-        import_model(path, shapes, shape_count, xml_path, bin_path);
+        import_model(path, shapes, shape_count, preprocessing, xml_path, bin_path);
         return true;
     } catch (const ImportError &failure) {
         problem = failure.what();

@@ -23,36 +23,38 @@ public enum APIApplication {
         group: any EventLoopGroup = .singletonMultiThreadedEventLoopGroup,
         onRunning: @escaping @Sendable (any Channel) async -> Void = { _ in }
     ) -> Application<APIResponder> {
-        make(
-            service: InferenceService(backend: backend), configuration: configuration,
-            budget: BodyBudget(limit: configuration.heldBytesMax), logger: logger, group: group,
+        let service = InferenceService(backend: backend)
+        return make(
+            service: service, configuration: configuration,
+            usage: APIUsage(configuration, metrics: service.metrics), logger: logger, group: group,
             onRunning: onRunning)
     }
 
     static func make(
-        service: InferenceService, configuration: APIConfiguration, budget: BodyBudget,
+        service: InferenceService, configuration: APIConfiguration, usage: APIUsage,
         logger: Logger, group: any EventLoopGroup,
         onRunning: @escaping @Sendable (any Channel) async -> Void
     ) -> Application<APIResponder> {
         Application(
             responder: APIResponder(
-                service: service, configuration: configuration, budget: budget),
+                service: service, configuration: configuration, usage: usage),
             server: HTTPServerBuilder { responder in
                 VersionedChannel(
                     responder: responder,
                     configuration: .init(
-                        additionalChannelHandlers: [ClientWatch()],
+                        additionalChannelHandlers: [
+                            ClientWatch(),
+                            SenderGuard(configuration: configuration, metrics: service.metrics),
+                        ],
                         idleTimeout: configuration.idleTimeout,
                         httpDecoderConfiguration: .init(
                             maxHeaderFieldSize: headerFieldBytesMax,
                             maxHeaderListSize: headBytesMax, maxHeaderFieldCount: headerFieldsMax)),
-                    idleTimeout: configuration.idleTimeout)
+                    api: configuration, usage: usage)
             },
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port),
-                serverName: "tessera",
-                availableConnectionsDelegate: CountedConnections(
-                    limit: configuration.connectionsMax, metrics: service.metrics)),
+                serverName: "tessera"),
             onServerRunning: onRunning, eventLoopGroupProvider: .shared(group), logger: logger)
     }
 }

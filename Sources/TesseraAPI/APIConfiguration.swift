@@ -12,13 +12,12 @@ public struct APIConfiguration: Sendable {
     /// else stands in a `Host` header is refused, so that no web page can reach the agent by a name
     /// of its own (DNS rebinding).
     public var hostNames: [String]
-    /// What every call must present as a bearer token; nil asks for none, which is for loopback
-    /// only.
-    public var accessToken: String?
-    /// What calls that change the mesh must present as a bearer token.
-    ///
-    /// It also opens all others.
-    public var adminToken: String
+    /// The tokens that callers may present.
+    public var tokens: APITokens
+    /// What callers may do without a token; nil if nothing.
+    public var anonymousRight: APIRight?
+    /// What it proves itself with over TLS; without one the ports are plain.
+    public var certificate: APICertificate?
     /// The longest body of an inference request, after it was inflated.
     ///
     /// 256 MiB hold a batch of 400 images of 224 × 224 at 32 bits.
@@ -33,8 +32,17 @@ public struct APIConfiguration: Sendable {
     ///
     /// Beyond it requests are refused with 429.
     public var heldBytesMax = 1 << 30
-    /// Connections that may be open at once; further ones wait to be accepted.
+    /// Connections that may be open at once, over HTTP and gRPC; further ones are closed.
     public var connectionsMax = 1_024
+    /// Of these, connections from one address beyond this machine; from one network of 64 bits over
+    /// IPv6.
+    public var connectionsPerAddressMax = 256
+    /// How long the head of a request may take, from the first byte or the connection's begin on.
+    public var headTimeout = TimeAmount.seconds(20)
+    /// In each of these a body brings at least `bodyBytesPerWindowMin`, as long as it is waited for.
+    public var bodyWindow = TimeAmount.seconds(20)
+    /// A kilobyte per second is slower than any link that tensors go over.
+    public var bodyBytesPerWindowMin = 20 << 10
     /// Streams of the mesh's state that may be open at once, which is one per open dashboard.
     public var streamsMax = 32
     /// How long it is from one message of a stream to the next.
@@ -47,13 +55,13 @@ public struct APIConfiguration: Sendable {
     /// Makes a configuration with the usual limits.
     public init(
         host: String, port: Int, grpcPort: Int? = nil, hostNames: [String] = [],
-        accessToken: String? = nil, adminToken: String
+        tokens: APITokens, anonymousRight: APIRight?
     ) {
         self.host = host
         self.port = port
         self.grpcPort = grpcPort
         self.hostNames = hostNames
-        self.accessToken = accessToken
-        self.adminToken = adminToken
+        self.tokens = tokens
+        self.anonymousRight = anonymousRight
     }
 }

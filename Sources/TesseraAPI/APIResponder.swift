@@ -25,15 +25,16 @@ public struct APIResponder: HTTPResponder {
     private let stream: StreamHandler
     private let classification: ClassificationHandler
 
-    init(service: InferenceService, configuration: APIConfiguration, budget: BodyBudget) {
-        access = AccessControl(configuration)
+    init(service: InferenceService, configuration: APIConfiguration, usage: APIUsage) {
+        access = AccessControl(configuration, metrics: service.metrics)
         inference = InferenceHandler(
-            service: service, configuration: configuration, budget: budget)
+            service: service, configuration: configuration, budget: usage.inference)
         metrics = service.metrics
         control = ControlHandler(
-            backend: service.backend, configuration: configuration, metrics: metrics)
-        classification = ClassificationHandler(service: service, budget: budget)
-        stream = StreamHandler(backend: service.backend, configuration: configuration)
+            backend: service.backend, configuration: configuration, usage: usage)
+        classification = ClassificationHandler(service: service, budget: usage.inference)
+        stream = StreamHandler(
+            backend: service.backend, configuration: configuration, slots: usage.streams)
     }
 
     /// Answers one request.
@@ -50,8 +51,8 @@ public struct APIResponder: HTTPResponder {
     private func answer(_ request: Request, context: APIContext) async throws -> Response {
         let route = APIRoute(path: Self.path(of: request))
         let call = route.flatMap { Call(route: $0, method: request.method) }
-        try access.check(
-            request, needsAdmin: call?.changesMesh ?? false, isPublic: call?.isPublic ?? false)
+        // What is not there is told only to those who may read.
+        try access.check(request, needs: call.map(\.right) ?? .read)
         guard let route else {
             throw APIError.notFound("there is nothing at \(request.uri.path.prefix(200))")
         }
@@ -63,7 +64,8 @@ public struct APIResponder: HTTPResponder {
                     + methods.map(\.rawValue).joined(separator: ", "),
                 allowedMethods: methods)
         }
-        let response = try await answer(call, request, context: context)
+        let response = try await answer(
+            call, try AwaitedBody.prepared(request, on: context.channel), context: context)
         return request.method == .head ? response.createHeadResponse() : response
     }
 
@@ -119,19 +121,16 @@ private enum Call {
     case storeManifest(String)
     case drain
 
-    /// Whether the call needs the admin token.
-    var changesMesh: Bool {
-        switch self {
-        case .read, .infer, .classify, .index: false
-        case .load, .unload, .addModel, .removeModel, .storeBlob, .storeManifest, .drain: true
-        }
-    }
-
-    /// Whether it gives what everybody has who has the program.
+    /// The right that the call needs; nil if it gives what everybody has who has the program.
     ///
     /// A browser can send no token with its first request: the page asks for one.
-    var isPublic: Bool {
-        if case .read(.dashboard) = self { true } else { false }
+    var right: APIRight? {
+        switch self {
+        case .read(.dashboard): nil
+        case .read, .index: .read
+        case .infer, .classify: .infer
+        case .load, .unload, .addModel, .removeModel, .storeBlob, .storeManifest, .drain: .admin
+        }
     }
 
     init?(route: APIRoute, method: HTTPRequest.Method) {

@@ -62,14 +62,14 @@ public struct APIService: Service {
     }
 
     private func serve() async throws {
-        let budget = BodyBudget(limit: configuration.heldBytesMax)
+        let usage = APIUsage(configuration, metrics: service.metrics)
         let grpc = try grpcGroup.map { group in
             try GRPCServing(
-                service: service, configuration: configuration, budget: budget, group: group)
+                service: service, configuration: configuration, usage: usage, group: group)
         }
         let onRunning = onRunning
         let application = APIApplication.make(
-            service: service, configuration: configuration, budget: budget, logger: logger,
+            service: service, configuration: configuration, usage: usage, logger: logger,
             group: group
         ) { channel in
             let grpcPort = await grpc?.listeningPort()

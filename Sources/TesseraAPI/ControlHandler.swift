@@ -17,15 +17,13 @@ struct ControlHandler: Sendable {
     private let backend: any AgentBackend
     private let configuration: APIConfiguration
     private let budget: BodyBudget
-    private let metrics: RequestMetrics
+    private let usage: APIUsage
 
-    init(
-        backend: any AgentBackend, configuration: APIConfiguration, metrics: RequestMetrics
-    ) {
+    init(backend: any AgentBackend, configuration: APIConfiguration, usage: APIUsage) {
         self.backend = backend
-        self.metrics = metrics
+        self.usage = usage
         self.configuration = configuration
-        budget = BodyBudget(limit: configuration.heldBytesMax)
+        budget = usage.control
     }
 
     /// Answers the calls that only read.
@@ -57,11 +55,14 @@ struct ControlHandler: Sendable {
             return .versioned(["stored": .boolean(true)])
         case .events: return try await events(request, context: context)
         case .metrics:
-            let families = await backend.metrics().families + metrics.families
+            let families = await backend.metrics().families + usage.families
             return Response(
                 status: .ok, headers: [.contentType: MetricText.contentType],
                 body: ResponseBody(byteBuffer: ByteBuffer(string: MetricText.render(families))))
-        default: return try .document(await backend.status())
+        default:
+            var status = await backend.status()
+            status.counters.merge(usage.counters) { $1 }
+            return try .document(status)
         }
     }
 

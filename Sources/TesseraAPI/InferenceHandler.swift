@@ -14,6 +14,14 @@ extension HeaderName {
         return name
     }()
 
+    /// Whom the client means to talk to.
+    static let host: HeaderName = {
+        guard let name = HeaderName("Host") else {
+            fatalError("a header name of letters is not accepted")
+        }
+        return name
+    }()
+
     /// How many bytes of the body are JSON, in the binary tensor extension.
     static let inferenceHeaderContentLength: HeaderName = {
         guard let name = HeaderName("Inference-Header-Content-Length") else {

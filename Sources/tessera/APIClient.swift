@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 
 #if canImport(Glibc)
 import Glibc
@@ -30,14 +31,21 @@ struct APIClient: Sendable {
     /// The longest document: 64 members with every counter are a few hundred KiB.
     private static let documentBytesMax = 64 << 20
 
+    /// The system's own file of certificates has a quarter of that.
+    private static let certificateBytesMax = 1 << 20
+
     private let client: HTTPClient
     /// The URL without a slash at its end.
     let base: String
     private let token: String?
 
     /// Runs `body` with a client for the agent; `connections` may be open at once.
+    ///
+    /// The name in the agent's certificate may be another one unless `isNameChecked`, which is for
+    /// certificates that the agent itself was given.
     static func with<Result: Sendable>(
         _ options: APIOptions, token: String? = nil, connections: Int = 8,
+        isNameChecked: Bool = true,
         _ body: (APIClient) async throws -> Result
     ) async throws -> Result {
         var configuration = HTTPClient.Configuration(
@@ -46,6 +54,7 @@ struct APIClient: Sendable {
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.httpVersion = .http1Only
+        configuration.tlsConfiguration = try tls(options, isNameChecked: isNameChecked)
         let token = try token ?? options.readingToken()
         let base = try base(of: options.address)
         let client = HTTPClient(
@@ -66,9 +75,29 @@ struct APIClient: Sendable {
         try? await client.shutdown()
     }
 
+    private static func tls(
+        _ options: APIOptions, isNameChecked: Bool
+    ) throws -> TLSConfiguration {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.minimumTLSVersion = .tlsv12
+        if !isNameChecked {
+            configuration.certificateVerification = .noHostnameVerification
+        }
+        guard let path = options.certificateFile else { return configuration }
+        let bytes = try Files.read(
+            path, bytesMax: certificateBytesMax, what: "the file of certificates")
+        // What is no certificate throws; none at all would trust nobody.
+        let certificates = (try? NIOSSLCertificate.fromPEMBytes(bytes)) ?? []
+        guard !certificates.isEmpty else {
+            throw CommandFailure("\(path) holds no certificate in PEM form. Check --ca-file.")
+        }
+        configuration.trustRoots = .certificates(certificates)
+        return configuration
+    }
+
     /// Checks that the text is the URL of an agent.
     static func base(of address: String) throws -> String {
-        let scheme = "http://"
+        let scheme = address.hasPrefix("https://") ? "https://" : "http://"
         var rest = address.hasPrefix(scheme) ? address.dropFirst(scheme.count) : address[...]
         while rest.last == "/" { rest.removeLast() }
         let isFine =
@@ -233,6 +262,9 @@ struct APIClient: Sendable {
             return "the host \(error.host) is not known"
         case let error as IOError:
             return Files.systemReason(error.errnoCode)
+        case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError:
+            return "TLS with it is not possible (\(error)); look whether it serves https, and name "
+                + "the certificate to trust with --ca-file"
         default: return "\(error)"
         }
     }

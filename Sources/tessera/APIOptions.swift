@@ -14,10 +14,22 @@ struct APIOptions: ParsableArguments {
         name: .customLong("token-file"),
         help: ArgumentHelp(
             """
-            The file with the agent's token (TESSERA_TOKEN_FILE); only changes need one, and an \
-            agent that serves beyond loopback. Default: admin.token in the agent's data folder.
+            The file with a token for the agent's API (TESSERA_TOKEN_FILE). Default, for an agent of \
+            this machine: admin.token in its data folder, if you may read it.
             """, valueName: "file"))
     var tokenFileFlag: String?
+
+    @Option(
+        name: .customLong("ca-file"),
+        help: ArgumentHelp(
+            """
+            The certificates that an agent's certificate is to be signed by (TESSERA_CA_FILE), for \
+            https:// addresses; may be a self-signed certificate itself. Default: the system's.
+            """, valueName: "file"))
+    var certificateFlag: String?
+
+    /// The file with the certificates to trust.
+    var certificateFile: String? { certificateFlag ?? Environment.value("TESSERA_CA_FILE") }
 
     /// The file with the token, if it was named.
     private var tokenFile: String? { tokenFileFlag ?? Environment.value("TESSERA_TOKEN_FILE") }
@@ -25,25 +37,42 @@ struct APIOptions: ParsableArguments {
     /// A token is a line; anything longer is another file.
     private static let tokenBytesMax = 4_096
 
+    /// The agent's own token, if the agent is one of this machine: no other gets to see it.
+    private var ownTokenFile: String? {
+        let host = HostPort(address).map(\.host) ?? ""
+        guard Machine.isOwn(host: host) else { return nil }
+        let folder = Environment.value("TESSERA_DATA_DIR") ?? Environment.defaultDataFolder
+        return "\(folder)/admin.token"
+    }
+
     /// The token that changes need.
     func adminToken() throws -> String {
-        let folder = Environment.value("TESSERA_DATA_DIR") ?? Environment.defaultDataFolder
-        let path = tokenFile ?? "\(folder)/admin.token"
+        guard let path = tokenFile ?? ownTokenFile else {
+            throw CommandFailure(
+                """
+                Changing the mesh through \(Figures.printable(address)), an agent of another machine, \
+                needs a token that it knows, with the right to admin. Make one there with `tessera \
+                token add NAME --right admin`, and name its file with --token-file.
+                """)
+        }
         do {
             return try Self.token(in: path)
         } catch let failure as CommandFailure {
             throw CommandFailure(
                 """
                 \(failure.message)
-                Changing the mesh needs the token that the agent wrote into its data folder. Run \
-                this as the user who runs the agent, or name the file with --token-file.
+                Changing the mesh needs the token that the agent wrote into its data folder, or one \
+                with the right to admin. Run this as the user who runs the agent, or name the file \
+                with --token-file.
                 """)
         }
     }
 
-    /// The token for reading, if one was named.
+    /// The token for reading: the one that was named, else the agent's own if this user may have it.
     func readingToken() throws -> String? {
-        try tokenFile.map(Self.token(in:))
+        if let tokenFile { return try Self.token(in: tokenFile) }
+        guard let ownTokenFile, Files.isReadable(ownTokenFile) else { return nil }
+        return try Self.token(in: ownTokenFile)
     }
 
     private static func token(in path: String) throws -> String {

@@ -1,12 +1,11 @@
 import TesseraNode
 
-/// The token that allows to change the mesh through this agent: made anew at each start, readable
-/// by the agent's user only.
-enum AdminToken {
+/// A token that nobody can guess.
+enum RandomToken {
     /// Random bytes of a token.
     private static let byteCount = 32
 
-    static func make(in folder: String) throws -> String {
+    static func make() -> String {
         var generator = SystemRandomNumberGenerator()
         let digits = Array("0123456789abcdef")
         var token = ""
@@ -15,7 +14,14 @@ enum AdminToken {
             token.append(digits[byte >> 4])
             token.append(digits[byte & 15])
         }
-        try PrivateFile.write("\(folder)/admin.token", Array((token + "\n").utf8))
         return token
+    }
+}
+
+/// The token that allows to change the mesh through this agent: made anew at each start, readable
+/// by the agent's user only.
+enum AdminToken {
+    static func write(_ token: String, in folder: String) throws {
+        try PrivateFile.write("\(folder)/admin.token", Array((token + "\n").utf8))
     }
 }

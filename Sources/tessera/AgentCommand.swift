@@ -32,9 +32,31 @@ struct AgentOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The file with the token that every call must present; needed beyond loopback.",
-            valueName: "file"))
+            """
+            The file with a token of your own that allows to read and to infer; tokens are better made \
+            with `tessera token add`. With it every call needs a token.
+            """, valueName: "file"))
     var apiTokenFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            What callers may do without a token. Default: infer on loopback; none beyond, and with \
+            --api-token-file.
+            """, valueName: "none|read|infer"))
+    var apiAnonymous: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Serve the API over TLS with this certificate, followed by those that signed it (PEM); \
+            needs --api-key. New files are taken over while it runs.
+            """, valueName: "file"))
+    var apiCertificate: String?
+
+    @Option(
+        help: ArgumentHelp("The private key of --api-certificate (PEM).", valueName: "file"))
+    var apiKey: String?
 
     @Option(
         name: .customLong("data-dir"),
@@ -115,7 +137,8 @@ struct AgentOptions: ParsableArguments {
         var flags: [AgentSetting: [String]] = [:]
         let single: [(AgentSetting, String?)] = [
             (.name, name), (.listen, listen), (.api, api), (.grpcPort, grpcPort),
-            (.apiTokenFile, apiTokenFile),
+            (.apiTokenFile, apiTokenFile), (.apiAnonymous, apiAnonymous),
+            (.apiCertificate, apiCertificate), (.apiKey, apiKey),
             (.dataFolder, dataFolder), (.mesh, mesh), (.secretFile, secretFile),
             (.discovery, discovery), (.memory, memory), (.disk, disk), (.threads, threads),
             (.logLevel, logLevel), (.logFormat, logFormat), (.traceFile, traceFile),

@@ -1,4 +1,5 @@
 import Logging
+import TesseraAPI
 import TesseraNode
 
 #if canImport(FoundationEssentials)
@@ -19,8 +20,16 @@ struct AgentConfiguration: Sendable {
     var grpcPort: Int?
     /// Host names under which clients may reach the API.
     var apiHostNames: [String]
-    /// The file with the token that every call to the API must present.
+    /// The file with a token for the API.
     var apiTokenFile: String?
+    /// The file with the API's certificate; nil serves it without TLS.
+    var apiCertificateFile: String?
+    /// The file with the key of that certificate.
+    var apiKeyFile: String?
+    /// What callers of the API may do without a token; nil if nothing.
+    var anonymousRight: APIRight?
+    /// Whether somebody said so.
+    var isAnonymousRightChosen: Bool
     /// Where it keeps its identity, its models and its blobs.
     var dataFolder: String
     /// The mesh's name.
@@ -71,6 +80,12 @@ struct AgentConfiguration: Sendable {
         grpcPort = grpc.number
         apiHostNames = try reader.list(.apiHostName) { $0.isEmpty ? nil : $0 }
         apiTokenFile = try reader.optional(.apiTokenFile) { $0.isEmpty ? nil : $0 }
+        apiCertificateFile = try reader.optional(.apiCertificate, Self.path)
+        apiKeyFile = try reader.optional(.apiKey, Self.path)
+        let isOpen = Self.isLocal(places.api) && apiTokenFile == nil
+        isAnonymousRightChosen = settings.values[.apiAnonymous] != nil
+        anonymousRight = try reader.value(
+            .apiAnonymous, usual: isOpen ? "infer" : "none", Self.anonymousRight)
         dataFolder = try reader.value(.dataFolder, usual: Environment.defaultDataFolder, Self.path)
         mesh = try reader.value(.mesh, usual: "home", Self.name)
         let folder = dataFolder
@@ -96,6 +111,25 @@ struct AgentConfiguration: Sendable {
         traceFile = try reader.optional(.traceFile, Self.path)
         journalFile = try reader.optional(.journal, Self.path)
         effective = reader.effective
+    }
+
+    /// Where clients on this machine reach the API.
+    var apiURL: String {
+        "\(apiCertificateFile == nil ? "http" : "https")://\(api.reachable)"
+    }
+
+    /// Whether only this machine reaches the API.
+    var isAPILocal: Bool { Self.isLocal(api) }
+
+    private static func isLocal(_ place: HostPort) -> Bool {
+        place.host == "localhost" || place.host == "::1" || place.host.hasPrefix("127.")
+    }
+
+    /// The right that a text names: none is a right too, all is none that nobody needs a token for.
+    private static func anonymousRight(_ text: String) -> APIRight?? {
+        if text == "none" { return .some(nil) }
+        let right = APIRight(rawValue: text)
+        return right == .admin ? nil : right.map { .some($0) }
     }
 
     /// The port of gRPC if nobody says.
@@ -232,8 +266,10 @@ private struct SettingReader {
             case .threads: "a number from 1 to 1024"
             case .logLevel: Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
             case .seed: "HOST:PORT"
+            case .apiAnonymous: "none, read or infer"
             case .logFormat: LogFormat.allCases.map(\.rawValue).joined(separator: " or ")
-            case .apiHostName, .apiTokenFile, .dataFolder, .secretFile, .traceFile, .journal:
+            case .apiHostName, .apiTokenFile, .dataFolder, .secretFile, .traceFile, .journal,
+                .apiCertificate, .apiKey:
                 "a text"
             }
         return CommandFailure(

@@ -18,6 +18,7 @@ struct AgentRun {
     }
 
     func run() async throws {
+        FileLimit.raise()
         let level = configuration.logLevel
         let format = configuration.logFormat
         LoggingSystem.bootstrap { label in
@@ -35,16 +36,20 @@ struct AgentRun {
                 release: Version.current)
         }
         defer { traceFile?.flush() }
+        let adminToken = RandomToken.make()
+        let tokens = try AgentTokens(configuration, adminToken: adminToken)
+        let certificate = try AgentCertificate(configuration)
         let watch = SecretWatch(path: configuration.secretFile, logger: logger)
         if awaitsSecret { try await watch.awaitFile() }
         let secrets = try await watch.read()
         let node = try makeNode(secrets, logger, traceFile)
-        let adminToken = try AdminToken.make(in: configuration.dataFolder)
+        try AdminToken.write(adminToken, in: configuration.dataFolder)
         var api = APIConfiguration(
             host: configuration.api.host, port: configuration.api.port,
             grpcPort: configuration.grpcPort, hostNames: configuration.apiHostNames,
-            adminToken: adminToken)
-        api.accessToken = try accessToken()
+            tokens: tokens.tokens, anonymousRight: configuration.anonymousRight)
+        api.certificate = certificate?.certificate
+        let scheme = certificate == nil ? "http" : "https"
         let name = configuration.name
         let host = configuration.api.reachable.host
         let service = APIService(
@@ -55,12 +60,17 @@ struct AgentRun {
             if let port = ports.grpc { Console.line("grpc: \(HostPort(host: host, port: port))") }
             let place = HostPort(host: host, port: ports.http)
             Console.line(
-                "ready: api http://\(place), peers \(node.address), node \(name) "
+                "ready: api \(scheme)://\(place), peers \(node.address), node \(name) "
                     + node.member.node.hexadecimal)
         }
         let group = ServiceGroup(
             configuration: .init(
                 services: [
+                    .init(service: FileWatch([tokens.path]) { tokens.reload(logger) }),
+                    .init(
+                        service: FileWatch(certificate?.paths ?? []) {
+                            certificate?.reload(logger)
+                        }),
                     .init(service: service, failureTerminationBehavior: .cancelGroup),
                     .init(
                         service: NodeService(node: node),
@@ -84,28 +94,6 @@ struct AgentRun {
                 memoryBytes: configuration.memoryBytes, diskBytes: configuration.diskBytes,
                 threads: configuration.threads, journalFile: configuration.journalFile),
             logger: logger, tracer: traceFile.map { FileTracer($0) })
-    }
-
-    /// Beyond loopback every call needs a token; without one the agent does not start there.
-    private func accessToken() throws -> String? {
-        if let path = configuration.apiTokenFile {
-            let bytes = try Files.read(path, bytesMax: 4_096, what: "API token")
-            let token = String(decoding: bytes, as: UTF8.self)
-                .trimmingPrefix { $0.isWhitespace }.prefix { !$0.isWhitespace }
-            guard token.utf8.count >= 16 else {
-                throw CommandFailure(
-                    "The API token in \(path) is shorter than 16 characters. Write a longer one.",
-                    code: .usage)
-            }
-            return String(token)
-        }
-        let host = configuration.api.host
-        guard host == "localhost" || host == "::1" || host.hasPrefix("127.") else {
-            throw CommandFailure(
-                "The API would listen on \(host), beyond this machine, without a token. Give one "
-                    + "with --api-token-file FILE, or listen on 127.0.0.1.", code: .usage)
-        }
-        return nil
     }
 
     /// The first signal makes the agent leave in order, the second ends it at once.

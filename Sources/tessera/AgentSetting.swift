@@ -9,6 +9,9 @@ enum AgentSetting: String, CaseIterable, Sendable {
     case grpcPort = "grpc-port"
     case apiHostName = "api-host-name"
     case apiTokenFile = "api-token-file"
+    case apiAnonymous = "api-anonymous"
+    case apiCertificate = "api-certificate"
+    case apiKey = "api-key"
     case dataFolder = "data-dir"
     case mesh
     case secretFile = "secret-file"

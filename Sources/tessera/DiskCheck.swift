@@ -9,7 +9,7 @@ import Darwin
 /// Whether an agent can keep its things in a folder, and others cannot get at them.
 enum DiskCheck {
     /// Files that only the agent's user may read.
-    private static let privateFiles = ["identity.key", "admin.token", "mesh.secret"]
+    private static let privateFiles = ["identity.key", "admin.token", "api.tokens", "mesh.secret"]
 
     /// Who owns something, and who else may do what with it.
     struct Access: Equatable {

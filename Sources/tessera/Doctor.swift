@@ -1,3 +1,4 @@
+import TesseraAPI
 import TesseraCore
 import TesseraNode
 
@@ -16,6 +17,9 @@ struct Doctor {
     /// No clock that is right shows an earlier time than this program's (2025-01-01).
     private static let clockSecondsMin = 1_735_689_600.0
 
+    /// Two weeks before its end a certificate is to be renewed.
+    private static let certificateSecondsMin = 14 * 86_400
+
     private let configuration: AgentConfiguration
 
     init(_ configuration: AgentConfiguration) { self.configuration = configuration }
@@ -29,14 +33,15 @@ struct Doctor {
         ] + ports.map { port($0, $1, $2, isAgentThere: isAgentThere) } + [
             clock(Machine.secondsSince1970), DiskCheck.dataFolder(configuration.dataFolder),
             disk(), memory(isAgentThere: isAgentThere), secret(),
-        ]
+        ] + (certificate().map { [$0] } ?? [])
     }
 
     // MARK: The agent
 
     private func agent() async -> (isThere: Bool, [DoctorFinding]) {
         var options = APIOptions()
-        options.address = "http://\(configuration.api.reachable)"
+        options.address = configuration.apiURL
+        options.certificateFlag = configuration.apiCertificateFile
         options.tokenFileFlag = configuration.apiTokenFile
         do {
             let mesh = try await DoctorMesh.ask(options)
@@ -53,8 +58,8 @@ struct Doctor {
                     [
                         .failed(
                             "agent", line ?? "\(error)",
-                            next: "look what answers there; with a token, name its file with "
-                                + "--api-token-file")
+                            next: "look what answers there; if it needs a token, run this as the "
+                                + "agent's user")
                     ]
                 )
             }
@@ -162,6 +167,24 @@ struct Doctor {
                 next: "end other programs, or give less with --memory")
         }
         return .good("memory", text)
+    }
+
+    /// The certificate of the API, if it has one.
+    private func certificate() -> DoctorFinding? {
+        do {
+            guard let own = try AgentCertificate(configuration) else { return nil }
+            let left = own.certificate.ends - Int(Machine.secondsSince1970)
+            guard left >= Self.certificateSecondsMin else {
+                return .warning(
+                    "certificate", "the API's certificate ends \(own.ends)",
+                    next: "renew it; the agent takes the new file over while it runs")
+            }
+            return .good("certificate", "the API's certificate is good until \(own.ends)")
+        } catch {
+            return .failed(
+                "certificate", (error as? CommandFailure)?.message ?? "\(error)",
+                next: "look at --api-certificate and --api-key; the agent would not start")
+        }
     }
 
     private func secret() -> DoctorFinding {

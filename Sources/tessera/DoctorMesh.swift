@@ -15,7 +15,9 @@ struct DoctorMesh {
 
     /// Asks an agent.
     static func ask(_ options: APIOptions) async throws -> DoctorMesh {
-        try await APIClient.with(options) { client in
+        // A certificate that was named is the agent's own, and this machine has other names.
+        let isNameChecked = options.certificateFlag == nil
+        return try await APIClient.with(options, isNameChecked: isNameChecked) { client in
             let status = try await client.document(StatusDocument.self, at: "/tessera/v1/status")
             let members = try await client.document(MembersDocument.self, at: "/tessera/v1/members")
             // An older agent has none; then what they would say is left out.
@@ -41,7 +43,7 @@ struct DoctorMesh {
     /// What can be told without looking at this machine.
     func findings(address: String, mesh: String) -> [DoctorFinding] {
         [ready(address)] + (meshFinding(mesh).map { [$0] } ?? [])
-            + [version, engines, links, quota].compactMap { $0 } + health
+            + [version, engines, links, quota, limits].compactMap { $0 } + health
     }
 
     private func ready(_ address: String) -> DoctorFinding {
@@ -108,6 +110,21 @@ struct DoctorMesh {
         guard used > quota * Self.quotaShareMax else { return .good("quota", text) }
         return .warning(
             "quota", text, next: "remove models, or give more with --disk")
+    }
+
+    /// What the API refused because there was too much of it.
+    private var limits: DoctorFinding? {
+        let prefix = "apiLimit:"
+        let reached = status.counters.filter { $0.key.hasPrefix(prefix) }
+        guard !reached.isEmpty else { return nil }
+        let words = reached.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { name, count in
+            "\(name.dropFirst(prefix.count)) \(count) times"
+        }
+        guard !words.isEmpty else { return .good("limits", "the API reached none since its start") }
+        return .warning(
+            "limits", "the API reached " + words.joined(separator: ", "),
+            next: "look in Docs/Operations.md, Limits, what they are; a client may be wrong, or "
+                + "unfriendly")
     }
 
     private var health: [DoctorFinding] {

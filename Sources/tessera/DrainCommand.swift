@@ -9,7 +9,7 @@ struct DrainCommand: AsyncParsableCommand {
         discussion: """
             Does what SIGTERM does, from anywhere: the agent takes no new requests, the others \
             decide plans without it, it ends what it has begun, and its process ends with 0. \
-            Returns when that is done. Needs the agent's admin token. A service manager that \
+            Returns when that is done. Needs the agent's admin token, or one with the right to admin. A service manager that \
             restarts agents which end with 0 starts it again.
             """)
 

@@ -29,6 +29,9 @@ enum Files {
         }
     }
 
+    /// Whether this user may read what is at the path.
+    static func isReadable(_ path: String) -> Bool { access(path, R_OK) == 0 }
+
     /// The size of a regular file.
     static func size(of path: String, what: String) throws -> Int {
         let attributes: [FileAttributeKey: Any]

@@ -18,7 +18,10 @@ struct HostPort: Hashable, Sendable, CustomStringConvertible {
     init?(_ text: String) {
         var rest = text[...]
         // TESSERA_API serves the agent and its clients, and clients write a URL.
-        if rest.hasPrefix("http://") { rest = rest.dropFirst("http://".count) }
+        for scheme in ["http://", "https://"] where rest.hasPrefix(scheme) {
+            rest = rest.dropFirst(scheme.count)
+            break
+        }
         if rest.last == "/" { rest.removeLast() }
         guard let colon = rest.lastIndex(of: ":"),
             let port = UInt16(rest[rest.index(after: colon)...])

@@ -45,6 +45,14 @@ struct ImageOptions: ParsableArguments {
             valueName: "scores"))
     var scores = "logits"
 
+    @Flag(
+        name: .customLong("preprocess"),
+        help: """
+            Make mean and scale a part of the model: its input then takes bytes, a quarter of what \
+            floats are on the way. Needs --image; of a model for nhwc also --image-layout.
+            """)
+    var isBuiltIn = false
+
     @Option(
         help: ArgumentHelp(
             "A text file with the name of a class in each line.", valueName: "file"))
@@ -53,7 +61,8 @@ struct ImageOptions: ParsableArguments {
     func validate() throws {
         guard channels != nil else {
             guard
-                layout == nil, labels == nil, mean == "0", scale == "1", fit == "stretch",
+                layout == nil, labels == nil, !isBuiltIn, mean == "0", scale == "1",
+                fit == "stretch",
                 scores == "logits"
             else {
                 throw ValidationError("what is said of images needs --image rgb, bgr or grey.")
@@ -63,9 +72,20 @@ struct ImageOptions: ParsableArguments {
         _ = try description(labels: [], inputShape: nil)
     }
 
+    /// What becomes a part of the graph; nil if nothing does.
+    func builtIn() throws -> ImageInput? {
+        isBuiltIn ? try description(labels: [], inputShape: nil) : nil
+    }
+
     /// What the options say of a model whose input has this shape; nil if they say nothing.
     func input(shape: [Int]) throws -> ImageInput? {
-        try description(labels: try readLabels(), inputShape: shape)
+        var input = try description(labels: try readLabels(), inputShape: shape)
+        if isBuiltIn, let count = input?.channels.count {
+            // The model does that itself.
+            input?.mean = [Float](repeating: 0, count: count)
+            input?.scale = [Float](repeating: 1, count: count)
+        }
+        return input
     }
 
     private func description(labels: [String], inputShape: [Int]?) throws -> ImageInput? {

@@ -1,3 +1,5 @@
+import NIOCore
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
@@ -41,6 +43,20 @@ enum Machine {
             let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
         else { return nil }
         return kilobytes << 10
+    }
+
+    /// Whether a host, as a URL names it, is certainly this machine; other names than localhost are
+    /// not looked up, because anybody may answer.
+    static func isOwn(host: String) -> Bool {
+        if host == "localhost" { return true }
+        guard let address = try? SocketAddress(ipAddress: host, port: 0).ipAddress else {
+            // A name.
+            return false
+        }
+        if address == "::1" || address.hasPrefix("127.") { return true }
+        // Without the list of addresses none is known to be ours.
+        let devices = (try? System.enumerateDevices()) ?? []
+        return devices.contains { $0.address?.ipAddress == address }
     }
 
     /// What the clock of this machine shows.

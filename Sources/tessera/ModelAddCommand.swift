@@ -60,8 +60,10 @@ struct ModelAddCommand: AsyncParsableCommand {
             // Before minutes of importing: is there an agent at all?
             _ = try await client.document(StatusDocument.self, at: "/tessera/v1/status")
             try await Files.withTemporaryFolder { folder in
-                let model = try describing(
-                    try await ModelFile(path: file, shapes: shapes).imported(into: folder))
+                let imported = try await ModelFile(
+                    path: file, shapes: shapes, preprocessing: try image.builtIn()
+                ).imported(into: folder)
+                let model = try describing(imported)
                 let upload = ModelUpload(client: client, model: model)
                 try await upload.send()
                 try await upload.addToCatalogue(

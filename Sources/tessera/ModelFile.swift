@@ -1,5 +1,6 @@
 import ArgumentParser
 import OpenVINOShim
+import TesseraCore
 import TesseraModel
 
 #if canImport(Glibc)
@@ -38,6 +39,8 @@ struct ModelFile: Sendable {
     let path: String
     /// Shapes of inputs.
     let shapes: [Shape]
+    /// What becomes a part of the graph; nil leaves the input as it is.
+    var preprocessing: ImageInput?
 
     /// Reads the file, cleans the graph up and makes the manifest; the weights stay in `folder`.
     func imported(into folder: String) async throws -> ModelImport {
@@ -54,6 +57,23 @@ struct ModelFile: Sendable {
                 return try ModelImport.make(xmlPath: xml, binPath: bin)
             } catch {
                 throw CommandFailure("\(path) cannot be used: \(error)")
+            }
+        }
+    }
+
+    private func withPreprocessing(
+        _ body: (UnsafePointer<tessera_preprocessing>?) -> Bool
+    ) -> Bool {
+        guard let preprocessing else { return body(nil) }
+        return preprocessing.mean.withUnsafeBufferPointer { mean in
+            preprocessing.scale.withUnsafeBufferPointer { scale in
+                guard let mean = mean.baseAddress, let scale = scale.baseAddress else {
+                    return false
+                }
+                var all = tessera_preprocessing(
+                    mean: mean, scale: scale, channel_count: preprocessing.channels.count,
+                    is_channels_last: preprocessing.layout == .nhwc)
+                return body(&all)
             }
         }
     }
@@ -77,7 +97,11 @@ struct ModelFile: Sendable {
                     name: name, dimensions: values.baseAddress, rank: shape.extents.count))
         }
         var error: UnsafeMutablePointer<CChar>?
-        guard !tessera_import_model(path, cShapes, cShapes.count, xml, bin, &error) else { return }
+        let isDone = withPreprocessing { preprocessing in
+            tessera_import_model(
+                path, cShapes, cShapes.count, preprocessing, xml, bin, &error)
+        }
+        guard !isDone else { return }
         defer { tessera_free_text(error) }
         let reason = error.map { String(cString: $0) } ?? "no reason is given"
         throw CommandFailure("\(path) cannot be imported: \(reason)")

@@ -26,7 +26,8 @@ struct Tessera: AsyncParsableCommand {
         version: Version.current,
         subcommands: [
             AgentCommand.self, MeshCommand.self, MembersCommand.self, StatusCommand.self,
-            ModelCommand.self, PlanCommand.self, InferCommand.self, EventsCommand.self,
+            TokenCommand.self, ModelCommand.self, PlanCommand.self, InferCommand.self,
+            EventsCommand.self,
             TopCommand.self, CheckCommand.self, DrainCommand.self, DoctorCommand.self,
             SimulateCommand.self, VersionCommand.self,
         ])

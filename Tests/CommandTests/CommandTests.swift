@@ -179,7 +179,8 @@ import Testing
         "addresses of APIs",
         arguments: [
             ("http://127.0.0.1:8700/", "http://127.0.0.1:8700"), ("[::1]:1", "http://[::1]:1"),
-            ("https://x", nil), ("", nil), ("http://a/b", nil), ("a b", nil),
+            ("https://x", "https://x"),
+            ("ftp://x", nil), ("", nil), ("http://a/b", nil), ("a b", nil),
         ] as [(String, String?)])
     func addresses(text: String, expected: String?) {
         // Nil stands for any failure.

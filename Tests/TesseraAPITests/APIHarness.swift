@@ -12,14 +12,24 @@ import TesseraCore
 /// A live server over the test backend, and ways to talk to it.
 struct APIHarness: Sendable {
     static let adminToken = "admin-token"
+    static let inferToken = "open"
+    static let readToken = "look"
     static let headerLength = HTTPFields.Element.Name("Inference-Header-Content-Length")
 
     let backend: TestBackend
     let client: any TestClientProtocol
 
     static func configuration() -> APIConfiguration {
-        APIConfiguration(
-            host: "127.0.0.1", port: 0, hostNames: ["box.local"], adminToken: adminToken)
+        var configuration = APIConfiguration(
+            host: "127.0.0.1", port: 0, hostNames: ["box.local"],
+            tokens: APITokens([
+                APIToken(name: "admin", right: .admin, text: adminToken),
+                APIToken(name: "infer", right: .infer, text: inferToken),
+                APIToken(name: "read", right: .read, text: readToken),
+            ]), anonymousRight: .infer)
+        // A test may use a connection long after it was made.
+        configuration.headTimeout = configuration.idleTimeout
+        return configuration
     }
 
     static func run(

@@ -59,55 +59,116 @@ import Testing
         }
     }
 
-    @Test("with an access token every call needs it, or the admin token")
-    func accessToken() async throws {
+    @Test("without an anonymous right every call needs a token that is known")
+    func unknownTokens() async throws {
         var configuration = APIHarness.configuration()
-        configuration.accessToken = "open"
+        configuration.anonymousRight = nil
         try await APIHarness.run(configuration) { (api: APIHarness) async throws in
-            #expect(try await status(api, host: "localhost") == 401)
-            #expect(try await status(api, host: "localhost", token: "Bearer shut") == 401)
-            #expect(try await status(api, host: "localhost", token: "Basic open") == 401)
-            #expect(try await status(api, host: "localhost", token: "Bearer open") == 200)
-            #expect(try await status(api, host: "localhost", token: "bearer  open") == 200)
-            #expect(try await status(api, host: "localhost", token: "Bearer admin-token") == 200)
-        }
-    }
-
-    @Test("calls that change the mesh need the admin token")
-    func adminToken() async throws {
-        var configuration = APIHarness.configuration()
-        configuration.accessToken = "open"
-        let hash = String(repeating: "a", count: 64)
-        try await APIHarness.run(configuration) { (api: APIHarness) async throws in
-            let calls: [(HTTPRequest.Method, String)] = [
-                (.post, "/tessera/v1/models"), (.delete, "/tessera/v1/models/m"),
-                (.put, "/tessera/v1/blobs/\(hash)"), (.put, "/tessera/v1/manifests/\(hash)"),
-                (.post, "/tessera/v1/drain"),
-            ]
-            for (method, path) in calls {
-                for token in [nil, "Bearer open", "Bearer admin-toke", "Bearer admin-tokenn"] {
-                    var headers: HTTPFields = [:]
-                    headers[.authorization] = token
-                    let response = try await api.send(method, path, "{}", headers: headers)
-                    #expect(response.status == .unauthorized, "\(method) \(path)")
-                    #expect(response.headers[.wwwAuthenticate] == "Bearer")
-                }
+            for token in [
+                nil, "Bearer shut", "Basic open", "Bearer", "Bearer ", "open", "Bearer open open",
+                "Bearer ope", "Bearer openn", "Bearer OPEN",
+            ] {
+                #expect(try await status(api, host: "localhost", token: token) == 401, "\(token)")
             }
-            #expect(api.backend.state.withLock { $0.blobs.isEmpty && $0.manifests.isEmpty })
-            #expect(api.backend.state.withLock { $0.isReady })
+            for token in ["Bearer open", "bearer  open", "Bearer look", "Bearer admin-token"] {
+                #expect(try await status(api, host: "localhost", token: token) == 200, "\(token)")
+            }
+            let metrics = try await api.send(
+                .get, "/metrics", headers: [.authorization: "Bearer look"])
+            #expect(
+                metrics.text.contains("tessera_api_calls_refused_total{reason=\"token\"} 10\n"))
         }
     }
 
-    @Test("tokens are compared whole")
-    func tokens() {
-        func isEqual(_ left: String, _ right: String) -> Bool {
-            AccessControl.isEqual(Array(left.utf8), Array(right.utf8))
+    /// Calls by the right that each needs.
+    private static let calls: [(APIRight, HTTPRequest.Method, String)] = {
+        let hash = String(repeating: "a", count: 64)
+        let admin: [(HTTPRequest.Method, String)] = [
+            (.post, "/tessera/v1/models"), (.delete, "/tessera/v1/models/m"),
+            (.put, "/tessera/v1/blobs/\(hash)"), (.put, "/tessera/v1/manifests/\(hash)"),
+            (.post, "/tessera/v1/drain"), (.post, "/v2/repository/models/m/load"),
+            (.post, "/v2/repository/models/m/unload"),
+        ]
+        let infer: [(HTTPRequest.Method, String)] = [
+            (.post, "/v2/models/m/infer"), (.post, "/v2/models/m/versions/1/infer"),
+            (.post, "/tessera/v1/models/m/classify"),
+        ]
+        let read: [(HTTPRequest.Method, String)] = [
+            (.get, "/v2"), (.get, "/v2/health/ready"), (.get, "/v2/models/m"),
+            (.post, "/v2/repository/index"), (.get, "/tessera/v1/status"),
+            (.get, "/tessera/v1/members"), (.get, "/tessera/v1/events"), (.get, "/metrics"),
+            (.head, "/tessera/v1/stream"), (.get, "/tessera/v1/models/m/plan"),
+            (.get, "/nothing"),
+        ]
+        return admin.map { (.admin, $0.0, $0.1) } + infer.map { (.infer, $0.0, $0.1) }
+            + read.map { (.read, $0.0, $0.1) }
+    }()
+
+    @Test("a call is let in by its right or a higher one, with and without a token")
+    func rights() async throws {
+        let tokens: [APIRight: String] = [
+            .read: APIHarness.readToken, .infer: APIHarness.inferToken,
+        ]
+        for anonymous in [nil, APIRight.read, .infer] {
+            var configuration = APIHarness.configuration()
+            configuration.anonymousRight = anonymous
+            try await APIHarness.run(configuration) { (api: APIHarness) async throws in
+                for held in [nil, APIRight.read, .infer] {
+                    for (needed, method, path) in Self.calls {
+                        var headers: HTTPFields = [:]
+                        headers[.authorization] = held.flatMap { tokens[$0] }.map { "Bearer \($0)" }
+                        let response = try await api.send(
+                            method, path, method == .get || method == .head ? nil : "{}",
+                            headers: headers)
+                        let isLetIn =
+                            (anonymous.map { $0 >= needed } ?? false)
+                            || (held.map { $0 >= needed } ?? false)
+                        let refusal: HTTPResponse.Status = held == nil ? .unauthorized : .forbidden
+                        let what: Comment = "\(held) of \(anonymous): \(method) \(path)"
+                        if isLetIn {
+                            #expect(![.unauthorized, .forbidden].contains(response.status), what)
+                        } else {
+                            #expect(response.status == refusal, what)
+                            #expect(
+                                response.headers[.wwwAuthenticate] == (held == nil ? "Bearer" : nil)
+                            )
+                        }
+                    }
+                }
+                #expect(api.backend.state.withLock { $0.blobs.isEmpty && $0.manifests.isEmpty })
+                #expect(api.backend.state.withLock { $0.isReady })
+            }
         }
-        #expect(isEqual("abc", "abc"))
-        #expect(!isEqual("abcabc", "abc"))
-        #expect(!isEqual("ab", "abc"))
-        #expect(!isEqual("", "abc"))
-        #expect(!isEqual("abd", "abc"))
-        #expect(!isEqual("", ""))
+    }
+
+    @Test("tokens that are exchanged while the API serves hold from the next call on")
+    func exchanged() async throws {
+        var configuration = APIHarness.configuration()
+        configuration.anonymousRight = nil
+        let tokens = configuration.tokens
+        try await APIHarness.run(configuration) { (api: APIHarness) async throws in
+            #expect(try await status(api, host: "localhost", token: "Bearer open") == 200)
+            tokens.replace([APIToken(name: "new", right: .read, text: "another")])
+            #expect(try await status(api, host: "localhost", token: "Bearer open") == 401)
+            #expect(try await status(api, host: "localhost", token: "Bearer another") == 200)
+        }
+    }
+
+    @Test("hashes of tokens are compared whole")
+    func hashes() {
+        #expect(APITokens.isEqual([1, 2, 3], [1, 2, 3]))
+        #expect(!APITokens.isEqual([1, 2, 3], [1, 2, 4]))
+        #expect(!APITokens.isEqual([0, 2, 3], [1, 2, 3]))
+        #expect(!APITokens.isEqual([1, 2], [1, 2, 3]))
+        for place in 0..<32 {
+            for bit in 0..<8 {
+                var other = [UInt8](repeating: 0xA5, count: 32)
+                other[place] ^= 1 << bit
+                #expect(!APITokens.isEqual([UInt8](repeating: 0xA5, count: 32), other))
+            }
+        }
+        // As `printf open | sha256sum` has it.
+        let digest = APIToken(name: "a", right: .read, text: "open").digest
+        #expect(digest.prefix(4) == [0x23, 0x48, 0xf9, 0x98])
     }
 }

@@ -68,7 +68,7 @@ import Testing
     @Test("the page needs no token, but a Host of the agent; what it shows needs the token")
     func access() async throws {
         var configuration = Self.quick()
-        configuration.accessToken = "open"
+        configuration.anonymousRight = nil
         try await APIHarness.run(configuration) { (api: APIHarness) async throws in
             #expect(try await api.send(.get, "/").status == .ok)
             #expect(try await api.send(.get, "/dashboard/main.js").status == .ok)

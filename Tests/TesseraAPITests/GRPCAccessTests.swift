@@ -30,17 +30,38 @@ import Testing
         }
     }
 
-    @Test("with an access token every call needs it, or the admin token")
-    func accessToken() async throws {
+    @Test("without an anonymous right a call needs a token with the right for it")
+    func tokens() async throws {
         var configuration = APIHarness.configuration()
-        configuration.accessToken = "open"
+        configuration.anonymousRight = nil
         try await GRPCHarness.run(configuration) { (api: GRPCHarness) async throws in
             #expect(await code(api) == .unauthenticated)
             #expect(await code(api, token: "Bearer shut") == .unauthenticated)
             #expect(await code(api, token: "Basic open") == .unauthenticated)
+            #expect(await code(api, token: "Bearer look") == .permissionDenied)
             #expect(await code(api, token: "Bearer open") == nil)
             #expect(await code(api, token: "Bearer admin-token") == nil)
             #expect(api.backend.state.withLock { $0.requests.count } == 2)
+            let reading: Metadata = ["authorization": "Bearer look"]
+            func live(_ metadata: Metadata) async -> RPCError? {
+                await api.error {
+                    try await api.call(
+                        Inference_GRPCInferenceService.Method.ServerLive.descriptor,
+                        Inference_ServerLiveRequest(), as: Inference_ServerLiveResponse.self,
+                        metadata: metadata)
+                }
+            }
+            #expect(await live(reading) == nil)
+            #expect(await live([:])?.code == .unauthenticated)
+            let unload = await api.error {
+                try await api.call(
+                    Inference_GRPCInferenceService.Method.RepositoryModelUnload.descriptor,
+                    Inference_RepositoryModelUnloadRequest.with { $0.modelName = "identity" },
+                    as: Inference_RepositoryModelUnloadResponse.self,
+                    metadata: ["authorization": "Bearer open"])
+            }
+            #expect(unload?.code == .permissionDenied)
+            #expect(unload?.message.contains("the right to admin") == true)
         }
     }
 

@@ -346,6 +346,37 @@ private struct Bench {
         }
     }
 
+    @Test("of models that may go for a need, the one that was not used for the longest time goes")
+    func leastRecentlyUsed() {
+        var bench = Bench(disk: 1_000)
+        for number in 1...4 {
+            bench.store(outline(UInt64(number), blobs: [UInt64(10 * number)]), [0])
+            bench.wait(10)
+        }
+        bench.store(outline(9, blobs: (91...97).map { UInt64($0) }))
+        bench.name(1, 2, 3, 4, 9)
+        // The oldest was in use until now, and the third is in use.
+        bench.placement.onInUse([manifest(1), manifest(3)], now: bench.now, into: &bench.out)
+        bench.wait(10)
+        bench.placement.onInUse([manifest(3)], now: bench.now, into: &bench.out)
+        let all = (1...4).map { holding($0, [0]) } + [holding(9, Array(0..<7))]
+        bench.peer(1, all)
+        bench.peer(2, all)
+        _ = bench.take()
+        // 400 bytes of 1,000 are used; 700 are needed.
+        _ = bench.need(9, Array(0..<7))
+        #expect(discards(bench.take()) == [manifest(2)])
+        bench.placement.onDiskBudget(850, now: bench.now, into: &bench.out)
+        #expect(discards(bench.take()) == [manifest(4), manifest(1)])
+        // What is in use stays, and so does the last copy but one.
+        bench.placement.onDiskBudget(750, now: bench.now, into: &bench.out)
+        #expect(discards(bench.take()) == [])
+    }
+
+    private func discards(_ directives: [Directive]) -> [ManifestID] {
+        directives.compactMap { if case .discard(let manifest) = $0 { manifest } else { nil } }
+    }
+
     @Test("a model without a name goes after a minute, but not while a plan uses it")
     func removal() {
         var bench = Bench()

@@ -58,7 +58,7 @@ func importFiles(
     var error: UnsafeMutablePointer<CChar>?
     let ok = withShapes(shapes) { array in
         tessera_import_model(
-            file.path, array.baseAddress, array.count, xml.path, bin.path, &error)
+            file.path, array.baseAddress, array.count, nil, xml.path, bin.path, &error)
     }
     if let error {
         defer { tessera_free_text(error) }
@@ -149,7 +149,9 @@ func values<Element: BitwiseCopyable>(
 /// Imports to given places; returns the text of the error, nil if there is none.
 func importProblem(_ file: URL, xml: URL, bin: URL) -> String? {
     var error: UnsafeMutablePointer<CChar>?
-    guard !tessera_import_model(file.path, nil, 0, xml.path, bin.path, &error) else { return nil }
+    guard !tessera_import_model(file.path, nil, 0, nil, xml.path, bin.path, &error) else {
+        return nil
+    }
     guard let error else { return "no text" }
     defer { tessera_free_text(error) }
     return String(cString: error)

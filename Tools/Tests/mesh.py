@@ -26,7 +26,7 @@ START_SECONDS = 30
 LEAVE_SECONDS = 30
 # Before it, where gRPC is served.
 GRPC = re.compile(r"^grpc: (\S+:\d+)$")
-READY = re.compile(r"^ready: api http://(\S+):(\d+), peers (\S+):(\d+), node (\S+) ([0-9a-f]{64})$")
+READY = re.compile(r"^ready: api https?://(\S+):(\d+), peers (\S+):(\d+), node (\S+) ([0-9a-f]{64})$")
 
 
 # Ended from outside, a run still ends its agents: an exit runs every `with` and `atexit`.

@@ -24,6 +24,18 @@ typedef struct {
     size_t rank;
 } tessera_shape;
 
+/// What is done to an image before it is the model's input: (value - mean) / scale for each channel.
+typedef struct {
+    /// What is taken off, for each channel.
+    const float *_Nonnull mean;
+    /// What the rest is divided by, for each channel, above 0.
+    const float *_Nonnull scale;
+    /// How many channels.
+    size_t channel_count;
+    /// Whether the channels are the last axis of the input, instead of the second one.
+    bool is_channels_last;
+} tessera_preprocessing;
+
 /// Reads a model file and writes it as IR with static shapes.
 ///
 /// The ending of the path decides how the file is read: `.onnx` (with external data beside it),
@@ -39,6 +51,9 @@ typedef struct {
 /// @param path the model file.
 /// @param shapes shapes of inputs, in any order; may be null if there are none.
 /// @param shape_count how many shapes.
+/// @param preprocessing what becomes a part of the graph, in front of the only input, which then has
+///        unsigned 8-bit elements; null leaves the input as it is. It is put there after the
+///        clean-up, so that nothing of the model is computed otherwise.
 /// @param xml_path where the graph is written, ending in `.xml`; replaced if there.
 /// @param bin_path where the constants are written; replaced if there.
 /// @param error set to a text that says what happened and why if the result is false, else
@@ -46,7 +61,7 @@ typedef struct {
 /// @return whether both files were written whole.
 bool tessera_import_model(
     const char *_Nonnull path, const tessera_shape *_Nullable shapes, size_t shape_count,
-    const char *_Nonnull xml_path, const char *_Nonnull bin_path,
+    const tessera_preprocessing *_Nullable preprocessing, const char *_Nonnull xml_path, const char *_Nonnull bin_path,
     char *_Nullable *_Nonnull error);
 
 /// Frees a text that a function of this header has given out; null is fine.

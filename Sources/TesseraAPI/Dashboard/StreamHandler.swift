@@ -24,11 +24,11 @@ struct StreamHandler: Sendable {
     private let cache: OverviewCache
     private let slots: StreamSlots
 
-    init(backend: any AgentBackend, configuration: APIConfiguration) {
+    init(backend: any AgentBackend, configuration: APIConfiguration, slots: StreamSlots) {
         self.backend = backend
         self.configuration = configuration
         cache = OverviewCache(backend: backend, lifetime: configuration.streamPeriod / 2)
-        slots = StreamSlots(limit: configuration.streamsMax)
+        self.slots = slots
     }
 
     /// Begins a stream.
@@ -113,11 +113,18 @@ struct StreamHandler: Sendable {
 }
 
 /// How many streams are open.
-private final class StreamSlots: Sendable {
+final class StreamSlots: Sendable {
     private let limit: Int
+    private let metrics: RequestMetrics
     private let count = Mutex(0)
 
-    init(limit: Int) { self.limit = limit }
+    init(limit: Int, metrics: RequestMetrics) {
+        self.limit = limit
+        self.metrics = metrics
+    }
+
+    /// How many are open.
+    var open: Int { count.withLock { $0 } }
 
     /// A place for one stream, as long as the place lives; nil if there is none.
     func take() -> StreamSlot? {
@@ -126,6 +133,7 @@ private final class StreamSlots: Sendable {
             count += 1
             return true
         }
+        if !isFree { metrics.note(.streams) }
         return isFree ? StreamSlot(self) : nil
     }
 
@@ -133,10 +141,10 @@ private final class StreamSlots: Sendable {
 }
 
 /// One stream's place.
-private final class StreamSlot: Sendable {
+final class StreamSlot: Sendable {
     private let slots: StreamSlots
 
-    init(_ slots: StreamSlots) { self.slots = slots }
+    fileprivate init(_ slots: StreamSlots) { self.slots = slots }
 
     deinit { slots.give() }
 }

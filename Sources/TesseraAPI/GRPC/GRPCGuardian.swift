@@ -15,7 +15,6 @@ final class GRPCGuardian: Sendable {
     private static let headBytesMax = 1 << 20
 
     private struct State {
-        var connections = 0
         var streams: UInt64 = 0
         /// Only looked up, never walked.
         var ledgers: [String: StreamLedger] = [:]
@@ -26,34 +25,32 @@ final class GRPCGuardian: Sendable {
     /// The bodies that are held, of HTTP too.
     let budget: BodyBudget
     let access: AccessControl
-    let idleTimeout: TimeAmount
+    /// In each of these a request brings at least so many bytes, until it is whole.
+    let window: TimeAmount
+    let bytesPerWindowMin: Int
     /// A longer request is refused.
     let requestBytesMax: Int
-    private let connectionsMax: Int
+    private let connections: ConnectionLimiter
+    private let certificate: APICertificate?
     private let state = Mutex(State())
 
-    init(configuration: APIConfiguration, budget: BodyBudget, metrics: RequestMetrics) {
-        self.metrics = metrics
-        self.budget = budget
-        access = AccessControl(configuration)
-        idleTimeout = configuration.idleTimeout
+    init(configuration: APIConfiguration, usage: APIUsage) {
+        metrics = usage.metrics
+        budget = usage.inference
+        access = AccessControl(configuration, metrics: metrics)
+        window = configuration.bodyWindow
+        bytesPerWindowMin = configuration.bodyBytesPerWindowMin
         requestBytesMax = configuration.inferenceBytesMax + Self.headBytesMax
-        connectionsMax = configuration.connectionsMax
+        connections = usage.connections
+        certificate = configuration.certificate
     }
 
-    /// Lets a connection in, or closes it.
+    /// Lets a connection in, under TLS if there is a certificate, or closes it.
     func admit(_ channel: any Channel) -> EventLoopFuture<Void> {
-        let isAdmitted = state.withLock { state in
-            guard state.connections < connectionsMax else { return false }
-            state.connections += 1
-            return true
-        }
-        guard isAdmitted else {
-            metrics.note(.connections)
+        guard connections.admit(channel) else {
             return channel.close().flatMapThrowing { throw TooManyConnections() }
         }
-        channel.closeFuture.whenComplete { _ in self.state.withLock { $0.connections -= 1 } }
-        return channel.eventLoop.makeSucceededVoidFuture()
+        return channel.eventLoop.makeCompletedFuture { try certificate?.protectGRPC(channel) }
     }
 
     private struct TooManyConnections: Error {}

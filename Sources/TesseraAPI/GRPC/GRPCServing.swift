@@ -23,7 +23,7 @@ struct GRPCServing: Sendable {
     ///
     /// Throws if the host has no address.
     init(
-        service: InferenceService, configuration: APIConfiguration, budget: BodyBudget,
+        service: InferenceService, configuration: APIConfiguration, usage: APIUsage,
         group: MultiThreadedEventLoopGroup
     ) throws {
         port = configuration.grpcPort ?? 0
@@ -32,7 +32,7 @@ struct GRPCServing: Sendable {
             configuration.host, port: port)
         let host = address.ipAddress ?? configuration.host
         let guardian = GRPCGuardian(
-            configuration: configuration, budget: budget, metrics: service.metrics)
+            configuration: configuration, usage: usage)
         let transport = HTTP2ServerTransport.Posix(
             address: address.protocol == .inet6
                 ? .ipv6(host: host, port: port) : .ipv4(host: host, port: port),

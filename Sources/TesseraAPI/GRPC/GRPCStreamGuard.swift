@@ -5,7 +5,7 @@ import NIOHPACK
 import NIOHTTP2
 
 /// Stands before a stream of gRPC: checks who calls before a byte of a request is kept, counts the
-/// bytes, ends a stream whose client falls silent, and answers compressed only who asked compressed.
+/// bytes, ends a stream whose client sends its request too slowly, and answers compressed only who asked compressed.
 ///
 /// Everything happens on the stream's event loop.
 final class GRPCStreamGuard: ChannelDuplexHandler {
@@ -14,8 +14,11 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
     typealias OutboundIn = HTTP2Frame.FramePayload
     typealias OutboundOut = HTTP2Frame.FramePayload
 
-    /// The methods that change the mesh.
-    private static let adminMethods = ["RepositoryModelLoad", "RepositoryModelUnload"]
+    /// The methods that only read.
+    private static let readingMethods = [
+        "ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelConfig",
+        "RepositoryIndex",
+    ]
     /// The method whose clients may be silent between requests.
     private static let streamMethod = "ModelStreamInfer"
 
@@ -26,7 +29,8 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
     private var didAnswer = false
     private var mayBeSilent = false
     private var silence: Scheduled<Void>?
-    private var lastRead = NIODeadline.now()
+    /// Bytes that came since somebody last looked.
+    private var received = 0
     private var reader: GRPCMessageReader
 
     init(guardian: GRPCGuardian, name: String, ledger: StreamLedger) {
@@ -39,7 +43,6 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isRefused else { return }
-        lastRead = .now()
         switch unwrapInboundIn(data) {
         case .headers(var frame):
             do throws(APIError) {
@@ -53,6 +56,7 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
             context.fireChannelRead(wrapInboundOut(.headers(frame)))
         case .data(var frame):
             guard case .byteBuffer(let bytes) = frame.data else { return }
+            received += bytes.readableBytes
             frame.data = .byteBuffer(ByteBuffer())
             do {
                 frame.data = .byteBuffer(try reader.read(bytes))
@@ -93,9 +97,17 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
         let method = path.split(separator: "/").last.map(String.init) ?? ""
         mayBeSilent = method == Self.streamMethod
         try guardian.access.check(
-            authority: headers.first(name: ":authority") ?? headers.first(name: "host") ?? "",
-            origins: headers["origin"], authorization: headers.first(name: "authorization"),
-            needsAdmin: Self.adminMethods.contains(method))
+            AccessControl.Caller(
+                authority: headers.first(name: ":authority") ?? headers.first(name: "host") ?? "",
+                origins: headers["origin"], site: headers.first(name: "sec-fetch-site"),
+                authorization: headers.first(name: "authorization")),
+            needs: Self.right(toCall: method))
+    }
+
+    /// What is not known to do less needs the highest right.
+    private static func right(toCall method: String) -> APIRight {
+        if readingMethods.contains(method) { return .read }
+        return ["ModelInfer", streamMethod].contains(method) ? .infer : .admin
     }
 
     /// Names the ledger, and says how the answer is compressed: as the request, or not at all.
@@ -122,15 +134,16 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
 
     private func watchForSilence(context: ChannelHandlerContext) {
         guard !mayBeSilent else { return }
-        let deadline = lastRead + guardian.idleTimeout
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        silence = context.eventLoop.scheduleTask(deadline: deadline) {
+        silence = context.eventLoop.scheduleTask(in: guardian.window) {
             let (handler, context) = bound.value
             guard handler.silence != nil else { return }
-            if handler.lastRead + handler.guardian.idleTimeout > .now() {
+            if handler.received >= handler.guardian.bytesPerWindowMin {
+                handler.received = 0
                 handler.watchForSilence(context: context)
                 return
             }
+            handler.guardian.metrics.note(.bodyTime)
             handler.refuse(
                 APIError(
                     status: .gatewayTimeout, message: "the request did not come whole in time"),

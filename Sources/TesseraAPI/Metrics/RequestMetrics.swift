@@ -37,6 +37,28 @@ enum APILimit: String, CaseIterable, Sendable {
     case heldBytes = "held_body_bytes"
     /// Connections that are open at once.
     case connections
+    /// Connections from one address.
+    case addressConnections = "address_connections"
+    /// How long and how many the fields of a request's head may be.
+    case headBytes = "head_bytes"
+    /// How long a request's head may take.
+    case headTime = "head_time"
+    /// How slowly a body may come.
+    case bodyTime = "body_time"
+    /// Streams of the mesh's state.
+    case streams
+}
+
+/// Why a call was not let in.
+enum APIRefusal: String, CaseIterable, Sendable {
+    /// The host that it names is not ours.
+    case host
+    /// It comes from a web page of another origin.
+    case origin
+    /// It needs a token, and has none that is known.
+    case token
+    /// Its token has not the right for it.
+    case right
 }
 
 /// Counts the inference requests of this entry by model and outcome, and how long answers took.
@@ -69,6 +91,8 @@ final class RequestMetrics: Sendable {
         var models: [String: Figures] = [:]
         // The order is that of `APILimit.allCases`.
         var limits = [Int](repeating: 0, count: APILimit.allCases.count)
+        // The order is that of `APIRefusal.allCases`.
+        var refusals = [Int](repeating: 0, count: APIRefusal.allCases.count)
     }
 
     private let state = Mutex(State())
@@ -99,6 +123,22 @@ final class RequestMetrics: Sendable {
             for (index, value) in APILimit.allCases.enumerated() where value == limit {
                 state.limits[index] += 1
             }
+        }
+    }
+
+    /// A call was not let in.
+    func note(_ refusal: APIRefusal) {
+        state.withLock { state in
+            for (index, value) in APIRefusal.allCases.enumerated() where value == refusal {
+                state.refusals[index] += 1
+            }
+        }
+    }
+
+    /// How often calls were not let in for this reason.
+    func count(_ refusal: APIRefusal) -> Int {
+        state.withLock { state in
+            zip(APIRefusal.allCases, state.refusals).first { $0.0 == refusal }?.1 ?? 0
         }
     }
 
@@ -159,6 +199,12 @@ final class RequestMetrics: Sendable {
                 "How often calls to the API reached a limit.",
                 APILimit.allCases.map { limit in
                     MetricSample(Double(count(limit)), [.init("limit", limit.rawValue)])
+                }),
+            MetricFamily(
+                .counter, "tessera_api_calls_refused_total",
+                "Calls to the API that were not let in.",
+                APIRefusal.allCases.map { refusal in
+                    MetricSample(Double(count(refusal)), [.init("reason", refusal.rawValue)])
                 }),
         ]
     }

@@ -210,10 +210,14 @@ extension BlobPlacement {
             return sum + models[index].outline.blobs[place].byteCount
         }
         while wanted > diskBudget - usedBytes {
-            let spare = models.indices.filter { isSpare($0) }
-            let first = spare.first { models[$0].namelessSince != nil } ?? spare.first
+            // Without a name first, then what was not used for the longest time.
+            let first = models.indices.filter { isSpare($0) }.min {
+                (models[$0].namelessSince == nil ? 1 : 0, models[$0].lastUse)
+                    < (models[$1].namelessSince == nil ? 1 : 0, models[$1].lastUse)
+            }
             guard let first else { return false }
             if models[first].namelessSince == nil { shed.append(models[first].outline.manifest) }
+            directives.append(.report(.limit("bytes of blobs on disk", count: usedBytes)))
             discard(first, now: now, into: &directives)
         }
         return true
@@ -271,7 +275,7 @@ extension BlobPlacement {
             held: Holding(
                 manifest: outline.manifest, blobs: [UInt64](repeating: 0, count: words)),
             copies: [Int](repeating: 0, count: outline.blobs.count), places: places,
-            namelessSince: isNamed ? nil : now)
+            namelessSince: isNamed ? nil : now, lastUse: now)
         if isNamed { model.grace = Limits.removedGrace }
         let index =
             models.firstIndex { $0.outline.manifest > outline.manifest } ?? models.count

@@ -74,6 +74,8 @@ struct BlobPlacement {
         /// Since when the model has no name; nil while it has one.
         var namelessSince: Timestamp?
         var grace = Limits.namelessGrace
+        /// When a plan or a request last stopped using it here; until one did, when it came.
+        var lastUse: Timestamp
 
         var isComplete: Bool { heldCount == outline.blobs.count }
     }
@@ -334,6 +336,9 @@ struct BlobPlacement {
         _ manifests: [ManifestID], now: Timestamp, into directives: inout [Directive]
     ) {
         defer { settle(now: now, into: &directives) }
+        for index in models.indices where inUse.contains(models[index].outline.manifest) {
+            models[index].lastUse = now
+        }
         inUse = manifests.sorted()
     }
 

@@ -4,4 +4,14 @@ public enum PrivateFile {
     public static func write(_ path: String, _ bytes: [UInt8]) throws(StoredFileError) {
         try StoredFile.replace(path, bytes: bytes)
     }
+
+    /// Makes a folder that only its owner may look into, and those above it, unless they are there.
+    public static func makeFolder(_ path: String) throws(StoredFileError) {
+        try StoredFile.makeFolder(path)
+    }
+
+    /// Writes a file that is not there yet, readable and writable by its owner only.
+    public static func create(_ path: String, _ bytes: [UInt8]) throws(StoredFileError) {
+        try StoredFile.create(path, bytes: bytes)
+    }
 }

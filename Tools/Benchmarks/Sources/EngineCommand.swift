@@ -143,7 +143,7 @@ final class BareModel: @unchecked Sendable {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let (xml, bin) = (folder + "/model.xml", folder + "/model.bin")
         var error: UnsafeMutablePointer<CChar>?
-        guard !tessera_import_model(path, nil, 0, xml, bin, &error) else {
+        guard !tessera_import_model(path, nil, 0, nil, xml, bin, &error) else {
             return try ModelImport.make(xmlPath: xml, binPath: bin)
         }
         defer { tessera_free_text(error) }

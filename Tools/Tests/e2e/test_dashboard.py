@@ -307,6 +307,39 @@ class Dashboard(support.Case):
                 mesh.wait(20, "the page is back", lambda: page.text("#state") == "ready")
                 self.assertEqual("", page.text("#notices"))
 
+    def test_right(self):
+        """Who may only look sees the mesh, and is asked for a token when he asks a model."""
+        agents = mesh.Mesh([], discovery="none", api_anonymous="read")
+        try:
+            agent = agents.make("a").start().await_ready()
+            token = mesh.check("token", "add", "asker", "--data-dir", agent.folder).out.strip()
+            agent.add(support.CNN, support.file(support.CNN), "--image", "grey",
+                      "--image-scale", "255", "--copies", "1")
+            ask = ("(() => { const data = new DataTransfer();"
+                   "data.items.add(new File(['no image'], 'x.png'));"
+                   "const file = document.querySelector('#file'); file.files = data.files;"
+                   "file.dispatchEvent(new Event('change')); })()")
+            with browser.Browser() as page:
+                self.open(page, agent)
+                mesh.wait(30, "the model can be asked",
+                          lambda: page.evaluate("!document.querySelector('#try').hidden"))
+                self.assertTrue(page.evaluate("document.querySelector('#token-form').hidden"))
+                page.evaluate(ask)
+                mesh.wait(20, "a token is asked for", lambda: not page.evaluate(
+                    "document.querySelector('#token-form').hidden"))
+                self.assertIn("needs a token", page.text("#answer"))
+                mesh.wait(10, "the token is known", lambda: agent.client().call(
+                    "POST", "/v2/models/none/infer",
+                    headers={"Authorization": f"Bearer {token}"})[0] == 404)
+                page.evaluate(f"document.querySelector('#token').value = '{token}';"
+                              "document.querySelector('#token-form button').click()")
+                page.evaluate(ask)
+                mesh.wait(20, "the file is looked at",
+                          lambda: "neither a PNG nor a JPEG" in page.text("#answer"))
+                self.assertEqual([], page.errors)
+        finally:
+            agents.close()
+
     def test_token(self):
         """A page of an agent with a token asks for it, and again if it was wrong."""
         agents = mesh.Mesh([], discovery="none")

@@ -114,6 +114,48 @@ class Images(support.Case):
                               self.agents["a"].token_file, *flags)
             self.assert_fails(result, 64, word)
 
+    def test_preprocess(self):
+        """With preprocessing in the graph bytes travel, and the answers stay the same."""
+        agent = self.agents["a"]
+        floats = self.entry.get(f"/v2/models/{support.CNN}")["inputs"][0]
+        pixels = self.pixels[:, None]
+
+        def logits(model, values):
+            array = os.path.join(self.agents.folder, "preprocess.npy")
+            numpy.save(array, values)
+            folder = os.path.join(self.agents.folder, model)
+            mesh.check("infer", model, "--input", f"image={array}", "--output-dir", folder,
+                       "--api", self.entry.api)
+            return numpy.load(os.path.join(folder, "logits.npy"))
+        # The engine divides by multiplying with the inverse, which a power of two has exactly.
+        for name, mean, scale, rounding in (("digits-64", 33.3, 64, 0),
+                                            ("digits-78", 33.3, 77.7, 1e-6)):
+            agent.add(name, support.file(support.CNN), "--image", "grey", "--image-mean", mean,
+                      "--image-scale", scale, "--preprocess")
+            self.agents.await_ready(name)
+            self.assertEqual({**floats, "datatype": "UINT8"},
+                             self.entry.get(f"/v2/models/{name}")["inputs"][0])
+            expected = logits(support.CNN, (pixels.astype(numpy.float32) - numpy.float32(mean))
+                              / numpy.float32(scale))
+            given = logits(name, pixels)
+            self.assertLessEqual(
+                abs(given - expected).max(), rounding * (expected.max() - expected.min()))
+            powers = numpy.exp(given[2].astype(numpy.float64) - given[2].max())
+            document = mesh.check("infer", name, "--image", self.files[2], "--top", 10, "--json",
+                                  "--api", self.entry.api).json()[0]
+            for one in document["classes"]:
+                self.assertAlmostEqual((powers / powers.sum())[one["index"]], one["probability"],
+                                       places=12)
+        # The weights are those of the model without it.
+        models = agent.get("/tessera/v1/models")["models"]
+        self.assertEqual(1, len({one["weightBytes"] for one in models}), models)
+        for flags, word in ((["--preprocess"], "--image"),
+                            (["--image", "rgb", "--preprocess"], "3 channels at axis 1")):
+            result = mesh.run("model", "add", support.file(support.CNN), "--name", "wrong",
+                              "--api", agent.api, "--token-file", agent.token_file, *flags)
+            self.assertNotEqual(0, result.code)
+            self.assertIn(word, result.err)
+
     def test_restart(self):
         """The description stays with the model when its agent starts again."""
         with mesh.Mesh("c", discovery="none") as agents:

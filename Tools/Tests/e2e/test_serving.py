@@ -116,7 +116,7 @@ class Serving(support.Case):
                    lambda: client.infer(model, [right], outputs=other))
         self.fails("DEADLINE_EXCEEDED", "",
                    lambda: client.infer(model, [right], timeout=1))
-        self.fails("UNAUTHENTICATED", "admin token", lambda: client.unload_model(model))
+        self.fails("UNAUTHENTICATED", "admin.token", lambda: client.unload_model(model))
         calls = [client.async_infer(model, [right], lambda result, error: None)
                  for _ in range(CALLS)]
         for call in calls:
@@ -137,7 +137,7 @@ class Serving(support.Case):
             self.fails("UNAUTHENTICATED", "token", client.is_server_live)
             headers = {"authorization": "Bearer 0123456789abcdef"}
             self.assertTrue(client.is_server_live(headers=headers))
-            self.fails("UNAUTHENTICATED", "admin token",
+            self.fails("PERMISSION_DENIED", "the right to admin",
                        lambda: client.unload_model(support.CNN, headers=headers))
         finally:
             agent.leave()

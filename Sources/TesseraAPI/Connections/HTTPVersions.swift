@@ -21,32 +21,42 @@ struct VersionedChannel: ServerChildChannel {
 
     private let http1: HTTP1Channel
     private let http2: HTTP2Channel
-    private let idleTimeout: TimeAmount
+    private let api: APIConfiguration
+    private let usage: APIUsage
 
     /// A channel that gives requests to the responder.
     init(
         responder: @escaping HTTPChannelHandler.Responder,
-        configuration: HTTP1Channel.Configuration, idleTimeout: TimeAmount
+        configuration: HTTP1Channel.Configuration, api: APIConfiguration, usage: APIUsage
     ) {
         http1 = HTTP1Channel(responder: responder, configuration: configuration)
         http2 = HTTP2Channel(
             responder: responder,
             configuration: HTTP2Channel.Configuration(
-                idleTimeout: .nanoseconds(idleTimeout.nanoseconds),
+                idleTimeout: .nanoseconds(api.idleTimeout.nanoseconds),
                 streamConfiguration: configuration))
-        self.idleTimeout = idleTimeout
+        self.api = api
+        self.usage = usage
     }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        channel.eventLoop.makeCompletedFuture {
+        guard usage.connections.admit(channel) else {
+            channel.close(promise: nil)
+            return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+        }
+        return channel.eventLoop.makeCompletedFuture {
+            try api.certificate?.protectHTTP(channel)
             let sync = channel.pipeline.syncOperations
+            let timer = HeadTimer(timeout: api.headTimeout, metrics: usage.metrics)
+            try sync.addHandler(timer)
             let spoken = channel.eventLoop.makePromise(of: Spoken.self)
-            let detector = PrefaceDetector(idleTimeout: idleTimeout) { isHTTP2 in
+            let detector = PrefaceDetector { isHTTP2 in
                 guard isHTTP2 else {
                     http1.setup(channel: channel, logger: logger).map { .http1($0) }
                         .cascade(to: spoken)
                     return
                 }
+                timer.stop()
                 do {
                     try sync.addHandler(HalfCloseIsClose())
                 } catch {
@@ -96,27 +106,16 @@ private final class PrefaceDetector: ChannelInboundHandler, RemovableChannelHand
 
     private static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 
-    private let idleTimeout: TimeAmount
     private let onTold: (Bool) -> Void
     private let onEnd: () -> Void
     private var received = ByteBuffer()
     private var isDone = false
-    private var silence: Scheduled<Void>?
 
     /// `onTold` adds the handlers for HTTP/2, or for HTTP/1.1; `onEnd` learns that there is nothing
     /// to add any for.
-    init(
-        idleTimeout: TimeAmount, onTold: @escaping (Bool) -> Void, onEnd: @escaping () -> Void
-    ) {
-        self.idleTimeout = idleTimeout
+    init(onTold: @escaping (Bool) -> Void, onEnd: @escaping () -> Void) {
         self.onTold = onTold
         self.onEnd = onEnd
-    }
-
-    func handlerAdded(context: ChannelHandlerContext) {
-        silence = context.eventLoop.assumeIsolated().scheduleTask(in: idleTimeout) {
-            context.close(promise: nil)
-        }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { end() }
@@ -153,7 +152,6 @@ private final class PrefaceDetector: ChannelInboundHandler, RemovableChannelHand
 
     private func tell(isHTTP2: Bool, context: ChannelHandlerContext) {
         isDone = true
-        silence?.cancel()
         onTold(isHTTP2)
         if received.readableBytes > 0 {
             context.fireChannelRead(wrapInboundOut(received))
@@ -163,7 +161,6 @@ private final class PrefaceDetector: ChannelInboundHandler, RemovableChannelHand
     }
 
     private func end() {
-        silence?.cancel()
         guard !isDone else { return }
         isDone = true
         onEnd()
