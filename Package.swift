@@ -139,7 +139,7 @@ let package = Package(
                 "TesseraCore", "TesseraWire", "TesseraModel", "TesseraEngine", "TesseraNode",
                 "TesseraAPI", "TesseraSimulator", "OpenVINOShim", logging, lifecycle, unixSignals,
                 yams, crypto,
-                nioCore, nioPosix, nioHTTP1, nioSSL,
+                nioCore, nioPosix, nioHTTP1,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
             ], swiftSettings: strict, linkerSettings: openVINORunPath),

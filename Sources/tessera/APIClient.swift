@@ -2,7 +2,7 @@ import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 import NIOPosix
-import NIOSSL
+import TesseraAPI
 
 #if canImport(Glibc)
 import Glibc
@@ -54,7 +54,18 @@ struct APIClient: Sendable {
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connections
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.httpVersion = .http1Only
-        configuration.tlsConfiguration = try tls(options, isNameChecked: isNameChecked)
+        let authorities = try options.certificateFile.map {
+            try Files.read($0, bytesMax: certificateBytesMax, what: "the file of certificates")
+        }
+        guard
+            let trust = APITrust.configuration(
+                authorities: authorities, isNameChecked: isNameChecked)
+        else {
+            throw CommandFailure(
+                "\(options.certificateFile ?? "") holds no certificate in PEM form. Check --ca-file."
+            )
+        }
+        configuration.tlsConfiguration = trust
         let token = try token ?? options.readingToken()
         let base = try base(of: options.address)
         let client = HTTPClient(
@@ -73,26 +84,6 @@ struct APIClient: Sendable {
     private static func end(_ client: HTTPClient) async {
         // The process is about to end: what does not close is closed by the system.
         try? await client.shutdown()
-    }
-
-    private static func tls(
-        _ options: APIOptions, isNameChecked: Bool
-    ) throws -> TLSConfiguration {
-        var configuration = TLSConfiguration.makeClientConfiguration()
-        configuration.minimumTLSVersion = .tlsv12
-        if !isNameChecked {
-            configuration.certificateVerification = .noHostnameVerification
-        }
-        guard let path = options.certificateFile else { return configuration }
-        let bytes = try Files.read(
-            path, bytesMax: certificateBytesMax, what: "the file of certificates")
-        // What is no certificate throws; none at all would trust nobody.
-        let certificates = (try? NIOSSLCertificate.fromPEMBytes(bytes)) ?? []
-        guard !certificates.isEmpty else {
-            throw CommandFailure("\(path) holds no certificate in PEM form. Check --ca-file.")
-        }
-        configuration.trustRoots = .certificates(certificates)
-        return configuration
     }
 
     /// Checks that the text is the URL of an agent.
@@ -262,7 +253,7 @@ struct APIClient: Sendable {
             return "the host \(error.host) is not known"
         case let error as IOError:
             return Files.systemReason(error.errnoCode)
-        case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError:
+        case _ where APITrust.isFailure(error):
             return "TLS with it is not possible (\(error)); look whether it serves https, and name "
                 + "the certificate to trust with --ca-file"
         default: return "\(error)"

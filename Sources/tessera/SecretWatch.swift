@@ -33,7 +33,7 @@ struct SecretWatch: Sendable {
     /// What the file is now; nil if it is not there.
     func stamp() async -> FileStamp? {
         let path = path
-        return await Blocking.value { FileStamp(of: path) }
+        return await Blocking.value { FileStamp(path) }
     }
 
     /// The secrets in the file.

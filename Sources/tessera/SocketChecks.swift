@@ -98,18 +98,8 @@ enum MulticastCheck {
                 "multicast", "the loopback interface takes no group: \(Files.systemReason())",
                 next: advice)
         }
-        var target = sockaddr_in()
-        target.sin_family = sa_family_t(AF_INET)
-        target.sin_port = port
-        target.sin_addr.s_addr = inet_addr(group)
         let text: [UInt8] = Array("tessera doctor".utf8)
-        let sent = withUnsafePointer(to: &target) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                sendto(
-                    descriptor, text, text.count, 0, address,
-                    socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
+        let sent = send(text, to: port, over: descriptor)
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard sent == text.count, poll(&waiting, 1, timeoutMilliseconds) == 1 else {
             return .warning(
@@ -118,34 +108,60 @@ enum MulticastCheck {
         return .good("multicast", "works on the loopback interface")
     }
 
-    /// Binds to a free port and joins the group on loopback; nil if that fails, else the port in
-    /// network order.
-    private static func join(_ descriptor: Int32) -> in_port_t? {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let port: in_port_t? = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                guard bind(descriptor, generic, length) == 0,
-                    getsockname(descriptor, generic, &length) == 0
-                else { return nil }
-                return generic.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
-                    $0.pointee.sin_port
-                }
-            }
+    /// Sends a datagram to the group; the number of bytes that went out.
+    private static func send(_ bytes: [UInt8], to port: String, over descriptor: Int32) -> Int {
+        var hints = addrinfo()
+        hints.ai_socktype = PortCheck.Kind.datagram.number
+        hints.ai_flags = AI_NUMERICHOST
+        var list: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(group, port, &hints, &list) == 0, let target = list?.pointee else {
+            return -1
         }
-        var loopback = in_addr(s_addr: inet_addr("127.0.0.1"))
-        var request = ip_mreq(
-            imr_multiaddr: in_addr(s_addr: inet_addr(group)), imr_interface: loopback)
+        defer { freeaddrinfo(list) }
+        return sendto(descriptor, bytes, bytes.count, 0, target.ai_addr, target.ai_addrlen)
+    }
+
+    /// Binds to a free port and joins the group on loopback; nil if that fails, else the port.
+    private static func join(_ descriptor: Int32) -> String? {
+        guard let port = bindAnywhere(descriptor) else { return nil }
+        // As `ip_mreq` has them. Who else's headers bring that type in depends on the build, so it is
+        // not named.
+        var loopback = inet_addr("127.0.0.1")
+        var request = [inet_addr(group), loopback]
         let level = Int32(IPPROTO_IP)
-        guard let port,
+        guard
             setsockopt(
                 descriptor, level, IP_ADD_MEMBERSHIP, &request,
-                socklen_t(MemoryLayout<ip_mreq>.size)) == 0,
+                socklen_t(request.count * MemoryLayout<in_addr_t>.size)) == 0,
             setsockopt(
                 descriptor, level, IP_MULTICAST_IF, &loopback,
-                socklen_t(MemoryLayout<in_addr>.size)) == 0
+                socklen_t(MemoryLayout<in_addr_t>.size)) == 0
         else { return nil }
         return port
+    }
+
+    /// Binds to a port that the system chooses, and says which.
+    private static func bindAnywhere(_ descriptor: Int32) -> String? {
+        var hints = addrinfo()
+        hints.ai_family = AF_INET
+        hints.ai_socktype = PortCheck.Kind.datagram.number
+        hints.ai_flags = AI_PASSIVE
+        var list: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(nil, "0", &hints, &list) == 0, let place = list?.pointee else {
+            return nil
+        }
+        defer { freeaddrinfo(list) }
+        var length = place.ai_addrlen
+        // The list's own memory takes the address that the socket got.
+        guard bind(descriptor, place.ai_addr, length) == 0,
+            getsockname(descriptor, place.ai_addr, &length) == 0
+        else { return nil }
+        var service = [CChar](repeating: 0, count: Int(NI_MAXSERV))
+        let status = getnameinfo(
+            place.ai_addr, length, nil, 0, &service, socklen_t(service.count),
+            NI_NUMERICSERV | NI_DGRAM)
+        guard status == 0 else { return nil }
+        return String(
+            decoding: service.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }

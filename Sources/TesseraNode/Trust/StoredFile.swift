@@ -52,29 +52,6 @@ extension StoredFileError: CustomStringConvertible {
     }
 }
 
-/// What changes when a file is written or replaced.
-public struct FileStamp: Equatable, Sendable {
-    private let inode: UInt64
-    private let bytes: Int64
-    private let seconds: Int64
-    private let nanoseconds: Int64
-
-    /// Looks at a file; nil if it is not there.
-    public init?(of path: String) {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        #if canImport(Darwin)
-        let time = status.st_mtimespec
-        #else
-        let time = status.st_mtim
-        #endif
-        inode = UInt64(status.st_ino)
-        bytes = Int64(status.st_size)
-        seconds = Int64(time.tv_sec)
-        nanoseconds = Int64(time.tv_nsec)
-    }
-}
-
 /// Small files that must be whole or not there at all, whatever crashes.
 enum StoredFile {
     /// What a file holds and who may touch it.
