@@ -17,6 +17,7 @@ PUBLISHED = "nothing"
 # Of each span between two events the last part is what the mesh reaches with the boards it has then.
 STEADY_PART = 1 / 3
 BUCKET_SECONDS = 1
+CLIENTS = 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +48,7 @@ def measure(options):
     note(f"{CASE.name}: starting the lab")
     with Bench(CASE, "throughput", options, off=(LATE,)) as bench:
         bench.choose(["--mode", "best", "--allow", "single,replicas"])
-        work = bench.load(options.clients)
+        work = bench.load(options.clients or CLIENTS)
         try:
             compare.warm(bench.agent, bench.name, work)
             _pass(options.stable)

@@ -54,7 +54,8 @@ EXPERIMENTS = {
         "throughput",
         tuple(Case("vit-base", boards, rate)
               for boards in ((minnow(16),), (minnow(8), rcc(8)))
-              for rate in (1e9, 1e8, 2e7, 5e6)) + (Case("vit-base", (minnow(4),), 1e9),),
+              for rate in (1e9, 1e8, 2e7, 5e6))
+        + tuple(Case("vit-base", (minnow(count),), 1e9) for count in (4, 1)),
         {"best": ["--mode", "best", "--allow", "single,replicas"],
          "pipeline": ["--mode", "best", "--allow", "single"],
          **chosen("local", "pipedream-like", "even")},
@@ -126,7 +127,7 @@ def main():
     parser.add_argument("--stable", type=float, default=20,
                         help="seconds under load before a measurement: agents measure meanwhile (20)")
     parser.add_argument("--clients", type=int, default=0,
-                        help="for throughput (4 more than the plan takes in at once)")
+                        help="for throughput (4 more than the plan takes in at once; for churn 24)")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--plans", default="", metavar="NAME,…", help="these of the plans (all)")
     parser.add_argument("--model-file", action="append", default=[], metavar="NAME=FILE",
