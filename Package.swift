@@ -1,14 +1,19 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+// `Tools/fuzz` sets it: the parsers in a program of libFuzzer, counted edge by edge. Everybody else
+// has the test target that feeds them the corpus.
+let isFuzzing = Context.environment["TESSERA_FUZZ"] != nil
+
 // Every own target: Swift 6 language mode, warnings are errors, and the import rules that the
 // layers of Docs/Architecture.md rest on.
-let strict: [SwiftSetting] = [
-    .treatAllWarnings(as: .error),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-]
+let strict: [SwiftSetting] =
+    [
+        .treatAllWarnings(as: .error),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + (isFuzzing ? [.unsafeFlags(["-O", "-sanitize=fuzzer"])] : [])
 
 // Where Tools/setup puts OpenVINO's runtime when the system has none, and where a packaged agent
 // finds it beside itself.
@@ -21,6 +26,7 @@ let openVINORunPath: [LinkerSetting] = [
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -41,6 +47,12 @@ let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-h
 let nioHPACK = Target.Dependency.product(name: "NIOHPACK", package: "swift-nio-http2")
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+// What Tests/FuzzTests/Parsers feeds.
+let fuzzed: [Target.Dependency] = [
+    "tessera", "TesseraAPI", "TesseraNode", "TesseraImage", "TesseraModel", "TesseraWire",
+    "TesseraCore", "InferenceProtocol", "OpenVINOShim", nioCore, crypto, protobuf,
+]
 
 let package = Package(
     name: "tessera",
@@ -179,8 +191,8 @@ let package = Package(
         .testTarget(
             name: "TesseraAPITests",
             dependencies: [
-                "TesseraAPI", "InferenceProtocol", "TesseraCore", nioCore, grpcCore, grpcTransport,
-                grpcProtobuf, protobuf,
+                "TesseraAPI", "InferenceProtocol", "TesseraCore", nioCore, nioEmbedded, grpcCore,
+                grpcTransport, grpcProtobuf, protobuf,
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
             ], swiftSettings: strict),
         .testTarget(
@@ -194,7 +206,39 @@ let package = Package(
             ],
             swiftSettings: strict, linkerSettings: openVINORunPath),
         .testTarget(name: "TidyTests", swiftSettings: strict),
+        .testTarget(
+            name: "FuzzTests", dependencies: fuzzed, exclude: ["Corpus", "Driver", "Program"],
+            swiftSettings: strict, linkerSettings: openVINORunPath),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
 )
+
+if isFuzzing {
+    // A program cannot link another one: the command line becomes a library with its `main` renamed,
+    // and nothing but the parsers' program is left beside it.
+    let left = package.targets.filter { $0.type != .test && $0.name != "tessera-benchmarks" }
+    package.products = []
+    package.targets =
+        left.map { target in
+            guard target.name == "tessera" else { return target }
+            return .target(
+                name: "tessera", dependencies: target.dependencies,
+                swiftSettings: strict + [
+                    .unsafeFlags([
+                        "-Xfrontend", "-entry-point-function-name", "-Xfrontend", "tessera_main",
+                    ])
+                ], linkerSettings: openVINORunPath)
+        } + [
+            .target(name: "FuzzerDriver", path: "Tests/FuzzTests/Driver"),
+            .executableTarget(
+                name: "tessera-fuzz", dependencies: fuzzed + ["FuzzerDriver"],
+                path: "Tests",
+                sources: [
+                    "FuzzTests/Parsers", "FuzzTests/Program",
+                    "TesseraWireTests/SampleGenerator.swift",
+                    "TesseraWireTests/RandomMessages.swift", "TesseraWireTests/RandomEvents.swift",
+                    "TesseraImageTests/ReferenceImages.swift",
+                ], swiftSettings: strict, linkerSettings: openVINORunPath),
+        ]
+}

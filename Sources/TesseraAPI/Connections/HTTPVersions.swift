@@ -52,6 +52,11 @@ struct VersionedChannel: ServerChildChannel {
             let spoken = channel.eventLoop.makePromise(of: Spoken.self)
             let detector = PrefaceDetector { isHTTP2 in
                 guard isHTTP2 else {
+                    do {
+                        try sync.addHandler(LingeringClose())
+                    } catch {
+                        spoken.fail(error)
+                    }
                     http1.setup(channel: channel, logger: logger).map { .http1($0) }
                         .cascade(to: spoken)
                     return
