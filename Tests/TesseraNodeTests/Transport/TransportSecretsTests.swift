@@ -64,9 +64,11 @@ import Testing
 
     @Test("who was heard under the dropped secret only is out at once, and is told why")
     func dropped() throws {
-        let one = try TestPeer(keyring: keyring(new, old))
+        let one = try TestPeer(keyring: keyring(old))
         let thief = try TestPeer(keyring: keyring(old))
         try one.join(thief)
+        try use(keyring(old, new), at: one)
+        try use(keyring(new, old), at: one)
         let (used, thiefNode) = (try keyring(new), thief.member.node)
         let tag = used.used.tag
         #expect(try one.run { $0.membersWithout(tag: tag) } == [thiefNode])
