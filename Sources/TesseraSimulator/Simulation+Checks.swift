@@ -136,7 +136,8 @@ extension Simulation {
         try checks.majority.onAccepting(NamedPlan(id: id, plan: plan), at: now)
         try checks.majority.onDecided(plan, at: now)
         try checks.flapping.onDecided(plan, by: node.member, at: now)
-        try checks.heal.onDecided(plan, by: node.member, at: now)
+        try checks.heal.onDecided(
+            plan, by: node.member, seeing: node.agent?.aliveMembers ?? [], at: now)
         if checks.covered.insert(id).inserted,
             let model = models.first(where: { $0.manifest == plan.manifest })
         {

@@ -230,9 +230,10 @@ extension Simulation {
     func heal() throws(Violation) {
         network.heal()
         if case .split(let mask, _)? = scenario.onlySplit {
-            checks.heal.onHealed(at: now) { member in
-                nodes.first { $0.member == member }.map { side($0.index, mask) }
-            }
+            let sides = Dictionary(
+                nodes.map { ($0.member, side($0.index, mask)) },
+                uniquingKeysWith: { first, _ in first })
+            checks.heal.onHealed(at: now) { sides[$0] }
         }
         toLose = [:]
         voterRestarts = []

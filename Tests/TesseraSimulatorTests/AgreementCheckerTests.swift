@@ -77,11 +77,12 @@ import Testing
     @Test("a second change after a heal is caught, one from before the split is not counted")
     func oneChangeAtHeal() throws {
         func decide(
-            _ round: UInt64, _ hosts: [UInt64], _ state: inout OneChangeAtHeal
+            _ round: UInt64, _ hosts: [UInt64], _ state: inout OneChangeAtHeal, seesAll: Bool = true
         ) throws(Violation) {
             var plan = plan(round: round)
             plan.fragments = hosts.map { Fragment(host: member($0), operators: 0..<1) }
-            try state.onDecided(plan, by: member(1), at: now)
+            try state.onDecided(
+                plan, by: member(1), seeing: [member(2)] + (seesAll ? [member(3)] : []), at: now)
         }
         // Nodes 1 and 2 against node 3.
         func side(_ member: NodeBoot) -> Int { member.node == self.member(3).node ? 1 : 0 }
@@ -90,10 +91,11 @@ import Testing
             var state = OneChangeAtHeal()
             try decide(1, planBefore, &state)
             state.onHealed(at: now, side: side)
-            if planBefore == [1, 3] { try decide(2, [1, 2], &state) }
-            try decide(3, [1, 2, 3], &state)
+            try decide(2, [1, 2], &state, seesAll: false)
+            if planBefore == [1, 3] { try decide(3, [1, 2], &state) }
+            try decide(4, [1, 2, 3], &state)
             #expect(
-                checker { () throws(Violation) in try decide(4, [2, 3], &state) }
+                checker { () throws(Violation) in try decide(5, [2, 3], &state) }
                     == "one plan change at a heal")
         }
     }

@@ -1,5 +1,6 @@
 import GRPCCore
 import Hummingbird
+import InferenceProtocol
 import NIOCore
 import NIOHPACK
 import NIOHTTP2
@@ -14,6 +15,8 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
     typealias OutboundIn = HTTP2Frame.FramePayload
     typealias OutboundOut = HTTP2Frame.FramePayload
 
+    private static let servedMethods = Set(
+        Inference_GRPCInferenceService.Method.descriptors.map(\.method))
     /// The methods that only read.
     private static let readingMethods = [
         "ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelConfig",
@@ -104,9 +107,10 @@ final class GRPCStreamGuard: ChannelDuplexHandler {
             needs: Self.right(toCall: method))
     }
 
-    /// What is not known to do less needs the highest right.
+    /// What is not known to do less needs the highest right; what is not served at all is refused as
+    /// such, to whoever may read.
     private static func right(toCall method: String) -> APIRight {
-        if readingMethods.contains(method) { return .read }
+        if readingMethods.contains(method) || !servedMethods.contains(method) { return .read }
         return ["ModelInfer", streamMethod].contains(method) ? .infer : .admin
     }
 

@@ -153,13 +153,20 @@ extension Agreement {
         guard bundle.primary.plan.manifest == manifest else { return }
         var model = models[manifest] ?? Model()
         defer { models[manifest] = model }
+        var hasGivenWay = false
         if !isFresh, !view.isOutside, let current = model.register.current,
             current.primary.plan.hosts.allSatisfy({ view.usable.contains($0) })
         {
             // Two decisions met. Nobody switches by epoch alone: the merged pool decides.
             model.register.observe(bundle.primary.plan.ballot)
-            if current.primary.id != bundle.primary.id { model.hasConflict = true }
-            return
+            guard current.primary.id != bundle.primary.id else { return }
+            let since = model.conflictSince ?? now
+            model.conflictSince = since
+            // What both plans hold may leave no room for a common one: then the lower one gives way.
+            guard now - since >= Self.mergePatience, model.lease == nil,
+                current.primary.plan.ballot < bundle.primary.plan.ballot
+            else { return }
+            hasGivenWay = true
         }
         let former = model.register.current?.primary.plan.ballot
         let hasConflict = model.hasConflict
@@ -171,7 +178,7 @@ extension Agreement {
         if couldServe {
             model.settlesUntil = now + (hasConflict ? Self.mergedSpan : Self.improvedSpan)
         }
-        if isFresh { model.hasConflict = false }
+        if isFresh || hasGivenWay { model.conflictSince = nil }
         model.noteSuccession(of: isFresh ? former : nil, voters: view.voters)
         model.lease = nil
         model.yielding = nil

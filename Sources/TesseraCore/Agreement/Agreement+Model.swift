@@ -43,7 +43,9 @@ extension Agreement {
         /// After a failed round: not before.
         var notBefore = Timestamp.zero
         var failures = 0
-        var hasConflict = false
+        /// Since when two decisions of parts that met again wait for a common one.
+        var conflictSince: Timestamp?
+        var hasConflict: Bool { conflictSince != nil }
         /// Until when the current plan is given time before a better one is looked for.
         var settlesUntil = Timestamp.zero
         /// The ballots of the plans that the current one came after, newest last.

@@ -79,6 +79,8 @@ struct Agreement: Sendable {
     /// So many nodes look at once when something changed; each further one waits a whole period more,
     /// and looks only if nobody found a better plan before.
     private static let promptRanks: Int64 = 3
+    /// How long parts that met again may look for a common plan.
+    static let mergePatience = TimeSpan.seconds(10)
     /// Nodes of a pool; the others are entries without a vote.
     static let poolMax = 32
 
