@@ -12,7 +12,6 @@ TOOLS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container",
 MISSING = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
 # What a device has beside Debian's least: a service manager, and what looks at it.
 PACKAGES = "gpgv,systemd-sysv,dbus,iproute2,curl"
-MIRROR = os.environ.get("TESSERA_DEBIAN", "http://deb.debian.org/debian")
 BRIDGE = "tessera0"
 SECONDS = 120
 
@@ -32,7 +31,7 @@ def make_system(root):
     with open("/etc/os-release", encoding="utf-8") as file:
         release = dict(line.rstrip().split("=", 1) for line in file if "=" in line)
     output("mmdebstrap", "--variant=apt", f"--include={PACKAGES}", release["VERSION_CODENAME"],
-           root, MIRROR)
+           root)
     # Else each device would have the name of this machine.
     os.remove(os.path.join(root, "etc", "hostname"))
 
