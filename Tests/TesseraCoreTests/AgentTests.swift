@@ -233,6 +233,18 @@ import Testing
             directives.requests(to: peer) == [.ticketRefusal(plan: plan.id, current: nil)])
     }
 
+    @Test("tickets go only to who is connected: on an ended connection they would be lost")
+    func wishOnEndedConnection() {
+        var agent = makeAgent()
+        _ = handle(&agent, stored)
+        _ = handle(&agent, decided(plan))
+        _ = handle(&agent, .compiled(key, memoryBytes: 1))
+        let wish = Event.received(.request(.ticketWish(plan: plan.id, count: 1)), from: peer)
+        #expect(handle(&agent, wish).requests(to: peer) == [.tickets(plan: plan.id, numbers: [1])])
+        _ = handle(&agent, .disconnected(peer))
+        #expect(handle(&agent, wish).requests(to: peer) == [])
+    }
+
     @Test("only the entry of an attempt may cancel it")
     func foreignCancel() {
         var agent = makeAgent()

@@ -313,44 +313,6 @@ import Testing
         #expect(current.primary.plan.hosts == [mesh.pool[0]])
     }
 
-    @Test("at a heal nobody switches by epoch alone: the merged pool decides above both")
-    func heal() {
-        var mesh = AgreementMesh(count: 3)
-        mesh.decide()
-        let told = PlanBundle(
-            primary: Fixture.plan(hosts: [1], cuts: [], round: 40, proposer: 2), alternates: [])
-        let before = mesh.pool.map { mesh.current($0) }
-        for member in mesh.pool {
-            mesh.receive(
-                .decided(
-                    manifest: manifest, ballot: told.primary.plan.ballot, bundle: told,
-                    isFresh: false), from: mesh.pool[2], at: member)
-        }
-        #expect(mesh.pool.map { mesh.current($0) } == before)
-        mesh.decide()
-        let after = mesh.pool.compactMap { mesh.current($0)?.primary }
-        #expect(after.count == 3 && Set(after.map(\.id)).count == 1)
-        #expect(after.allSatisfy { $0.plan.ballot.round > 40 })
-    }
-
-    @Test("a decision that is told replaces a current plan that cannot serve any more")
-    func toldAfterLoss() {
-        var mesh = AgreementMesh(count: 3)
-        mesh.decide()
-        guard let current = mesh.current(mesh.pool[0]),
-            let lost = current.primary.plan.hosts.first
-        else { return }
-        mesh.lose(lost)
-        let member = mesh.pool[0]
-        let told = PlanBundle(
-            primary: Fixture.plan(hosts: [1], cuts: [], round: 40, proposer: 2), alternates: [])
-        mesh.receive(
-            .decided(
-                manifest: manifest, ballot: told.primary.plan.ballot, bundle: told, isFresh: false),
-            from: mesh.pool[1], at: member)
-        #expect(mesh.current(member) == told)
-    }
-
     @Test("an acceptor refuses a plan that does not cover the model")
     func invalidPlan() {
         var mesh = AgreementMesh(count: 3)

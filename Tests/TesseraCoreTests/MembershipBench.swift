@@ -62,6 +62,20 @@ struct MembershipBench {
         now = end
     }
 
+    /// Lets the next pings go out, and be answered so much later.
+    mutating func answerPings(after milliseconds: Int64) {
+        out = []
+        while Self.pings(out).isEmpty {
+            now = max(now, membership.nextWake)
+            membership.onWake(now: now, into: &out)
+        }
+        let asked = Self.pings(out)
+        now = now + .milliseconds(milliseconds)
+        for (sequence, peer, _) in asked {
+            receive(.ack(sequence: sequence, rumours: []), from: peer)
+        }
+    }
+
     mutating func take() -> [Directive] {
         defer { out = [] }
         return out

@@ -208,6 +208,20 @@ private func rumour(
         }
     }
 
+    @Test("who answers slowly is given more time to contradict a suspicion")
+    func slowMember() {
+        for (answer, milliseconds) in [(Int64(50), Int64(700)), (250, 1_800)] {
+            var bench = Bench()
+            bench.connect(member(1), member(60))
+            for _ in 0..<40 { bench.answerPings(after: answer) }
+            bench.hear(rumour(member(60), .suspect, 0, by: member(2)), from: member(1))
+            bench.live(milliseconds, without: member(60))
+            #expect(bench.membership.status(of: member(60)) == .suspect)
+            bench.live(800, without: member(60))
+            #expect(bench.membership.status(of: member(60)) == .dead)
+        }
+    }
+
     @Test("we refute once, with a higher incarnation, to everybody at once")
     func refutation() {
         var bench = Bench()

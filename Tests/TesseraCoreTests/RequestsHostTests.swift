@@ -125,6 +125,18 @@ import Testing
         #expect(host.reservedBytes == bytes(2..<4, window: 8))
     }
 
+    @Test("a shared fragment keeps no more than its plans need when the widest goes")
+    func narrowerWindow() {
+        var host = host()
+        let wide = Fixture.plan(hosts: [0, 1], cuts: [2], round: 1, window: 8)
+        _ = stage(&host, wide)
+        _ = stage(&host, Fixture.plan(hosts: [0, 1], cuts: [2], round: 2, window: 2))
+        var directives: [Directive] = []
+        host.onAbandon(Fixture.manifest, wide.plan.ballot, into: &directives)
+        #expect(host.reservedBytes == bytes(2..<4, window: 2))
+        #expect(directives == [])
+    }
+
     @Test("a plan that does not fit is refused with the bytes it needs and the bytes there are")
     func memory() {
         var host = host(memory: 1_000)

@@ -78,6 +78,19 @@ struct SpeedTests {
                     picosecondsPerByte: TransferCost.assumed.picosecondsPerByte * 16))
     }
 
+    @Test("what a node does while it starts is not taken for what it always does")
+    func starting() {
+        var work = OwnWork()
+        var reading = OwnWork.Reading(at: .zero, own: .zero, engine: .zero, tally: RunTally())
+        work.add(reading, processors: 1_000)
+        for second in 0..<20 {
+            reading.at = reading.at + .seconds(1)
+            reading.own = reading.own + .milliseconds(second < 8 ? 400 : 10)
+            work.add(reading, processors: 1_000)
+        }
+        #expect(work.idleThousandths == 10)
+    }
+
     @Test("while blobs come and go, nothing is learnt of tensors")
     func blobs() {
         var work = OwnWork()

@@ -203,6 +203,9 @@ extension Agent {
                 return directives.append(
                     .send(.request(.ticketRefusal(plan: plan, current: nil)), to: sender))
             }
+            // What is still read from a connection that this node ended: tickets would not arrive,
+            // and their loss would not be told.
+            guard membership.isConnected(sender) else { return }
             gate.onWish(plan: layout.named, entry: sender, count: count, into: &directives)
         case .ticketReturn(_, let numbers):
             gate.onReturn(numbers: numbers, from: sender, into: &directives)

@@ -160,6 +160,7 @@ extension Agreement {
             // Two decisions met. Nobody switches by epoch alone: the merged pool decides.
             model.register.observe(bundle.primary.plan.ballot)
             guard current.primary.id != bundle.primary.id else { return }
+            model.noteRival(bundle.primary.plan)
             let since = model.conflictSince ?? now
             model.conflictSince = since
             // What both plans hold may leave no room for a common one: then the lower one gives way.

@@ -46,6 +46,8 @@ extension Agreement {
         /// Since when two decisions of parts that met again wait for a common one.
         var conflictSince: Timestamp?
         var hasConflict: Bool { conflictSince != nil }
+        /// The decisions that this node was told beside its own since then, newest last.
+        private var rivals: [(ballot: Ballot, hosts: [NodeBoot])] = []
         /// Until when the current plan is given time before a better one is looked for.
         var settlesUntil = Timestamp.zero
         /// The ballots of the plans that the current one came after, newest last.
@@ -65,17 +67,33 @@ extension Agreement {
         /// Notes a decision and the one before it, if it was made just now.
         ///
         /// It comes after that one only if most who could vote then could vote now: else another part
-        /// of the mesh may follow the earlier one with good reason.
+        /// of the mesh may follow the earlier one with good reason. It also comes after a decision of
+        /// a part that was met before if all that this one used could vote.
         mutating func noteSuccession(of former: Ballot?, voters: [NodeBoot]) {
             let nodes = voters.map(\.node)
             let common = decidedVoters.count { nodes.contains($0) }
-            if let former, common * 2 > decidedVoters.count {
-                if formerBallots.count >= Self.formersMax { formerBallots.removeFirst() }
-                formerBallots.append(former)
+            if let former {
+                if common * 2 <= decidedVoters.count { formerBallots = [] } else { note(former) }
+                for rival in rivals where rival.hosts.allSatisfy(voters.contains) {
+                    note(rival.ballot)
+                }
             } else {
                 formerBallots = []
             }
+            rivals = []
             decidedVoters = nodes
+        }
+
+        /// Notes a decision that met the current one.
+        mutating func noteRival(_ plan: Plan) {
+            guard !rivals.contains(where: { $0.ballot == plan.ballot }) else { return }
+            if rivals.count >= Self.formersMax { rivals.removeFirst() }
+            rivals.append((plan.ballot, plan.hosts))
+        }
+
+        private mutating func note(_ former: Ballot) {
+            if formerBallots.count >= Self.formersMax { formerBallots.removeFirst() }
+            formerBallots.append(former)
         }
 
         /// Notes what a finished look at improvement saw.

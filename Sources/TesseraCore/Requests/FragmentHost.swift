@@ -34,6 +34,8 @@ struct FragmentHost: Sendable {
         var keys: [FragmentKey]
         /// The blobs that each fragment needs.
         var blobs: [FragmentKey: [Int]]
+        /// Bytes that each fragment reserves for the plan's window.
+        var reservations: [FragmentKey: Int]
         var heldSince: Timestamp
         /// When the plan may go: the lease's end, or the longest deadline after it was superseded.
         var expires: Timestamp
@@ -332,6 +334,7 @@ struct FragmentHost: Sendable {
             layout: layout, kind: kind, keys: keys,
             blobs: Dictionary(
                 keys.map { ($0, outline.blobs(of: $0.operators)) }, uniquingKeysWith: { $1 }),
+            reservations: Dictionary(zip(keys, reservations), uniquingKeysWith: max),
             heldSince: now, expires: expires)
         for (key, bytes) in zip(keys, reservations) {
             if let hosted = fragments[key] {
@@ -402,8 +405,12 @@ struct FragmentHost: Sendable {
     ) {
         guard let held = plans.removeValue(forKey: id) else { return }
         changes.append(.dropped(id, held.layout.plan.ballot))
-        let used = Set(plans.values.flatMap(\.keys)).union(keeping)
-        for key in held.keys where !used.contains(key) {
+        for key in held.keys where !keeping.contains(key) {
+            if let widest = plans.values.compactMap({ $0.reservations[key] }).max() {
+                // It stays for other plans, perhaps with a narrower window.
+                fragments[key]?.reservedBytes = widest
+                continue
+            }
             guard let fragment = fragments.removeValue(forKey: key) else { continue }
             switch fragment.state {
             case .fetching: changes.append(.needsNoBlobs(key))
