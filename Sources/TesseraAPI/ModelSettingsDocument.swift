@@ -10,14 +10,14 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
     public var maxLatencyMicroseconds: Int64?
     /// Percent of each node's memory that stay free.
     public var memoryHeadroomPercent: Int
-    /// The modes that stages may have: of `single`, `replicas`, `rows`.
+    /// The modes that stages may have: of `single`, `replicas`, `rows`, `branches`.
     public var modes: [String]
     /// The baseline whose plan runs; nil for the best plan.
     public var baseline: String?
 
     /// The names of the modes.
-    public static let modeNames = ["single", "replicas", "rows"]
-    private static let modeSets: [ModeSet] = [.single, .replicas, .rows]
+    public static let modeNames = ["single", "replicas", "rows", "branches"]
+    private static let modeSets: [ModeSet] = [.single, .replicas, .rows, .branches]
     /// A day, in microseconds; limits of plans are shorter.
     private static let microsecondsMax: Int64 = 86_400_000_000
     /// The most percent of memory that may stay free.

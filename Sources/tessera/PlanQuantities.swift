@@ -60,9 +60,10 @@ enum PlanQuantities {
             case "single": break
             case "replicas": result.insert(.replicas)
             case "rows": result.insert(.rows)
+            case "branches": result.insert(.branches)
             default:
                 throw ValidationError(
-                    "'\(name)' is no stage mode; known are single, replicas, rows.")
+                    "'\(name)' is no stage mode; known are single, replicas, rows, branches.")
             }
         }
         return result

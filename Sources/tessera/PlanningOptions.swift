@@ -31,8 +31,8 @@ struct PlanningOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             """
-            The modes that stages may have: single, replicas and rows, with commas between them. \
-            single always may. Default: all.
+            The modes that stages may have: single, replicas, rows and branches, with commas between \
+            them. single always may. Default: single,replicas,rows.
             """, valueName: "modes"), transform: PlanQuantities.modes)
     var allow: ModeSet?
 

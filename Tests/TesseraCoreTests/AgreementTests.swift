@@ -169,6 +169,16 @@ import Testing
         #expect(problem?.ballot.round == bundle.primary.plan.ballot.round + 1)
     }
 
+    @Test("what a host refuses is believed for 2.5 s, and longer when it refuses again")
+    func refusesAgain() throws {
+        var model = Agreement.Model()
+        let host = Fixture.member(1)
+        for milliseconds in [2_500, 5_000, 10_000, 20_000, 20_000] as [Int64] {
+            model.noteRefusal(by: host, freeBytes: 5, now: .zero)
+            #expect(model.refusals[host]?.until == .zero + .milliseconds(milliseconds))
+        }
+    }
+
     @Test(
         "a host that gave its part up for a later round ends the round, and is planned with again")
     func superseded() {
@@ -382,7 +392,7 @@ import Testing
         else { return }
         let asker = mesh.pool.first { $0 != lost } ?? lost
         let other = mesh.pool.first { $0 != lost && $0 != asker } ?? lost
-        mesh.nodes[asker]?.models[manifest]?.refusals[other] = (5, .never)
+        mesh.nodes[asker]?.models[manifest]?.noteRefusal(by: other, freeBytes: 5, now: mesh.now)
         mesh.lose(lost)
         for _ in 0..<4 where mesh.problems.last?.by != asker {
             mesh.now = mesh.wake(asker)

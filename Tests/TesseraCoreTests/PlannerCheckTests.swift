@@ -30,7 +30,7 @@ import Testing
         expect("is next") { $0.stages[0].operators = 0..<0 }
         expect("is next") { $0.stages[1].operators = 0..<2 }
         expect("ends at operator 9") { $0.stages[2].operators = 2..<9 }
-        expect("mode branches") { $0.stages[1].mode = .branches }
+        expect("has 1 branches") { $0.stages[1].mode = .branches }
         expect("cannot be split by rows") { $0.stages[1].mode = .rows }
         expect("do not match") { $0.fragments[1].rows = 0..<1 }
         expect("do not match") { $0.stages[1].fragments = 0..<1 }

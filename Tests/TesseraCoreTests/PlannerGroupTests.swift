@@ -308,7 +308,7 @@ import Testing
             $0.fragments[1].host = $0.fragments[0].host
         }
         expect("only some rows", copies, problem.outline) { $0.fragments[1].rows = 0..<1 }
-        expect("mode branches", copies, problem.outline) { $0.stages[0].mode = .branches }
+        expect("follow each other", copies, problem.outline) { $0.stages[0].mode = .branches }
     }
 
     /// The plan with the tiles of each node put together again.

@@ -187,6 +187,7 @@ extension Agreement {
         model.impossible = nil
         model.takesFlapping = false
         model.failures = 0
+        model.forgetRefusals()
         model.betterLooks = 0
         if let proposed = model.proposed, proposed.ballot == bundle.primary.plan.ballot {
             // The plan was made for it: only what changed since is a reason for another one.
@@ -304,11 +305,9 @@ extension Agreement {
             // It could; another proposer was quicker, or it held this one lost.
             break
         case .memory(_, let freeBytes):
-            // What a host says of its memory is believed for a while.
-            model.refusals[sender] = (freeBytes, now + .seconds(20))
+            model.noteRefusal(by: sender, freeBytes: freeBytes, now: now)
         case .missingBlobs, .engine, .otherBoot, .leaving:
-            // Any other refusal keeps the node out of plans for as long.
-            model.refusals[sender] = (0, now + .seconds(20))
+            model.noteRefusal(by: sender, freeBytes: 0, now: now)
         }
         fail(
             &model, manifest, "node \(sender.node.short) cannot host its part: \(reason)",

@@ -14,6 +14,22 @@ extension Agreement {
         }
     }
 
+    /// What a host that cannot do its part said of itself.
+    struct Refusal: Sendable {
+        /// At the first time it is believed so long: what took the memory may be a staging of another
+        /// model that fails just now.
+        static let span = TimeSpan.milliseconds(2_500)
+        /// Each further refusal doubles that, up to 20 s.
+        static let doublings = 3
+
+        /// The memory that it can give, in bytes; 0 if it is left out for another reason.
+        var freeBytes: Int
+        /// Until when that counts.
+        var until: Timestamp
+        /// How often it refused in a row.
+        var count: Int
+    }
+
     /// What this node knows of the agreement on one model.
     struct Model {
         var register = PlanRegister()
@@ -58,8 +74,20 @@ extension Agreement {
         var takesFlapping = false
         /// Why no plan can be made.
         var impossible: String?
-        /// Free bytes that a host named when it refused, until when that counts.
-        var refusals: [NodeBoot: (freeBytes: Int, until: Timestamp)] = [:]
+        /// What hosts refused since the last decision.
+        private(set) var refusals: [NodeBoot: Refusal] = [:]
+
+        /// A host refused its part, and has so much memory for it.
+        mutating func noteRefusal(by host: NodeBoot, freeBytes: Int, now: Timestamp) {
+            let count = (refusals[host]?.count ?? 0) + 1
+            refusals[host] = Refusal(
+                freeBytes: freeBytes,
+                until: now + Refusal.span * (1 << Int64(min(count - 1, Refusal.doublings))),
+                count: count)
+        }
+
+        /// Nothing that hosts refused counts any more.
+        mutating func forgetRefusals() { refusals = [:] }
 
         /// More plans than decided in the time that a peer may be away and come back usefully.
         private static let formersMax = 32

@@ -161,12 +161,12 @@ struct Agreement: Sendable {
             model.need = need
             model.needSince = now
             model.isHostGone = false
-            if case .repair = need { model.refusals = [:] }
+            if case .repair = need { model.forgetRefusals() }
         }
         if case .repair(let lost) = need, !model.isHostGone, !view.usable.contains(lost) {
             // What hosts refused while the old plan held their memory says nothing about now.
             model.isHostGone = true
-            model.refusals = [:]
+            model.forgetRefusals()
         }
         guard let need, model.round == nil, now >= startTime(model, need, manifest, view) else {
             return

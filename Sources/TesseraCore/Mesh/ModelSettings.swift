@@ -9,7 +9,7 @@ public struct ModelSettings: Hashable, Sendable {
 
     /// Makes settings; without arguments, those of a model that nobody said anything about.
     public init(
-        goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .all, baseline: PlanBaseline? = nil
+        goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .usual, baseline: PlanBaseline? = nil
     ) {
         self.goal = goal
         self.allowedModes = allowedModes

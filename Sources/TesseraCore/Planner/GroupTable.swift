@@ -140,10 +140,14 @@ public struct ModeSet: OptionSet, Hashable, Sendable {
     public static let replicas = ModeSet(rawValue: 2)
     /// Each node of a group computes a tile of rows.
     public static let rows = ModeSet(rawValue: 4)
+    /// Each node of a group computes branches of the graph.
+    public static let branches = ModeSet(rawValue: 8)
+    /// What a model may use unless its settings say otherwise: agents of protocol 1 know no more.
+    public static let usual: ModeSet = [.single, .replicas, .rows]
     /// All of them.
-    public static let all: ModeSet = [.single, .replicas, .rows]
+    public static let all: ModeSet = [.single, .replicas, .rows, .branches]
 
-    /// The set of some modes; what the planner does not plan is left out.
+    /// The set of some modes.
     public init(_ modes: [StageMode]) {
         self = []
         for mode in modes {
@@ -151,7 +155,7 @@ public struct ModeSet: OptionSet, Hashable, Sendable {
             case .single: insert(.single)
             case .replicas: insert(.replicas)
             case .rows: insert(.rows)
-            case .branches: break
+            case .branches: insert(.branches)
             }
         }
     }

@@ -62,7 +62,10 @@ public enum PlanCheck {
             }
             guard stage.fragments.lowerBound == nextFragment, !stage.fragments.isEmpty,
                 stage.fragments.upperBound <= plan.fragments.count,
-                plan.fragments[stage.fragments].allSatisfy({ $0.operators == stage.operators })
+                stage.mode == .branches
+                    || plan.fragments[stage.fragments].allSatisfy({
+                        $0.operators == stage.operators
+                    })
             else { return "stage \(index) and its fragments do not match" }
             if let reason = reason(
                 againstFragments: plan.fragments[stage.fragments], stage: stage, outline: outline)
@@ -84,7 +87,20 @@ public enum PlanCheck {
         againstFragments fragments: ArraySlice<Fragment>, stage: Stage, outline: ModelOutline
     ) -> String? {
         switch stage.mode {
-        case .single, .branches:
+        case .branches:
+            var next = stage.operators.lowerBound
+            for fragment in fragments {
+                guard fragment.rows == nil, fragment.operators.lowerBound == next,
+                    !fragment.operators.isEmpty
+                else { return "has branches that do not follow each other at operator \(next)" }
+                next = fragment.operators.upperBound
+            }
+            guard fragments.count > 1, next == stage.operators.upperBound else {
+                return "has \(fragments.count) branches, which end at operator \(next)"
+            }
+            return outline.areBranches(fragments.map(\.operators))
+                ? nil : "has branches that read of each other"
+        case .single:
             return fragments.count == 1 && fragments.allSatisfy { $0.rows == nil }
                 ? nil : "and its fragments do not match: its mode is \(stage.mode)"
         case .replicas:

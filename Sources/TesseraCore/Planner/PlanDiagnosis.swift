@@ -37,8 +37,11 @@ public struct PlanDiagnosis: Hashable, Sendable {
                 let operators =
                     names.count == 1 ? names[0] : "\(names[0]) to \(names[names.count - 1])"
                 switch stage.mode {
-                case .single, .branches:
+                case .single:
                     parts.append("it computes \(operators)")
+                    busy += whole
+                case .branches:
+                    parts.append("it computes \(operators), beside other branches")
                     busy += whole
                 case .replicas:
                     let sum = stage.fragments.reduce(0) { $0 + plan.fragments[$1].weight }

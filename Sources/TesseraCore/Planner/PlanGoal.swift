@@ -42,6 +42,16 @@ public struct PlanGoal: Hashable, Sendable {
         return sketch.nanojoules.map { $0 <= limit } ?? false
     }
 
+    /// Whether a plan keeps within the limits by its evaluation, which knows of no energy.
+    func allows(_ evaluation: PlanEvaluation) -> Bool {
+        func isWithin(_ microseconds: Int64, _ nanoseconds: Int?) -> Bool {
+            nanoseconds.map { microseconds <= Int64($0 / 1_000) } ?? true
+        }
+        return nanojoulesMax == nil
+            && isWithin(evaluation.periodMicroseconds, periodNanosecondsMax)
+            && isWithin(evaluation.latencyMicroseconds, latencyNanosecondsMax)
+    }
+
     /// The figure of a plan that is to be least; the largest number if it is not known.
     func value(_ sketch: PlanSketch) -> Int {
         switch objective {

@@ -113,13 +113,36 @@ extension Planner {
         let window = max(Self.window(stageCount: places, latencyShare: 0), share + 2)
         let whole = makeChoice(parts, without: nil, window: window)
         // Baselines are measured as they were published.
-        guard problem.baseline == nil, parts.contains(where: { $0.mode == .rows }) else {
-            return whole
+        guard problem.baseline == nil else { return whole }
+        if problem.allowedModes.contains(.branches),
+            let branched = branched(parts, instead: whole, window: window)
+        {
+            return branched
         }
+        guard parts.contains(where: { $0.mode == .rows }) else { return whole }
         let cut = BorderRows(parts, outline: problem.outline, evaluator: evaluator).cut()
         guard let bordered = makeChoice(cut, without: nil, window: window) else { return whole }
         guard let whole else { return bordered }
         return isBetter(bordered, whole) ? bordered : whole
+    }
+
+    /// The best division of parallel regions over several nodes, if it meets the goal better.
+    private func branched(
+        _ parts: [StageParts], instead whole: Choice?, window: Int
+    ) -> Choice? {
+        let stages = BranchStages(problem, evaluator: evaluator)
+        var best = whole
+        for count in stages.nodeCounts.map(Array.init) ?? [] {
+            guard let divided = stages.divided(parts, over: count),
+                var choice = makeChoice(divided, without: nil, window: window),
+                problem.goal.allows(choice.evaluation)
+            else { continue }
+            choice.evaluation.latencyMicroseconds += CostArithmetic.microseconds(
+                stages.entryNanoseconds(of: divided))
+            choice.plan.predictedLatencyMicroseconds = choice.evaluation.latencyMicroseconds
+            if best.map({ isBetter(choice, $0) }) ?? true { best = choice }
+        }
+        return best?.plan.stages.contains { $0.mode == .branches } == true ? best : nil
     }
 
     /// Whether one way to compute the same stages meets the goal better than another.

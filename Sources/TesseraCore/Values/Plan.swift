@@ -6,7 +6,7 @@ public enum StageMode: UInt8, CaseIterable, Sendable {
     case replicas
     /// Each node computes a range of output rows.
     case rows
-    /// Each node runs one branch.
+    /// Each node runs branches of the graph that read nothing of each other.
     case branches
 }
 
