@@ -135,7 +135,7 @@ extension Simulation {
                         times: [])
                 }.sorted { $0.member < $1.member }, links: [],
                 ballot: Ballot(round: 0, proposer: part[0].member), current: nil, lost: [],
-                allowedModes: model.modes))
+                goal: model.settings.goal, allowedModes: model.modes))
         if case .bundle = result { return true }
         return false
     }

@@ -112,14 +112,17 @@ extension Scenario {
         let speeds = mesh.devices.map(\.operationsPerMicrosecond).sorted()
         let middle = speeds[speeds.count / 2]
         models = (0..<2).map { index in
+            var branches = SeededGenerator(seed: seed).derived(name: "branches \(index)")
             let operators =
                 index == 0 ? 3 + knobs.next(below: isShort ? 6 : 30) : 3 + knobs.next(below: 8)
             // All constants pass the slowest link within half a second.
             let blobBytesMax = mesh.slowestBitsPerSecond / 8 / operators
-            return Model(
+            var model = Model(
                 operators: operators, blobBytesMax: min(max(blobBytesMax, 1_000), 2_000_000),
                 operationsMax: middle * UInt64(200 + knobs.next(below: 3_000)),
                 modes: knobs.chance(1, outOf: isShort ? 32 : 4) ? [.single, .replicas] : .single)
+            if branches.chance(1, outOf: isShort ? 16 : 8) { model.modes = [.single, .branches] }
+            return model
         }
         guard isTight else { return }
         // No device can hold the whole model, at times not even both models in parts.

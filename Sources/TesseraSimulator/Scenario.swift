@@ -199,6 +199,7 @@ public struct Scenario: Hashable, Sendable {
                     "model \(index)",
                     "\(model.operators) operators"
                         + (model.modes.contains(.replicas) ? ", replicas" : "")
+                        + (model.modes.contains(.branches) ? ", branches" : "")
                 ))
         }
         knobs.append(

@@ -57,7 +57,15 @@ final class SimulatedModel {
             }, tensors: tensors, inputs: [0],
             outputs: tensors.indices.filter { tensors[$0].isOutput },
             blobs: blobs)
-        self.init(outline, settings: ModelSettings(allowedModes: knobs.modes))
+        guard knobs.modes.contains(.branches) else {
+            self.init(outline, settings: ModelSettings(allowedModes: knobs.modes))
+            return
+        }
+        // One item's time is what branches are for.
+        self.init(
+            Self.branched(outline, &draw),
+            settings: ModelSettings(
+                goal: PlanGoal(objective: .latency), allowedModes: knobs.modes))
     }
 
     /// A model of which only the outline counts.
