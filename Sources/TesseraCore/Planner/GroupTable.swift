@@ -151,7 +151,7 @@ public struct ModeSet: OptionSet, Hashable, Sendable {
             case .single: insert(.single)
             case .replicas: insert(.replicas)
             case .rows: insert(.rows)
-            case .branches: break
+            case .branches, .entry: break
             }
         }
     }
