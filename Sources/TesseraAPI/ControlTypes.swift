@@ -240,12 +240,37 @@ public struct PlanDocument: Codable, Sendable, Equatable {
     public var bottleneck: String
     /// Whether the answer is bit for bit that of one node, and why or why not.
     public var exactness: String
+    /// What keeping the input at the entry costs; nil if the model's settings do not want it.
+    public var local: LocalDocument?
     /// The alternates.
     public var alternates: [AlternateDocument]
     /// Nodes with a part, with the reason.
     public var used: [NoteDocument]
     /// Nodes without a part, with the reason.
     public var leftOut: [NoteDocument]
+
+    /// What keeping the input at the entry costs.
+    public struct LocalDocument: Codable, Sendable, Equatable {
+        /// How many of the first operators run at the entry, those that read an input among them.
+        public var operators: Int
+        /// The names of the nodes where requests may come in.
+        public var entries: [String]
+        /// Expected time per item in a stream of the best plan that keeps nothing at the entry.
+        public var otherwisePeriodMicroseconds: Int64?
+        /// Likewise, of one item alone.
+        public var otherwiseLatencyMicroseconds: Int64?
+
+        /// Makes the document.
+        public init(
+            operators: Int, entries: [String], otherwisePeriodMicroseconds: Int64?,
+            otherwiseLatencyMicroseconds: Int64?
+        ) {
+            self.operators = operators
+            self.entries = entries
+            self.otherwisePeriodMicroseconds = otherwisePeriodMicroseconds
+            self.otherwiseLatencyMicroseconds = otherwiseLatencyMicroseconds
+        }
+    }
 
     /// Why a node got what it got.
     public struct NoteDocument: Codable, Sendable, Equatable {
@@ -266,7 +291,8 @@ public struct PlanDocument: Codable, Sendable, Equatable {
         model: String, plan: String, epoch: UInt64, proposer: String, operators: Int,
         stages: [StageDocument], window: Int, predictedPeriodMicroseconds: Int64,
         predictedLatencyMicroseconds: Int64, boundMicroseconds: Int64, binding: String,
-        bottleneck: String, exactness: String, alternates: [AlternateDocument],
+        bottleneck: String, exactness: String, local: LocalDocument? = nil,
+        alternates: [AlternateDocument],
         used: [NoteDocument], leftOut: [NoteDocument]
     ) {
         self.model = model
@@ -282,6 +308,7 @@ public struct PlanDocument: Codable, Sendable, Equatable {
         self.binding = binding
         self.bottleneck = bottleneck
         self.exactness = exactness
+        self.local = local
         self.alternates = alternates
         self.used = used
         self.leftOut = leftOut

@@ -14,6 +14,8 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
     public var modes: [String]
     /// The baseline whose plan runs; nil for the best plan.
     public var baseline: String?
+    /// How many of the first operators run where a request comes in; nil or 0 for no such wish.
+    public var keepInputLocal: Int?
 
     /// The names of the modes.
     public static let modeNames = ["single", "replicas", "rows", "branches"]
@@ -31,6 +33,7 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
         memoryHeadroomPercent = settings.goal.memoryHeadroomPercent
         modes = Self.names(of: settings.allowedModes)
         baseline = settings.baseline?.rawValue
+        keepInputLocal = settings.keepInputLocal > 0 ? settings.keepInputLocal : nil
     }
 
     /// The names of the modes of a set.
@@ -78,13 +81,16 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
                         + PlanBaseline.allCases.map(\.rawValue).joined(separator: ", "))
             }
         }
+        guard (0...ModelSettings.keepInputLocalMax).contains(keepInputLocal ?? 0) else {
+            throw fail("keepInputLocal is not from 0 to \(ModelSettings.keepInputLocalMax)")
+        }
         return ModelSettings(
             goal: PlanGoal(
                 objective: objective,
                 periodNanosecondsMax: maxPeriodMicroseconds.map { Int($0) * 1_000 },
                 latencyNanosecondsMax: maxLatencyMicroseconds.map { Int($0) * 1_000 },
                 memoryHeadroomPercent: memoryHeadroomPercent),
-            allowedModes: allowed, baseline: wanted)
+            allowedModes: allowed, baseline: wanted, keepInputLocal: keepInputLocal ?? 0)
     }
 }
 
@@ -111,6 +117,7 @@ extension ModelSettingsDocument {
         baseline = try text("baseline", nil)
         maxPeriodMicroseconds = try number("maxPeriodMicroseconds")
         maxLatencyMicroseconds = try number("maxLatencyMicroseconds")
+        keepInputLocal = try number("keepInputLocal").map { Int(clamping: $0) }
         memoryHeadroomPercent = Int(try number("memoryHeadroomPercent") ?? 0)
         guard let list = json["modes"], list != .null else { return }
         guard let names = list.arrayValue?.map(\.stringValue), !names.contains(nil) else {

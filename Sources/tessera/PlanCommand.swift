@@ -66,6 +66,17 @@ struct PlanCommand: AsyncParsableCommand {
                 + Figures.printable(plan.binding) + "; bound / expected: \(reached) %")
         Console.line("  limit:    " + Figures.printable(plan.bottleneck))
         Console.line("  exact:    " + Figures.printable(plan.exactness))
+        if let local = plan.local {
+            var text =
+                "  local:    the first \(local.operators) operators run where a request comes in: "
+                + "on " + local.entries.map(Figures.printable).joined(separator: ", ")
+            if let period = local.otherwisePeriodMicroseconds,
+                let latency = local.otherwiseLatencyMicroseconds
+            {
+                text += "; without that one answer per \(span(period)), \(span(latency)) alone"
+            }
+            Console.line(text)
+        }
     }
 
     private func showStages(_ plan: PlanDocument) {

@@ -21,6 +21,8 @@ struct PlanOffline: Sendable {
         var sketch: PlanSketch
         /// Whether no plan of the space is better; nil for a baseline.
         var isExact: Bool?
+        /// The plan that keeps nothing at the entry, where this one does.
+        var otherwise: PlanSketch?
         /// The baseline whose plan it is.
         var baseline: PlanBaseline?
         /// The plans that none beats, and whether these are all.

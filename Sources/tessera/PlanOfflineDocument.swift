@@ -66,6 +66,19 @@ struct PlanOfflineDocument: Codable, Equatable, Sendable {
         }
     }
 
+    /// What keeping the input at the entry costs.
+    struct Local: Codable, Equatable, Sendable {
+        var operators: Int
+        var otherwisePeriodSeconds: Double
+        var otherwiseLatencySeconds: Double
+
+        enum CodingKeys: String, CodingKey {
+            case operators
+            case otherwisePeriodSeconds = "otherwise_period_seconds"
+            case otherwiseLatencySeconds = "otherwise_latency_seconds"
+        }
+    }
+
     /// The version of this form.
     var version = 1
     var objective: String
@@ -76,6 +89,7 @@ struct PlanOfflineDocument: Codable, Equatable, Sendable {
     var energyJoules: Double?
     var bottleneck: String
     var bound: Bound
+    var local: Local?
     var stages: [Stage]
     var leftOut: [Note]
     var used: [Note]?
@@ -84,7 +98,7 @@ struct PlanOfflineDocument: Codable, Equatable, Sendable {
     var simulated: Simulated?
 
     enum CodingKeys: String, CodingKey {
-        case version, objective, mode, bottleneck, bound, stages, used, pareto, simulated
+        case version, objective, mode, bottleneck, bound, local, stages, used, pareto, simulated
         case isExact = "exact"
         case periodSeconds = "period_seconds"
         case latencySeconds = "latency_seconds"

@@ -105,7 +105,14 @@ struct PlanOfflineOptions: ParsableArguments {
 
     /// Plans and prints.
     func run(isJSON: Bool) async throws {
-        let plan = try await Blocking.run { [planner = try await planner()] in try planner.plan() }
+        let kept = planning.keepInputLocal ?? 0
+        let planners = [try await planner(keeping: kept)] + (kept > 0 ? [try await planner()] : [])
+        let plan = try await Blocking.run {
+            var plan = try planners[0].plan()
+            // What the wish costs is what the best plan without it would save.
+            if planners.count > 1 { plan.otherwise = try planners[1].plan().sketch }
+            return plan
+        }
         let view = PlanOfflineView(plan, explains: explain)
         let served = try await simulated(plan)
         if isJSON {
@@ -127,7 +134,8 @@ struct PlanOfflineOptions: ParsableArguments {
         let settings = ServedRun.Settings(
             planning: ModelSettings(
                 goal: planning.goal, allowedModes: planning.allow ?? .all,
-                baseline: planning.mode?.baseline), clients: simulate)
+                baseline: planning.mode?.baseline,
+                keepInputLocal: planning.keepInputLocal ?? 0), clients: simulate)
         let figures = try await Blocking.run {
             try ServedRun.measure(outline, on: mesh, settings)
         }
@@ -138,23 +146,37 @@ struct PlanOfflineOptions: ParsableArguments {
         }
     }
 
-    private func planner() async throws -> PlanOffline {
+    private func planner(keeping kept: Int = 0) async throws -> PlanOffline {
         let modes = planning.allow ?? .all
         let mode = planning.mode?.baseline
         let source: PlanOffline.Source
         if let profile {
-            source = .profile(try PlanProfile(path: profile).space)
+            let space = try PlanProfile(path: profile).space
+            try Self.checkEntry(space.entry, keeping: kept)
+            source = .profile(
+                kept > 0 ? space.keepingLocal(pieces: min(kept, space.end)) : space)
         } else if let modelFile, let topology {
             let nodes = try Topology(path: topology)
+            try Self.checkEntry(nodes.entry, keeping: kept)
             let outline = try await Self.outline(
                 of: ModelFile(path: modelFile, shapes: shapes.map(ModelFile.Shape.init(parsing:))))
             source = .model(
-                outline, nodes.spaces(of: outline, modes: modes, baseline: mode))
+                outline,
+                nodes.spaces(
+                    of: outline, modes: modes, baseline: mode, keepInputLocal: kept))
         } else {
             throw ValidationError("Say what to plan.")
         }
         return PlanOffline(
             source: source, goal: goal, modes: modes, baseline: mode, wantsFront: pareto)
+    }
+
+    private static func checkEntry(_ entry: Int?, keeping kept: Int) throws {
+        guard kept == 0 || entry != nil else {
+            throw ValidationError(
+                "--keep-input-local needs to know where requests come in: name the node as "
+                    + "\"entry\" in the file.")
+        }
     }
 
     /// What the planner has to know of a model file.

@@ -34,6 +34,12 @@ struct PlanOfflineView {
                 periodSeconds: Self.seconds(bound.nanoseconds),
                 latencySeconds: Self.seconds(latencyBound),
                 binding: plan.search.bindingText(bound.binding)),
+            local: plan.otherwise.map { sketch in
+                PlanOfflineDocument.Local(
+                    operators: operation(space.localPieces),
+                    otherwisePeriodSeconds: Self.seconds(sketch.periodNanoseconds),
+                    otherwiseLatencySeconds: Self.seconds(sketch.latencyNanoseconds))
+            },
             stages: stages(of: plan.sketch), leftOut: list(isUsed: false),
             used: explains ? list(isUsed: true) : nil,
             pareto: plan.front?.sketches.map { sketch in
@@ -150,6 +156,13 @@ struct PlanOfflineView {
                 + "; bound / expected is \(part) %")
         Console.line(
             "  limit:    " + Figures.printable(plan.search.bottleneckText(of: sketch)))
+        if let otherwise = plan.otherwise, let entry = space.entry {
+            Console.line(
+                "  local:    the first \(operation(space.localPieces)) stay on "
+                    + Figures.printable(space.nodes[entry].name) + "; without that one answer per "
+                    + "\(Self.time(otherwise.periodNanoseconds)), "
+                    + "\(Self.time(otherwise.latencyNanoseconds)) alone")
+        }
         if let isExact = plan.isExact {
             Console.line(
                 "  search:   "

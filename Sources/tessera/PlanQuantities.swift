@@ -52,6 +52,16 @@ enum PlanQuantities {
         return .baseline(value)
     }
 
+    /// A number of operators.
+    static func operators(_ text: String) throws -> Int {
+        guard let value = Int(text), (0...ModelSettings.keepInputLocalMax).contains(value) else {
+            throw ValidationError(
+                "'\(text)' is not a number of operators from 0 to "
+                    + "\(ModelSettings.keepInputLocalMax).")
+        }
+        return value
+    }
+
     /// Stage modes, with commas between them.
     static func modes(_ text: String) throws -> ModeSet {
         var result: ModeSet = .single

@@ -49,7 +49,7 @@ struct PlanView {
             boundMicroseconds: bound?.periodMicroseconds ?? 0,
             binding: bound.map { "\($0.binding)" } ?? "unknown",
             bottleneck: evaluation.map { words($0.bottleneck) } ?? "a node of it is lost",
-            exactness: exactness,
+            exactness: exactness, local: local,
             alternates: AlternateView(
                 snapshot: snapshot, model: model, outline: outline, bundle: bundle,
                 compileMicroseconds: compileMicroseconds
@@ -57,6 +57,19 @@ struct PlanView {
             used: notes.filter(\.isUsed).map { note in
                 PlanDocument.NoteDocument(node: name(note.node), reason: note.text)
             }, leftOut: leftOut(notes.filter { !$0.isUsed }))
+    }
+
+    /// What keeping the input at the entry costs, if the model's settings want it.
+    private var local: PlanDocument.LocalDocument? {
+        guard problem.keepInputLocal > 0 else { return nil }
+        var free = problem
+        free.keepInputLocal = 0
+        let otherwise = Planner.expectation(of: free)
+        return PlanDocument.LocalDocument(
+            operators: outline.localOperators(keeping: problem.keepInputLocal),
+            entries: (bundle.primary.plan.entries ?? []).map { name($0.node) },
+            otherwisePeriodMicroseconds: otherwise?.periodMicroseconds,
+            otherwiseLatencyMicroseconds: otherwise?.latencyMicroseconds)
     }
 
     private func words(_ bottleneck: PlanEvaluation.Bottleneck) -> String {

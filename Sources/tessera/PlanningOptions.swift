@@ -43,10 +43,19 @@ struct PlanningOptions: ParsableArguments {
             valueName: "baseline"), transform: PlanQuantities.choice)
     var mode: PlanChoice?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Run the first so many operators (as `tessera plan` counts them, from the input) where a \
+            request comes in, so that what comes in never leaves that node; 0 ends it. Operators \
+            that read an input are always among them. See Docs/Privacy.md.
+            """, valueName: "operators"), transform: PlanQuantities.operators)
+    var keepInputLocal: Int?
+
     /// Whether nothing is said.
     var isEmpty: Bool {
         objective == nil && maxPeriod == nil && maxLatency == nil && memoryHeadroom == nil
-            && allow == nil && mode == nil
+            && allow == nil && mode == nil && keepInputLocal == nil
     }
 
     /// What a plan is to be best at.
@@ -65,6 +74,9 @@ struct PlanningOptions: ParsableArguments {
         if let memoryHeadroom { result.memoryHeadroomPercent = memoryHeadroom }
         if let allow { result.modes = ModelSettingsDocument.names(of: allow) }
         if let mode { result.baseline = mode.baseline?.rawValue }
+        if let keepInputLocal {
+            result.keepInputLocal = keepInputLocal == 0 ? nil : keepInputLocal
+        }
         return result
     }
 

@@ -52,6 +52,7 @@ struct PlannerBruteForce {
             let nodes = order.filter { set >> $0 & 1 == 1 }
             let bytes = figures.bytes[slot(from, to)]
             guard nodes.allSatisfy({ bytes <= figures.memory[$0] }) else { continue }
+            if from < figures.local, nodes != [figures.entry] { continue }
             let times = nodes.map { figures.times[$0][slot(from, to)] }
             func add(_ mode: StageMode, _ time: Int, latency: Int, air: Int = 0) {
                 var power: Int? = 0

@@ -8,6 +8,8 @@ struct SpaceFigures: Equatable {
     var bits: [[Int]] = []
     var latencies: [[Int]] = []
     var entry: Int?
+    /// Pieces that stay at the entry.
+    var local = 0
     var crossing: [Int] = []
     var bytes: [Int] = []
     var counts: [Int] = []
@@ -40,7 +42,7 @@ struct SpaceFigures: Equatable {
     }
 
     var space: PlanSpace {
-        PlanSpace(
+        let all = PlanSpace(
             nodes: (0..<nodeCount).map {
                 PlanSpace.Node(
                     name: "node-\($0)", memoryBytes: memory[$0], milliwatts: milliwatts[$0])
@@ -56,6 +58,7 @@ struct SpaceFigures: Equatable {
                 ? PlanSpace.RowFigures(
                     counts: counts, haloBytes: halo, overheads: overheads, excess: excess) : nil,
             mediumBitsPerSecond: medium)
+        return local > 0 ? all.keepingLocal(pieces: local) : all
     }
 }
 

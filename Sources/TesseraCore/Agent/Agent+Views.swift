@@ -94,7 +94,8 @@ extension Agent {
         return PlanningProblem(
             outline: outline, nodes: nodes, links: links, ballot: ballot,
             current: current?.primary.plan, lost: lost, goal: settings.goal,
-            allowedModes: settings.allowedModes, baseline: settings.baseline)
+            allowedModes: settings.allowedModes, baseline: settings.baseline,
+            keepInputLocal: settings.keepInputLocal)
     }
 
     /// What other models' current plans reserve on a node.
@@ -146,15 +147,40 @@ extension Agent {
             else { return nil }
             return layouts[named.id]
         }
-        if let first = serving.first {
+        let local = serving.filter { keepsInputLocal($0.plan) }
+        if let first = local.first {
             return RequestTable.Routing(
-                usable: first, others: Array(serving.dropFirst()), reason: "")
+                usable: first, others: Array(local.dropFirst()), reason: "")
+        }
+        if let first = serving.first {
+            return RequestTable.Routing(usable: nil, reason: reasonAgainstEntering(first.plan))
         }
         let lost = current.primary.plan.hosts.filter { !usable.contains($0) }
         let names = lost.map { mesh.record(of: $0.node)?.name ?? $0.node.short }
         let why = agreement.reasonForNone(manifest) ?? "another plan is being made"
         return RequestTable.Routing(
             usable: nil, reason: "the plan uses \(names.joined(separator: ", ")), lost; \(why)")
+    }
+
+    /// Whether a request that comes in here leaves its inputs here, as far as the model's settings
+    /// want that: an entry itself sees to it, whatever was decided.
+    private func keepsInputLocal(_ plan: Plan) -> Bool {
+        let wanted = mesh.catalogue.settings(of: plan.manifest).keepInputLocal
+        if plan.entries?.contains(me) == false { return false }
+        guard wanted > 0 else { return true }
+        guard let outline = placement.outline(of: plan.manifest) else { return false }
+        return plan.keepsLocal(operators: outline.localOperators(keeping: wanted), at: me)
+    }
+
+    /// Why a plan serves, and not here.
+    private func reasonAgainstEntering(_ plan: Plan) -> String {
+        guard let entries = plan.entries, !entries.contains(me) else {
+            return "the plan that runs would send the input to other nodes, which the model's "
+                + "settings forbid (keepInputLocal); another plan is being made"
+        }
+        let names = entries.map { mesh.record(of: $0.node)?.name ?? $0.node.short }
+        return "the model keeps its input at the node where it comes in, and this node does not "
+            + "hold the first operators; ask one that does: \(names.joined(separator: ", "))"
     }
 
     /// Says which alternates became ready to use, or ceased to be.

@@ -30,6 +30,12 @@ extension Agreement {
         // new measurement.
         let isWished = isSetAnew(view, since: model) && !isAlike(new, old)
         if isWished || isBaseline { return true }
+        // A node that came holds no head yet, and turns requests away until it does.
+        if let entries = new.entries, let held = old.entries,
+            Set(entries).isStrictSuperset(of: held)
+        {
+            return true
+        }
         guard let outline = view.outline else { return false }
         let problem = view.problem(outline, ballot, current)
         guard let now = PlanEvaluation.evaluate(old, problem)?.periodMicroseconds else {

@@ -6,13 +6,21 @@ public struct ModelSettings: Hashable, Sendable {
     public var allowedModes: ModeSet
     /// The baseline whose plan is to run instead of the best one.
     public var baseline: PlanBaseline?
+    /// How many of the model's first operators run at the entry of each request, so that what comes
+    /// in never leaves it; 0 for no such wish.
+    public var keepInputLocal: Int
+
+    /// More operators than this no model has.
+    public static let keepInputLocalMax = 1 << 20
 
     /// Makes settings; without arguments, those of a model that nobody said anything about.
     public init(
-        goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .usual, baseline: PlanBaseline? = nil
+        goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .usual, baseline: PlanBaseline? = nil,
+        keepInputLocal: Int = 0
     ) {
         self.goal = goal
         self.allowedModes = allowedModes
         self.baseline = baseline
+        self.keepInputLocal = keepInputLocal
     }
 }

@@ -73,7 +73,7 @@ struct BranchStages {
         case .single: part.fragments.first
         case .replicas where problem.goal.objective == .latency:
             part.fragments.max { ($0.weight, $1.host) < ($1.weight, $0.host) }
-        case .replicas, .rows, .branches: nil
+        case .replicas, .rows, .branches, .entry: nil
         }
     }
 

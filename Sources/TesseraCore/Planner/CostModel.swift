@@ -68,6 +68,12 @@ struct CostModel: Sendable {
         compute = nodes.map { computeTable(of: $0) }
     }
 
+    /// How many of the first pieces hold the operators that run at the entry.
+    var piecesKept: Int {
+        let count = problem.outline.localOperators(keeping: problem.keepInputLocal)
+        return positions.firstIndex { $0 >= count } ?? end
+    }
+
     /// Nanoseconds of a stage on a node, from and to position index.
     func stageNanoseconds(node: Int, from: Int, to: Int) -> Int {
         let slot = from * positionCount + to
@@ -133,6 +139,7 @@ struct CostModel: Sendable {
         var kept = [Bool](repeating: false, count: count + 1)
         kept[0] = true
         kept[count] = true
+        kept[problem.outline.localOperators(keeping: problem.keepInputLocal)] = true
         for fragment in problem.current?.fragments ?? [] {
             let bounds = [fragment.operators.lowerBound, fragment.operators.upperBound]
             for bound in bounds where bound <= count && bound >= 0 { kept[bound] = true }

@@ -156,6 +156,7 @@ public struct ModeSet: OptionSet, Hashable, Sendable {
             case .replicas: insert(.replicas)
             case .rows: insert(.rows)
             case .branches: insert(.branches)
+            case .entry: break
             }
         }
     }

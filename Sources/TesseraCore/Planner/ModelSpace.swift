@@ -27,9 +27,12 @@ public struct ModelSpace: Hashable, Sendable {
         let wide = Planner.window(
             stageCount: min(model.nodes.count, model.end), latencyShare: 0)
         let spaces = [wide, Planner.windowMin].map { window in
-            let space = PlanSpace(
+            var space = PlanSpace(
                 PlanSpace(model, window: window), links: links, milliwatts: milliwatts,
                 mediumBitsPerSecond: problem.mediumBitsPerSecond)
+            if space.entry != nil, problem.keepInputLocal > 0 {
+                space = space.keepingLocal(pieces: model.piecesKept)
+            }
             return ModelSpace(space: space, positions: model.positions)
         }
         return Planner.fitsAlike(spaces[0].space, spaces[1].space) ? [spaces[0]] : spaces

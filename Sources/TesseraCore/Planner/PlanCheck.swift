@@ -57,7 +57,8 @@ public enum PlanCheck {
                 return "stage \(index) ends at operator \(nextOperator) of "
                     + "\(outline.operators.count)"
             }
-            guard !modes.isDisjoint(with: ModeSet([stage.mode])) else {
+            let isPlanned = !modes.isDisjoint(with: ModeSet([stage.mode]))
+            guard isPlanned || (stage.mode == .entry && index == 0) else {
                 return "stage \(index) has mode \(stage.mode), which this version does not run"
             }
             guard stage.fragments.lowerBound == nextFragment, !stage.fragments.isEmpty,
@@ -103,7 +104,7 @@ public enum PlanCheck {
         case .single:
             return fragments.count == 1 && fragments.allSatisfy { $0.rows == nil }
                 ? nil : "and its fragments do not match: its mode is \(stage.mode)"
-        case .replicas:
+        case .replicas, .entry:
             let hosts = fragments.map(\.host)
             guard fragments.allSatisfy({ $0.rows == nil }) else {
                 return "has replicas that make only some rows"

@@ -50,6 +50,9 @@ public struct PlanDiagnosis: Hashable, Sendable {
                         "it computes \(operators) for \(percent) % of the requests, as one of "
                             + "\(stage.fragments.count) replicas")
                     busy += whole * Int64(fragment.weight) / Int64(max(sum, 1))
+                case .entry:
+                    parts.append("it computes \(operators) for the requests that come in at it")
+                    busy += whole / Int64(stage.fragments.count)
                 case .rows:
                     let rows = fragment.rows?.count ?? 0
                     let all = outline.referenceRowCount(of: stage.operators) ?? 0

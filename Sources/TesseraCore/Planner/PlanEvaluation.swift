@@ -244,10 +244,12 @@ struct PlanEvaluator {
         return load
     }
 
-    /// Items go to replicas by the weights of the plan.
+    /// Items go to replicas by the weights of the plan, and come in at each entry as often as at
+    /// any other.
     private static func parts(_ plan: Plan) -> [Int] {
         var parts = [Int](repeating: 1 << SpaceCosts.shareBits, count: plan.fragments.count)
-        for stage in plan.stages where stage.mode == .replicas && stage.fragments.count > 1 {
+        for stage in plan.stages
+        where stage.fragments.count > 1 && (stage.mode == .replicas || stage.mode == .entry) {
             let weights = stage.fragments.map { max(plan.fragments[$0].weight, 1) }
             let sum = max(weights.reduce(0, +), 1)
             for (fragment, weight) in zip(stage.fragments, weights) {

@@ -86,7 +86,7 @@ extension SpaceCosts {
                 sum += block.nanoseconds
             }
             return sum
-        case .branches: return Self.infeasible
+        case .branches, .entry: return Self.infeasible
         }
     }
 

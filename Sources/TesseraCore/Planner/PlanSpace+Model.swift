@@ -13,6 +13,8 @@ extension PlanSpace {
             nanoseconds: model.nodes.indices.map { node in
                 zip(model.compute[node], model.endpoint[node]).map(+)
             })
+        guard entry != nil, model.problem.keepInputLocal > 0 else { return }
+        self = keepingLocal(pieces: model.piecesKept)
     }
 
     /// A space whose bound holds for every plan of a problem, also where tensors skip stages or a

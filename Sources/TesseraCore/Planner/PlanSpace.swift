@@ -71,6 +71,7 @@ public struct PlanSpace: Hashable, Sendable {
         var rowOrder: [Int]
         var pieceNames: [String]
         var entry: Int?
+        var localPieces = 0
         var crossingBytes: [Int]
         var stageBytes: [Int]
         var rows: RowFigures?
@@ -112,6 +113,9 @@ public struct PlanSpace: Hashable, Sendable {
     public var pieceNames: [String] { box.figures.pieceNames }
     /// The node where requests come in and results go; nil if the ways there cost nothing.
     public var entry: Int? { box.figures.entry }
+    /// How many of the first pieces run on the entry, each stage that begins with one of them on the
+    /// entry alone; 0 without an entry.
+    public var localPieces: Int { box.figures.localPieces }
     /// Bytes that cross each position; at 0 the input's, at the end the output's.
     public var crossingBytes: [Int] { box.figures.crossingBytes }
     /// Bytes that a stage takes on each of its nodes, by from and to position.
@@ -246,6 +250,16 @@ public struct PlanSpace: Hashable, Sendable {
         return PlanSpace(figures)
     }
 
+    /// The same space, where stages that begin with one of the first pieces run on the entry alone.
+    public func keepingLocal(pieces: Int) -> PlanSpace {
+        invariant(
+            entry != nil && (0...end).contains(pieces),
+            "pieces are kept at an entry, and no more than there are")
+        var figures = box.figures
+        figures.localPieces = pieces
+        return PlanSpace(figures)
+    }
+
     /// The same space with links that do not disturb each other.
     var withoutMedium: PlanSpace {
         var figures = box.figures
@@ -269,6 +283,46 @@ public struct PlanSpace: Hashable, Sendable {
         figures.kinds = Self.kinds(
             nodes: figures.nodes, times: figures.times, rates: figures.rates,
             latencies: figures.latencies, entry: figures.entry, rows: figures.rows)
+        figures.members = Self.members(figures.kinds)
+        figures.rowOrder = figures.members.flatMap { $0 }
+        return PlanSpace(figures)
+    }
+
+    /// The space of what comes behind the first pieces, which run on each of `entries` for its own
+    /// requests: without their memory, and where `countsHead` says so with their part of the time.
+    ///
+    /// Requests come in at each entry as often as at any other. Where the tensors come from is not
+    /// known, so the way to the first stage costs nothing, as where there is no entry.
+    func behind(_ first: Int, heldBy entries: [Int], countsHead: Bool) -> PlanSpace {
+        let count = positionCount - first
+        func cut(_ table: [Int]) -> [Int] {
+            (0..<(count * count)).map { slot in
+                table[(first + slot / count) * positionCount + first + slot % count]
+            }
+        }
+        var figures = box.figures
+        for index in entries {
+            figures.nodes[index].memoryBytes -= stageBytes[first]
+            figures.memoryBytes[index] -= stageBytes[first]
+        }
+        figures.times = nodes.indices.map { index in
+            let own =
+                countsHead && entries.contains(index)
+                ? (times[index][first] + entries.count - 1) / entries.count : 0
+            return cut(times[index]).map { min($0 + own, CostArithmetic.nanosecondsMax) }
+        }
+        figures.speeds = figures.times.map { max(SpaceCosts.rateUnit / $0[count - 1], 1) }
+        figures.pieceNames = Array(pieceNames[first...])
+        figures.crossingBytes = Array(crossingBytes[first...])
+        figures.stageBytes = cut(stageBytes)
+        figures.rows = rows.map { rows in
+            RowFigures(
+                counts: cut(rows.counts), haloBytes: cut(rows.haloBytes),
+                overheads: cut(rows.overheads), excess: rows.excess.map(cut))
+        }
+        figures.kinds = Self.kinds(
+            nodes: figures.nodes, times: figures.times, rates: figures.rates,
+            latencies: figures.latencies, entry: entry, rows: figures.rows)
         figures.members = Self.members(figures.kinds)
         figures.rowOrder = figures.members.flatMap { $0 }
         return PlanSpace(figures)

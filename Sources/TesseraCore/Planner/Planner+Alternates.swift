@@ -45,6 +45,8 @@ extension Planner {
             let parts = primary.stages.map { stage in
                 Self.moved(primary.fragments[stage.fragments], stage, from: lost, to: node.member)
             }
+            // The only entry has no other to take its place.
+            guard parts.allSatisfy({ !$0.fragments.isEmpty }) else { return nil }
             guard let choice = makeChoice(parts, without: lost, window: primary.window) else {
                 return nil
             }
@@ -56,13 +58,15 @@ extension Planner {
         }
     }
 
-    /// A stage with what one node has of it on another; a replica's fellow takes over its requests.
+    /// A stage with what one node has of it on another; a replica's fellow takes over its requests,
+    /// and what an entry keeps for itself is lost with it.
     private static func moved(
         _ fragments: ArraySlice<Fragment>, _ stage: Stage, from lost: NodeBoot,
         to receiver: NodeBoot
     ) -> StageParts {
         let isFellow =
-            stage.mode == .replicas && fragments.contains { $0.host == receiver }
+            stage.mode == .entry
+            || (stage.mode == .replicas && fragments.contains { $0.host == receiver })
         let kept = fragments.compactMap { fragment -> Fragment? in
             guard fragment.host == lost else { return fragment }
             var fragment = fragment

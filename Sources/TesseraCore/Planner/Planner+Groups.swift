@@ -9,7 +9,7 @@ extension Planner {
     /// Whether the problem asks for more than the least period of a pipeline of single nodes.
     static func needsSearch(_ problem: PlanningProblem) -> Bool {
         problem.goal != PlanGoal() || problem.baseline != nil || problem.entry != nil
-            || problem.mediumBitsPerSecond != nil
+            || problem.mediumBitsPerSecond != nil || problem.keepInputLocal > 0
             || problem.allowedModes.union(.single) != .single
     }
 
@@ -55,7 +55,7 @@ extension Planner {
     }
 
     /// One node alone, unless several gain enough.
-    private func preferringOne(_ sketch: PlanSketch, search: PlanSearch) -> PlanSketch {
+    func preferringOne(_ sketch: PlanSketch, search: PlanSearch) -> PlanSketch {
         guard search.goal.objective == .throughput, sketch.nodes.count > 1,
             let local = search.baseline(.local), search.goal.allows(local)
         else { return sketch }
@@ -66,15 +66,17 @@ extension Planner {
         return isWorthwhile ? sketch : local
     }
 
-    /// The plan that a sketch stands for.
-    private func choice(
-        _ sketch: PlanSketch, search: PlanSearch, model: CostModel
+    /// The plan that a sketch stands for; its space begins at the position `first` of the model, and
+    /// `head` runs before it.
+    func choice(
+        _ sketch: PlanSketch, search: PlanSearch, model: CostModel, first: Int = 0,
+        head: [StageParts] = []
     ) -> Choice? {
-        let settled = settle(sketch, space: search.space, model: model)
-        var parts: [StageParts] = []
+        let settled = settle(sketch, space: search.space, model: model, first: first)
+        var parts = head
         for stage in settled {
             func operators(_ from: Int, _ to: Int) -> Range<Int> {
-                model.positions[from]..<model.positions[to]
+                model.positions[first + from]..<model.positions[first + to]
             }
             guard stage.mode == .rows else {
                 let range = operators(stage.from, stage.to)
@@ -84,7 +86,8 @@ extension Planner {
                         fragments: stage.nodes.map { node in
                             Fragment(
                                 host: model.nodes[node].member, operators: range,
-                                weight: Self.weight(of: node, in: stage, model: model))
+                                weight: Self.weight(
+                                    of: node, in: stage, model: model, first: first))
                         }))
                 continue
             }
@@ -146,7 +149,7 @@ extension Planner {
     }
 
     /// Whether one way to compute the same stages meets the goal better than another.
-    private func isBetter(_ one: Choice, _ other: Choice) -> Bool {
+    func isBetter(_ one: Choice, _ other: Choice) -> Bool {
         let (one, other) = (one.evaluation, other.evaluation)
         let periods = (one.periodMicroseconds, other.periodMicroseconds)
         let latencies = (one.latencyMicroseconds, other.latencyMicroseconds)
@@ -160,12 +163,13 @@ extension Planner {
 
     /// A node's part of a replicated stage's requests: by its speed, in thousandths of the fastest's.
     private static func weight(
-        of node: Int, in stage: PlanSketch.Stage, model: CostModel
+        of node: Int, in stage: PlanSketch.Stage, model: CostModel, first: Int
     ) -> Int {
+        let (from, to) = (first + stage.from, first + stage.to)
         let times = stage.nodes.map {
-            model.stageNanoseconds(node: $0, from: stage.from, to: stage.to)
+            model.stageNanoseconds(node: $0, from: from, to: to)
         }
-        let own = model.stageNanoseconds(node: node, from: stage.from, to: stage.to)
+        let own = model.stageNanoseconds(node: node, from: from, to: to)
         guard stage.mode == .replicas, let least = times.min(), own > 0 else { return 1 }
         return max(1, CostArithmetic.scaled(least, by: weightOfFastest, over: own))
     }
@@ -174,7 +178,7 @@ extension Planner {
 
     /// The stages with nodes of a kind exchanged so that as much as may be stays where it runs.
     private func settle(
-        _ sketch: PlanSketch, space: PlanSpace, model: CostModel
+        _ sketch: PlanSketch, space: PlanSpace, model: CostModel, first: Int
     ) -> [PlanSketch.Stage] {
         let counts = space.nodes.indices.map { node in
             sketch.stages.count { $0.nodes.contains(node) }
@@ -188,7 +192,8 @@ extension Planner {
         var isFree = [Bool](repeating: true, count: space.nodes.count)
         var open: [(stage: Int, place: Int)] = []
         for (index, stage) in stages.enumerated() {
-            let range = model.positions[stage.from]..<model.positions[stage.to]
+            let range =
+                model.positions[first + stage.from]..<model.positions[first + stage.to]
             let warm = current.fragments.filter { $0.operators == range }.map(\.host)
             for (place, node) in stage.nodes.enumerated() {
                 let match = space.members[space.kinds[node]].first { other in

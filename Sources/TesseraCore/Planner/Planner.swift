@@ -19,7 +19,7 @@ public struct Planner: Sendable {
     let problem: PlanningProblem
     let evaluator: PlanEvaluator
 
-    private init(_ problem: PlanningProblem) {
+    init(_ problem: PlanningProblem) {
         self.problem = problem
         evaluator = PlanEvaluator(problem)
     }
@@ -32,6 +32,7 @@ public struct Planner: Sendable {
     ) -> PlanningResult {
         var problem = problem
         problem.nodes.sort { $0.member < $1.member }
+        problem.keepInputLocal = problem.outline.localOperators(keeping: problem.keepInputLocal)
         guard !problem.outline.operators.isEmpty else {
             return .impossible(reason: "the model has no operators")
         }
@@ -55,6 +56,10 @@ public struct Planner: Sendable {
             return PlanningReasons.impossible(model)
         }
         let space = PlanSpace(model, window: windowMin)
+        if problem.keepInputLocal > 0, problem.entry == nil {
+            return "no node has room for the first \(problem.keepInputLocal) operators, which run "
+                + "where requests come in, or no plan of the others keeps the limits"
+        }
         let search = PlanSearch(space, goal: problem.goal, modes: problem.allowedModes)
         if case .impossible(let reason) = search.best() { return reason }
         if let baseline = problem.baseline {
@@ -74,6 +79,9 @@ public struct Planner: Sendable {
     /// The best plan over the model's nodes; nil if nothing fits.
     func choose(_ model: CostModel) -> Choice? {
         guard !model.nodes.isEmpty else { return nil }
+        if model.problem.keepInputLocal > 0, model.problem.entry == nil {
+            return keepingInputLocal(model)
+        }
         if Self.needsSearch(model.problem) { return searched(model) }
         // Memory is tried for a window that keeps every stage busy, then for the least one.
         let wide = Self.window(stageCount: min(model.nodes.count, model.end), latencyShare: 0)

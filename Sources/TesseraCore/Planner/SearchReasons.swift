@@ -17,6 +17,15 @@ struct SearchReasons {
         guard let largest = space.nodes.max(by: { $0.memoryBytes < $1.memoryBytes }) else {
             return "no node is there"
         }
+        if let entry = space.entry, space.localPieces > 0 {
+            let node = space.nodes[entry]
+            for piece in 0..<space.localPieces
+            where search.costs.stageBytes(piece, piece + 1) > node.memoryBytes {
+                return "\(space.pieceNames[piece]) is to run on the entry \(node.name), needs "
+                    + "\(search.costs.stageBytes(piece, piece + 1)) bytes of memory there, and "
+                    + "\(node.memoryBytes) are free"
+            }
+        }
         for piece in 0..<space.end {
             let needed = search.costs.stageBytes(piece, piece + 1)
             if needed > largest.memoryBytes {
@@ -92,7 +101,7 @@ struct SearchReasons {
                 ? space.pieceNames[stage.from]
                 : "\(space.pieceNames[stage.from]) to \(space.pieceNames[stage.to - 1])"
             switch stage.mode {
-            case .single, .branches: return "it computes \(pieces)"
+            case .single, .branches, .entry: return "it computes \(pieces)"
             case .replicas:
                 let time = search.costs.single(node, stage.from, stage.to)
                 return

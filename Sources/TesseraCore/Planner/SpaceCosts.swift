@@ -17,9 +17,10 @@ struct SpaceCosts: Sendable {
         stride = space.positionCount
     }
 
-    /// Whether a stage fits on a node.
+    /// Whether a stage may run on a node: it has room, and what is kept at the entry stays there.
     func fits(_ node: Int, _ from: Int, _ to: Int) -> Bool {
         space.stageBytes[from * stride + to] <= space.memoryBytes[node]
+            && (from >= space.localPieces || node == space.entry)
     }
 
     /// Nanoseconds of a stage on one node; `infeasible` where it does not fit.

@@ -128,6 +128,14 @@ public struct ModelOutline: Hashable, Sendable {
         return seen.indices.filter { seen[$0] }
     }
 
+    /// How many of the first operators have to run at the entry so that `count` of them do and no
+    /// input of the model is read elsewhere.
+    public func localOperators(keeping count: Int) -> Int {
+        guard count > 0 else { return 0 }
+        let readers = inputs.compactMap { tensors[$0].consumers.last }
+        return min(max(count, (readers.max() ?? -1) + 1), operators.count)
+    }
+
     /// The bytes of the constants that operators `range` need.
     public func weightBytes(of range: Range<Int>) -> Int {
         blobs(of: range).reduce(0) { $0 + blobs[$1].byteCount }

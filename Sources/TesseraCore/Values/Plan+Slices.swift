@@ -32,9 +32,10 @@ extension Plan {
     }
 
     /// Whether a stage is served by several nodes of which an attempt uses one.
-    var hasReplicas: Bool { stages.contains { $0.mode == .replicas } }
+    var hasReplicas: Bool { stages.contains { $0.mode == .replicas || $0.mode == .entry } }
 
-    /// The fragments that an attempt uses, ascending: all but the replicas that it does not go to.
+    /// The fragments that an attempt uses, ascending: all but the replicas that it does not go to,
+    /// and what other entries keep for their own requests.
     ///
     /// Every host works it out from the attempt alone. Of the replicas of a stage one is taken by
     /// their weights; the numbers of an entry's requests walk through them evenly (a sequence of
@@ -42,6 +43,10 @@ extension Plan {
     func fragments(usedBy attempt: AttemptID) -> [Int] {
         var result: [Int] = []
         for stage in stages {
+            if stage.mode == .entry {
+                result += stage.fragments.filter { fragments[$0].host == attempt.request.entry }
+                continue
+            }
             guard stage.mode == .replicas else {
                 result += stage.fragments
                 continue

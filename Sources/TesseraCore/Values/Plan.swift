@@ -8,6 +8,8 @@ public enum StageMode: UInt8, CaseIterable, Sendable {
     case rows
     /// Each node runs branches of the graph that read nothing of each other.
     case branches
+    /// Each node runs the stage for the requests that came in at it, and for no others.
+    case entry
 }
 
 /// How the bytes of a route are packed.
@@ -166,6 +168,23 @@ public struct Plan: Hashable, Sendable {
     public var gate: NodeBoot? {
         guard let first = stages.first else { return nil }
         return fragments[first.fragments].map(\.host).min()
+    }
+
+    /// The nodes where requests may come in if the plan keeps the input there, ascending; nil if they
+    /// may come in anywhere.
+    public var entries: [NodeBoot]? {
+        guard let first = stages.first, first.mode == .entry else { return nil }
+        return fragments[first.fragments].map(\.host).sorted()
+    }
+
+    /// Whether all of the first operators of a request that came in at `entry` run there.
+    public func keepsLocal(operators count: Int, at entry: NodeBoot) -> Bool {
+        stages.allSatisfy { stage in
+            let hosts = fragments[stage.fragments].map(\.host)
+            return stage.operators.lowerBound >= count
+                || (stage.mode == .entry
+                    ? hosts.contains(entry) : hosts.allSatisfy { $0 == entry })
+        }
     }
 
     /// Every node that the plan uses, ascending, without doubles.

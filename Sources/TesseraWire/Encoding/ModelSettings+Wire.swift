@@ -2,8 +2,8 @@ package import TesseraCore
 
 extension ModelSettings: WireValue {
     /// Objective (1 byte), optional limits of period, latency (nanoseconds) and energy (nanojoules) of
-    /// 8 bytes each, memory headroom in percent (1 byte), modes (1 byte, a bit for each), baseline (1
-    /// byte, 0 for none).
+    /// 8 bytes each, memory headroom in percent (1 byte), modes (1 byte, a bit for each; the highest
+    /// bit says that wishes follow), baseline (1 byte, 0 for none), and the wishes if any is there.
     package func encode(into writer: inout WireWriter) {
         writer.write(Self.number(of: goal.objective))
         for limit in [goal.periodNanosecondsMax, goal.latencyNanosecondsMax, goal.nanojoulesMax] {
@@ -15,8 +15,9 @@ extension ModelSettings: WireValue {
         }
         writer.write(UInt8(truncatingIfNeeded: goal.memoryHeadroomPercent))
         if !Self.isValid(allowedModes) { writer.note(.invalidValue(what: "modes")) }
-        writer.write(allowedModes.rawValue)
+        writer.write(allowedModes.rawValue | (hasWishes ? Self.wishesBit : 0))
         writer.write(baseline.map(Self.number(of:)) ?? 0)
+        if hasWishes { writer.write(byteCount: keepInputLocal, "operators kept at the entry") }
     }
 
     /// Reads that layout.
@@ -32,7 +33,8 @@ extension ModelSettings: WireValue {
         let energy = try limit()
         let headroom = Int(try reader.read("memory headroom", as: UInt8.self))
         guard headroom <= Self.headroomMax else { throw .invalidValue(what: "memory headroom") }
-        let modes = ModeSet(rawValue: try reader.read("modes", as: UInt8.self))
+        let bits = try reader.read("modes", as: UInt8.self)
+        let modes = ModeSet(rawValue: bits & ~Self.wishesBit)
         guard Self.isValid(modes) else { throw .invalidValue(what: "modes") }
         let baseline = try reader.read("baseline", as: UInt8.self)
         self.init(
@@ -41,7 +43,20 @@ extension ModelSettings: WireValue {
                 nanojoulesMax: energy, memoryHeadroomPercent: headroom),
             allowedModes: modes,
             baseline: baseline == 0 ? nil : try Self.choice(baseline, what: "baseline"))
+        guard bits & Self.wishesBit != 0 else { return }
+        keepInputLocal = try reader.readByteCount("operators kept at the entry")
+        guard keepInputLocal <= ModelSettings.keepInputLocalMax else {
+            throw .invalidValue(what: "operators kept at the entry")
+        }
+        guard hasWishes else { throw .invalidValue(what: "wishes that wish nothing") }
     }
+
+    /// In the byte of modes: wishes follow.
+    ///
+    /// Settings without them have the bytes that they always had.
+    private static let wishesBit: UInt8 = 0x80
+
+    private var hasWishes: Bool { keepInputLocal > 0 }
 
     /// More headroom than this leaves nothing to plan with.
     package static let headroomMax = 95

@@ -202,7 +202,8 @@ extension WireWriter {
         write(list: problem.lost, "lost", max: WireLimits.viewMax)
         write(
             ModelSettings(
-                goal: problem.goal, allowedModes: problem.allowedModes, baseline: problem.baseline))
+                goal: problem.goal, allowedModes: problem.allowedModes, baseline: problem.baseline,
+                keepInputLocal: problem.keepInputLocal))
     }
 
     /// What is rare and for people is folded as its text.
