@@ -246,6 +246,8 @@ public struct PlanDocument: Codable, Sendable, Equatable {
     public var used: [NoteDocument]
     /// Nodes without a part, with the reason.
     public var leftOut: [NoteDocument]
+    /// Routes that are expected to be packed, or are packed by the agent that was asked.
+    public var packing: [PackingDocument]?
 
     /// Why a node got what it got.
     public struct NoteDocument: Codable, Sendable, Equatable {

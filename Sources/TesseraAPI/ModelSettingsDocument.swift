@@ -14,6 +14,8 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
     public var modes: [String]
     /// The baseline whose plan runs; nil for the best plan.
     public var baseline: String?
+    /// What packing for links may change; nil for nothing.
+    public var codecs: CodecsDocument?
 
     /// The names of the modes.
     public static let modeNames = ["single", "replicas", "rows"]
@@ -31,6 +33,7 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
         memoryHeadroomPercent = settings.goal.memoryHeadroomPercent
         modes = Self.names(of: settings.allowedModes)
         baseline = settings.baseline?.rawValue
+        codecs = settings.codecs.map(CodecsDocument.init)
     }
 
     /// The names of the modes of a set.
@@ -84,7 +87,7 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
                 periodNanosecondsMax: maxPeriodMicroseconds.map { Int($0) * 1_000 },
                 latencyNanosecondsMax: maxLatencyMicroseconds.map { Int($0) * 1_000 },
                 memoryHeadroomPercent: memoryHeadroomPercent),
-            allowedModes: allowed, baseline: wanted)
+            allowedModes: allowed, baseline: wanted, codecs: try codecs?.allowance())
     }
 }
 
@@ -112,6 +115,9 @@ extension ModelSettingsDocument {
         maxPeriodMicroseconds = try number("maxPeriodMicroseconds")
         maxLatencyMicroseconds = try number("maxLatencyMicroseconds")
         memoryHeadroomPercent = Int(try number("memoryHeadroomPercent") ?? 0)
+        if let value = json["codecs"], value != .null {
+            codecs = try CodecsDocument(json: value)
+        }
         guard let list = json["modes"], list != .null else { return }
         guard let names = list.arrayValue?.map(\.stringValue), !names.contains(nil) else {
             throw .badRequest("settings: modes is not a list of texts")

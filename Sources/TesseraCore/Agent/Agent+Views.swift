@@ -94,7 +94,8 @@ extension Agent {
         return PlanningProblem(
             outline: outline, nodes: nodes, links: links, ballot: ballot,
             current: current?.primary.plan, lost: lost, goal: settings.goal,
-            allowedModes: settings.allowedModes, baseline: settings.baseline)
+            allowedModes: settings.allowedModes, baseline: settings.baseline,
+            codecs: settings.codecs)
     }
 
     /// What other models' current plans reserve on a node.

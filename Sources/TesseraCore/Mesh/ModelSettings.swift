@@ -6,13 +6,17 @@ public struct ModelSettings: Hashable, Sendable {
     public var allowedModes: ModeSet
     /// The baseline whose plan is to run instead of the best one.
     public var baseline: PlanBaseline?
+    /// What packing for links may change of the answers; nil for nothing.
+    public var codecs: CodecAllowance?
 
     /// Makes settings; without arguments, those of a model that nobody said anything about.
     public init(
-        goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .all, baseline: PlanBaseline? = nil
+        goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .all, baseline: PlanBaseline? = nil,
+        codecs: CodecAllowance? = nil
     ) {
         self.goal = goal
         self.allowedModes = allowedModes
         self.baseline = baseline
+        self.codecs = codecs
     }
 }

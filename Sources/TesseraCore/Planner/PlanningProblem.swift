@@ -72,12 +72,15 @@ public struct PlanningProblem: Hashable, Sendable {
     public var entry: NodeID?
     /// The rate of a medium that all links share; nil if they do not disturb each other.
     public var mediumBitsPerSecond: Int?
+    /// What was measured of packing the model's tensors; nil if nothing was.
+    public var codecs: CodecAllowance?
 
     /// Makes a problem.
     public init(
         outline: ModelOutline, nodes: [Node], links: [Link], ballot: Ballot, current: Plan?,
         lost: [NodeBoot], goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .single,
-        baseline: PlanBaseline? = nil, entry: NodeID? = nil, mediumBitsPerSecond: Int? = nil
+        baseline: PlanBaseline? = nil, entry: NodeID? = nil, mediumBitsPerSecond: Int? = nil,
+        codecs: CodecAllowance? = nil
     ) {
         self.outline = outline
         self.nodes = nodes
@@ -90,6 +93,7 @@ public struct PlanningProblem: Hashable, Sendable {
         self.baseline = baseline
         self.entry = entry
         self.mediumBitsPerSecond = mediumBitsPerSecond
+        self.codecs = codecs
     }
 }
 

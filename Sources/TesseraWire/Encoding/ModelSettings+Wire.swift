@@ -3,7 +3,7 @@ package import TesseraCore
 extension ModelSettings: WireValue {
     /// Objective (1 byte), optional limits of period, latency (nanoseconds) and energy (nanojoules) of
     /// 8 bytes each, memory headroom in percent (1 byte), modes (1 byte, a bit for each), baseline (1
-    /// byte, 0 for none).
+    /// byte, 0 for none); since version 3 what codecs may change, if anything.
     package func encode(into writer: inout WireWriter) {
         writer.write(Self.number(of: goal.objective))
         for limit in [goal.periodNanosecondsMax, goal.latencyNanosecondsMax, goal.nanojoulesMax] {
@@ -17,6 +17,7 @@ extension ModelSettings: WireValue {
         if !Self.isValid(allowedModes) { writer.note(.invalidValue(what: "modes")) }
         writer.write(allowedModes.rawValue)
         writer.write(baseline.map(Self.number(of:)) ?? 0)
+        if writer.version >= 3 { writer.write(codecs) }
     }
 
     /// Reads that layout.
@@ -40,7 +41,8 @@ extension ModelSettings: WireValue {
                 objective: objective, periodNanosecondsMax: period, latencyNanosecondsMax: latency,
                 nanojoulesMax: energy, memoryHeadroomPercent: headroom),
             allowedModes: modes,
-            baseline: baseline == 0 ? nil : try Self.choice(baseline, what: "baseline"))
+            baseline: baseline == 0 ? nil : try Self.choice(baseline, what: "baseline"),
+            codecs: reader.version >= 3 ? try reader.readOptional("codecs") : nil)
     }
 
     /// More headroom than this leaves nothing to plan with.
