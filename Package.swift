@@ -51,7 +51,7 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 // What Tests/FuzzTests/Parsers feeds.
 let fuzzed: [Target.Dependency] = [
     "tessera", "TesseraAPI", "TesseraNode", "TesseraImage", "TesseraModel", "TesseraWire",
-    "TesseraCore", "InferenceProtocol", "OpenVINOShim", nioCore, crypto, protobuf,
+    "TesseraCodec", "TesseraCore", "InferenceProtocol", "OpenVINOShim", nioCore, crypto, protobuf,
 ]
 
 let package = Package(
@@ -99,6 +99,12 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "OpenVINOShim", dependencies: ["COpenVINO"]),
 
+        // zstd, and narrower numbers, for slices on slow links.
+        .target(name: "CodecShim", linkerSettings: [.linkedLibrary("zstd"), .linkedLibrary("m")]),
+        .target(
+            name: "TesseraCodec", dependencies: ["TesseraCore", "CodecShim", nioCore],
+            swiftSettings: strict),
+
         // zlib, for compressed bodies.
         .target(name: "ZlibShim", linkerSettings: [.linkedLibrary("z")]),
 
@@ -122,8 +128,8 @@ let package = Package(
         .target(
             name: "TesseraNode",
             dependencies: [
-                "TesseraCore", "TesseraWire", "TesseraModel", "TesseraEngine", "CDNSSD",
-                nioCore, nioPosix, nioTLS, nioSSL, crypto, x509, asn1, logging, lifecycle, tracing,
+                "TesseraCore", "TesseraWire", "TesseraCodec", "TesseraModel", "TesseraEngine",
+                "CDNSSD", nioCore, nioPosix, nioTLS, nioSSL, crypto, x509, asn1, logging, lifecycle, tracing,
             ], swiftSettings: strict),
         .target(
             name: "TesseraAPI",
@@ -149,7 +155,8 @@ let package = Package(
             name: "tessera",
             dependencies: [
                 "TesseraCore", "TesseraWire", "TesseraModel", "TesseraEngine", "TesseraNode",
-                "TesseraAPI", "TesseraSimulator", "OpenVINOShim", logging, lifecycle, unixSignals,
+                "TesseraAPI", "TesseraSimulator", "TesseraCodec", "OpenVINOShim", logging, lifecycle,
+                unixSignals,
                 yams, crypto,
                 nioCore, nioPosix, nioHTTP1,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -173,6 +180,9 @@ let package = Package(
             dependencies: ["TesseraWire", "TesseraCore", nioCore, crypto],
             swiftSettings: strict),
         .testTarget(
+            name: "TesseraCodecTests", dependencies: ["TesseraCodec", "TesseraCore", nioCore],
+            swiftSettings: strict),
+        .testTarget(
             name: "TesseraModelTests", dependencies: ["TesseraModel", "TesseraCore", crypto],
             swiftSettings: strict),
         .testTarget(
@@ -185,8 +195,8 @@ let package = Package(
         .testTarget(
             name: "TesseraNodeTests",
             dependencies: [
-                "TesseraNode", "TesseraSimulator", "TesseraWire", "TesseraCore", nioCore, nioPosix,
-                nioSSL, crypto, logging, tracing,
+                "TesseraNode", "TesseraSimulator", "TesseraWire", "TesseraCodec", "TesseraCore",
+                nioCore, nioPosix, nioSSL, crypto, logging, tracing,
             ], swiftSettings: strict, linkerSettings: openVINORunPath),
         .testTarget(
             name: "TesseraAPITests",

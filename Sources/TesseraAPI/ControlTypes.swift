@@ -248,6 +248,8 @@ public struct PlanDocument: Codable, Sendable, Equatable {
     public var used: [NoteDocument]
     /// Nodes without a part, with the reason.
     public var leftOut: [NoteDocument]
+    /// Routes that are expected to be packed, or are packed by the agent that was asked.
+    public var packing: [PackingDocument]?
 
     /// What keeping the input at the entry costs.
     public struct LocalDocument: Codable, Sendable, Equatable {

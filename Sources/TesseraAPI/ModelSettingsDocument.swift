@@ -16,6 +16,8 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
     public var baseline: String?
     /// How many of the first operators run where a request comes in; nil or 0 for no such wish.
     public var keepInputLocal: Int?
+    /// What packing for links may change; nil for nothing.
+    public var codecs: CodecsDocument?
 
     /// The names of the modes.
     public static let modeNames = ["single", "replicas", "rows", "branches"]
@@ -34,6 +36,7 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
         modes = Self.names(of: settings.allowedModes)
         baseline = settings.baseline?.rawValue
         keepInputLocal = settings.keepInputLocal > 0 ? settings.keepInputLocal : nil
+        codecs = settings.codecs.map(CodecsDocument.init)
     }
 
     /// The names of the modes of a set.
@@ -90,7 +93,8 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
                 periodNanosecondsMax: maxPeriodMicroseconds.map { Int($0) * 1_000 },
                 latencyNanosecondsMax: maxLatencyMicroseconds.map { Int($0) * 1_000 },
                 memoryHeadroomPercent: memoryHeadroomPercent),
-            allowedModes: allowed, baseline: wanted, keepInputLocal: keepInputLocal ?? 0)
+            allowedModes: allowed, baseline: wanted, keepInputLocal: keepInputLocal ?? 0,
+            codecs: try codecs?.allowance())
     }
 }
 
@@ -119,6 +123,9 @@ extension ModelSettingsDocument {
         maxLatencyMicroseconds = try number("maxLatencyMicroseconds")
         keepInputLocal = try number("keepInputLocal").map { Int(clamping: $0) }
         memoryHeadroomPercent = Int(try number("memoryHeadroomPercent") ?? 0)
+        if let value = json["codecs"], value != .null {
+            codecs = try CodecsDocument(json: value)
+        }
         guard let list = json["modes"], list != .null else { return }
         guard let names = list.arrayValue?.map(\.stringValue), !names.contains(nil) else {
             throw .badRequest("settings: modes is not a list of texts")

@@ -20,6 +20,7 @@ struct Fate {
         case fault
         case workload
         case measuring
+        case packing
     }
 
     private var state: UInt64

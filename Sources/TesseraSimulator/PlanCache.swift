@@ -16,6 +16,7 @@ struct PlanCache {
         var goal: PlanGoal
         var modes: ModeSet
         var baseline: PlanBaseline?
+        var codecs: CodecAllowance?
     }
 
     private static let entriesMax = 256
@@ -28,7 +29,7 @@ struct PlanCache {
         var key = Key(
             manifest: problem.outline.manifest, nodes: problem.nodes, links: problem.links,
             current: nil, lost: problem.lost, goal: problem.goal, modes: problem.allowedModes,
-            baseline: problem.baseline)
+            baseline: problem.baseline, codecs: problem.codecs)
         if var current = problem.current {
             // Routes follow from the fragments.
             current.routes = []

@@ -31,4 +31,6 @@ package enum Sabotage: String, CaseIterable, Sendable {
     case votesAcrossBoots
     /// A decision that was just made is taken for one of another part of the mesh.
     case doubtsDecisions
+    /// Every large slice is packed with loss, whatever its model allows.
+    case packsAnything
 }

@@ -57,15 +57,42 @@ final class SimulatedModel {
             }, tensors: tensors, inputs: [0],
             outputs: tensors.indices.filter { tensors[$0].isOutput },
             blobs: blobs)
+        let codecs = Self.allowance(of: outline, number: number, seed: seed)
         guard knobs.modes.contains(.branches) else {
-            self.init(outline, settings: ModelSettings(allowedModes: knobs.modes))
+            self.init(
+                outline, settings: ModelSettings(allowedModes: knobs.modes, codecs: codecs))
             return
         }
         // One item's time is what branches are for.
         self.init(
             Self.branched(outline, &draw),
             settings: ModelSettings(
-                goal: PlanGoal(objective: .latency), allowedModes: knobs.modes))
+                goal: PlanGoal(objective: .latency), allowedModes: knobs.modes, codecs: codecs))
+    }
+
+    /// Of every second model some tensors may be packed with loss.
+    private static func allowance(
+        of outline: ModelOutline, number: Int, seed: UInt64
+    ) -> CodecAllowance? {
+        var draw = SeededGenerator(seed: seed).derived(name: "codecs \(number)")
+        guard draw.chance(1, outOf: 2) else { return nil }
+        return CodecAllowance(
+            measure: .topClass, maxDropPerMillion: 5_000, dropPerMillion: 1_000, itemCount: 100,
+            tensors: outline.tensors.indices.prefix(CodecAllowance.tensorsMax).map { tensor in
+                CodecAllowance.Tensor(
+                    tensor: tensor, losslessPerMille: 300 + draw.next(below: 701),
+                    tried: [Codec.float16, .int8].map {
+                        CodecAllowance.Trial(
+                            codec: $0, dropPerMillion: draw.next(below: 5_000),
+                            isAllowed: draw.chance(1, outOf: 2))
+                    })
+            })
+    }
+
+    /// What lossless packing leaves of a tensor, in thousandths: the same at every node.
+    func losslessPerMille(_ tensor: Int) -> Int {
+        settings.codecs?.measured(tensor)?.losslessPerMille
+            ?? 300 + Int(UInt64(tensor) &* 0x9E37_79B9_7F4A_7C15 >> 54) * 700 / 1_024
     }
 
     /// A model of which only the outline counts.

@@ -47,8 +47,8 @@ extension Simulation {
             try execute(attempt, fragment, key, inputs, on: node)
         case .plan(let token, let problem):
             plan(token, problem, at: node)
-        case .sendSlice(let header, let piece, let target):
-            try sendSlice(header, piece.payload.id, from: node, to: target)
+        case .sendSlice(let header, let piece, let codec, let target):
+            try sendSlice(header, piece.payload.id, codec: codec, from: node, to: target)
         case .release(let payload):
             try node.payloads.release(payload, at: now)
         case .answer(let client, let outputs, let detail):

@@ -122,7 +122,9 @@ extension Simulation {
             try handle(
                 .modelAdded(
                     name: "toy-0", manifest: models[0].manifest,
-                    settings: ModelSettings(goal: goal, allowedModes: models[0].modes)), node.run)
+                    settings: ModelSettings(
+                        goal: goal, allowedModes: models[0].modes,
+                        codecs: models[0].settings.codecs)), node.run)
         }
     }
 

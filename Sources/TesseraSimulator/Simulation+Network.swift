@@ -13,7 +13,7 @@ extension Simulation {
     // MARK: The wire
 
     /// What the wire makes of a value: nothing travels that could not be sent and read.
-    private func overWire<Value: WireValue>(
+    func overWire<Value: WireValue>(
         _ value: Value, _ what: String
     ) throws(Violation) -> (value: Value, bytes: ByteBuffer) {
         do {
@@ -102,28 +102,17 @@ extension Simulation {
         }
     }
 
-    func sendSlice(
-        _ header: SliceHeader, _ payload: PayloadID, from node: SimulatedNode, to target: NodeBoot
-    ) throws(Violation) {
-        let entry = try node.payloads.read(payload, at: now)
-        try OneAttempt.check(entry, isFor: header.attempt, at: node.index, now)
-        guard let other = runs[target], network.connection(node.run, other) != nil else { return }
-        let sent = try overWire(header, "a slice").value
-        transmit(
-            .slice(tamper(sent), entry.value, of: header.attempt), byteCount: header.byteCount,
-            lane: .data, from: node.run, to: other)
-    }
-
-    /// Puts something on its way over a connection, if there is one.
+    /// Puts something on its way over a connection, if there is one; gives when it arrives.
+    @discardableResult
     func transmit(
         _ arrival: Arrival, byteCount: Int, lane: SimulatedNetwork.Lane, from sender: Int,
         to target: Int
-    ) {
+    ) -> Timestamp? {
         guard let connection = network.connection(sender, target),
             let fate = network.arrival(
                 from: runNodes[sender], sender, to: runNodes[target], target, lane: lane,
                 byteCount: byteCount, now: now)
-        else { return }
+        else { return nil }
         if fate.isCorrupt, case .message(let message) = arrival {
             do {
                 readCorrupted(try message.encodedBytes(), trace)
@@ -135,6 +124,7 @@ extension Simulation {
             .arrive(
                 fate.isCorrupt ? .garbage : arrival, from: sender, to: target,
                 connection: connection), at: fate.time)
+        return fate.time
     }
 
     // MARK: Arriving
@@ -165,6 +155,16 @@ extension Simulation {
                     from: runMembers[sender]), target)
         case .blob(let blob, let isManifest):
             try blobArrived(blob, isManifest: isManifest, from: sender, at: node)
+        case .unreadable(let header):
+            // The shell cannot unpack it, and tells the entry.
+            let failure = RequestMessage.failed(
+                attempt: header.attempt, fragment: nil, reason: .malformedSlice)
+            let entry = header.attempt.request.entry
+            if entry == node.member {
+                try handle(.received(.request(failure), from: node.member), target)
+            } else {
+                try send(.request(failure), from: node, to: entry)
+            }
         case .garbage:
             try breakConnection(sender, target)
         }
@@ -217,6 +217,8 @@ extension Simulation {
             node.heard.insert(run)
             try handle(.connected(node.member, address: address), run)
             try handle(.connected(caller.member, address: caller.address), node.run)
+            try handle(.unpacks(node.member), run)
+            try handle(.unpacks(caller.member), node.run)
             if scenario.network.measuresLinks {
                 measureLink(from: caller, to: node)
                 measureLink(from: node, to: caller)

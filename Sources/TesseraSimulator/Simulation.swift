@@ -36,6 +36,8 @@ public final class Simulation {
         case message(Message)
         /// A slice with its value and the attempt whose tensor it is.
         case slice(SliceHeader, UInt64, of: AttemptID)
+        /// A packed slice whose bytes its codec cannot have made.
+        case unreadable(SliceHeader)
         case blob(BlobID, isManifest: Bool)
         /// Bytes that cannot be what was sent.
         case garbage
@@ -117,6 +119,7 @@ public final class Simulation {
         var agreementMessages = 0
         var agreementBytes = 0
         var faults = 0
+        var packedSlices = 0
     }
 
     /// Prepares a run.

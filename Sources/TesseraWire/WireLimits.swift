@@ -104,6 +104,8 @@ public enum WireLimits {
     public static let modelPartsMax = 1 << 20
     /// Weight of a replica: a thousandth is finer than any measured speed.
     public static let weightMax = 1 << 20
+    /// Items that codecs were measured with.
+    public static let itemsMax = 1 << 24
     /// Rows of a tensor: image rows or tokens.
     public static let rowsMax = 1 << 24
 }

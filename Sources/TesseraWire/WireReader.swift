@@ -4,6 +4,8 @@ package import TesseraCore
 /// Reads canonical encodings strictly: whatever the bytes are, it gives a legal value or throws.
 package struct WireReader {
     private var buffer: ByteBuffer
+    /// The version of the protocol that is read: of most values it changes nothing.
+    package var version = Version.wireProtocol
 
     /// Reads the readable bytes of the buffer.
     package init(_ buffer: ByteBuffer) {

@@ -9,6 +9,8 @@ package import TesseraCore
 package struct WireWriter {
     /// What was written.
     package internal(set) var buffer: ByteBuffer
+    /// The version of the protocol that is written: of most values it changes nothing.
+    package var version = Version.wireProtocol
     /// The first limit that a value broke.
     package private(set) var violation: WireError?
 

@@ -18,6 +18,7 @@ enum EventKind: String, CaseIterable, Sendable {
     case roundFailed
     case unplannable
     case catalogue
+    case codec
     case blob
     case limit
 
@@ -40,6 +41,7 @@ enum EventKind: String, CaseIterable, Sendable {
         case .roundFailed: self = .roundFailed
         case .unplannable: self = .unplannable
         case .catalogue: self = .catalogue
+        case .codec: self = .codec
         case .blob: self = .blob
         case .limit: self = .limit
         }

@@ -63,6 +63,11 @@ struct EventNames {
             return faultWords(report)
         case .limit(let what, let count):
             return Words(text: "limit reached: \(what) (\(count))")
+        case .codec(let manifest, let tensor, let peer, let old, let new, let reason):
+            return Words(
+                node: name(peer), model: name(manifest),
+                text: "tensor \(tensor) goes to \(name(peer)) with codec \(new) instead of \(old): "
+                    + reason)
         case .blob(let blob, let text):
             return Words(text: "blob \(blob): \(text)")
         case .catalogue(let entry, let loser):

@@ -40,6 +40,8 @@ struct ModelAddCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Planning") var planning: PlanningOptions
 
+    @OptionGroup(title: "Packing for slow links") var calibration: CalibrationOptions
+
     @OptionGroup(title: "Images") var image: ImageOptions
 
     @OptionGroup var api: APIOptions
@@ -64,10 +66,12 @@ struct ModelAddCommand: AsyncParsableCommand {
                     path: file, shapes: shapes, preprocessing: try image.builtIn()
                 ).imported(into: folder)
                 let model = try describing(imported)
+                let codecs = try await calibration.measured(model)
                 let upload = ModelUpload(client: client, model: model)
                 try await upload.send()
-                try await upload.addToCatalogue(
-                    name: name, settings: planning.isEmpty ? nil : planning.settings())
+                var settings = planning.isEmpty && codecs == nil ? nil : planning.settings()
+                settings?.codecs = codecs.map(CodecsDocument.init)
+                try await upload.addToCatalogue(name: name, settings: settings)
                 if waitSeconds > 0 {
                     try await ModelWait(
                         client: client, name: name, manifest: model.manifest.id.hexadecimal,

@@ -7,10 +7,10 @@ import TesseraAPI
 /// `tessera model`.
 struct ModelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "model", abstract: "Add, list, set and remove the mesh's models.",
+        commandName: "model", abstract: "Add, list, show, set and remove the mesh's models.",
         subcommands: [
-            ModelAddCommand.self, ModelListCommand.self, ModelSetCommand.self,
-            ModelRemoveCommand.self,
+            ModelAddCommand.self, ModelListCommand.self, ModelShowCommand.self,
+            ModelSetCommand.self, ModelRemoveCommand.self,
         ])
 }
 
@@ -51,12 +51,20 @@ struct ModelSetCommand: AsyncParsableCommand {
     @Argument(help: "The name of the model.")
     var name: String
 
+    @Flag(
+        help: ArgumentHelp(
+            """
+            From now on send only what is the same bit for bit: what `model add --calibrate` allowed \
+            is forgotten. To measure anew, add the model's file once more.
+            """))
+    var exact = false
+
     @OptionGroup(title: "Planning") var planning: PlanningOptions
 
     @OptionGroup var api: APIOptions
 
     func validate() throws {
-        if planning.isEmpty { throw ValidationError("Say what to change; see --help.") }
+        if planning.isEmpty, !exact { throw ValidationError("Say what to change; see --help.") }
     }
 
     func run() async throws {
@@ -67,9 +75,10 @@ struct ModelSetCommand: AsyncParsableCommand {
                     "The mesh has no model \(name). `tessera model list` shows what it has.",
                     code: .failed)
             }
+            var settings = planning.settings(changing: model.settings)
+            if exact { settings.codecs = nil }
             let document = AddModelDocument(
-                name: name, manifest: model.manifest,
-                settings: planning.settings(changing: model.settings))
+                name: name, manifest: model.manifest, settings: settings)
             let answer = try await client.call(
                 .POST, "/tessera/v1/models", headers: ["Content-Type": "application/json"],
                 body: .bytes(ByteBuffer(bytes: try JSONText.bytes(document))))

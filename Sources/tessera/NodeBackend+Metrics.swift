@@ -40,6 +40,7 @@ extension NodeBackend {
         metrics.lateRuns = tally.lateRuns
         metrics.limits = tally.limits.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) }
         metrics.transport = transportCounts
+        metrics.codecs = codecWork
         metrics.traceSpans =
             traceFile.map { file in
                 let counts = file.counts
@@ -105,6 +106,21 @@ extension NodeBackend {
         }
     }
 
+    /// Codecs that did something, in both directions.
+    private var codecWork: [AgentMetrics.CodecWork] {
+        let transport = node.transportCounters
+        return [("packed", transport.packed), ("unpacked", transport.unpacked)].flatMap {
+            direction, tallies in
+            Codec.allCases.filter { tallies[$0].slices > 0 }.map { codec in
+                let tally = tallies[codec]
+                return AgentMetrics.CodecWork(
+                    codec: "\(codec)", direction: direction, slices: tally.slices,
+                    plainBytes: tally.plainBytes, packedBytes: tally.packedBytes,
+                    seconds: Double(tally.nanoseconds) / 1e9)
+            }
+        }
+    }
+
     private var transportCounts: [AgentMetrics.Named] {
         let transport = node.transportCounters
         return [
@@ -114,6 +130,7 @@ extension NodeBackend {
             .init("slice_received_bytes", transport.sliceBytesReceived),
             .init("slices_refused", transport.slicesRefused),
             .init("slices_dropped", transport.slicesDropped),
+            .init("slices_corrupt", transport.slicesCorrupt),
             .init("blob_sent_bytes", transport.blobBytesSent),
             .init("blob_received_bytes", transport.blobBytesReceived),
             .init("datagrams_sent", transport.datagramsSent),

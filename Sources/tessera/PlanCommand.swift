@@ -42,6 +42,7 @@ struct PlanCommand: AsyncParsableCommand {
             showHead(plan)
             if alternates { return showArming(plan) }
             showStages(plan)
+            showPacking(plan.packing ?? [])
             showAlternates(plan)
             if offline.explain { showNotes(plan.used, head: "USED") }
             showNotes(plan.leftOut, head: "LEFT OUT")
@@ -95,6 +96,20 @@ struct PlanCommand: AsyncParsableCommand {
                 Figures.milliseconds(microseconds: stage.linkMicroseconds) + " ms",
                 Figures.milliseconds(microseconds: stage.predictedMicroseconds) + " ms",
                 measured ?? "-", Figures.bytes(stage.memoryBytes))
+        }
+        table.show()
+    }
+
+    private func showPacking(_ lines: [PackingDocument]) {
+        guard !lines.isEmpty else { return }
+        Console.line("")
+        var table = Table(
+            "TENSOR", "FROM", "TO", ">BYTES", "EXPECTED", ">PACKED", "IN USE", ">MEASURED")
+        for line in lines {
+            table.add(
+                line.tensor, line.from, line.to, Figures.bytes(line.bytes), line.codec,
+                Figures.bytes(line.packedBytes), line.codecInUse ?? "-",
+                line.measuredBytes.map(Figures.bytes) ?? "-")
         }
         table.show()
     }

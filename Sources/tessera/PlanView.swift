@@ -38,7 +38,7 @@ struct PlanView {
         let evaluation = PlanEvaluation.evaluate(plan, problem)
         let bound = PlanBound.of(problem)
         let notes = PlanDiagnosis.of(plan, problem) ?? []
-        return PlanDocument(
+        var document = PlanDocument(
             model: model.name, plan: bundle.primary.id.hexadecimal, epoch: plan.ballot.round,
             proposer: name(plan.ballot.proposer.node), operators: outline.operators.count,
             stages: plan.stages.indices.map { stage($0, evaluation) }, window: plan.window,
@@ -57,6 +57,12 @@ struct PlanView {
             used: notes.filter(\.isUsed).map { note in
                 PlanDocument.NoteDocument(node: name(note.node), reason: note.text)
             }, leftOut: leftOut(notes.filter { !$0.isUsed }))
+        document.packing = PackingView(
+            plan: bundle.primary, outline: outline, expected: evaluation?.packing ?? [],
+            inUse: snapshot.packedRoutes.filter { $0.plan == bundle.primary.id }, me: snapshot.me,
+            name: name
+        ).documents
+        return document
     }
 
     /// What keeping the input at the entry costs, if the model's settings want it.

@@ -96,7 +96,7 @@ extension Array<Directive> {
 
     var slices: [(header: SliceHeader, payload: UInt64, target: NodeBoot)] {
         compactMap {
-            if case .sendSlice(let header, let piece, let target) = $0 {
+            if case .sendSlice(let header, let piece, _, let target) = $0 {
                 (header, piece.payload.id.number, target)
             } else {
                 nil

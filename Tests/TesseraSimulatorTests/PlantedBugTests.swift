@@ -21,6 +21,7 @@ import Testing
         .revivesTheDead: ["nobody returns from dead"],
         .votesAcrossBoots: ["decided by a majority"],
         .doubtsDecisions: ["one plan change at a heal"],
+        .packsAnything: ["packing stays within the allowance"],
     ]
     /// A bug must show within so many seeds.
     private static let seedsMax: UInt64 = 1_000

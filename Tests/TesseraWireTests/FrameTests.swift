@@ -23,6 +23,9 @@ import Testing
             .message(.membership(.nack(sequence: 5))),
             .sliceBegin(SliceBegin(stream: 3, header: header, totalBytes: sliceBytes)),
             .sliceBytes(stream: 3, bytes),
+            .sliceBegin(
+                SliceBegin(
+                    stream: 4, header: header, totalBytes: sliceBytes / 2, codec: .lossless)),
             .message(RandomMessages.all(seed: seed)[8]),
             .sliceAbort(stream: .max),
             .blobRequest(BlobRequest(id: blob, isManifest: true, offset: 7, length: 1 << 20)),
@@ -227,6 +230,50 @@ import Testing
         var decoder = FrameDecoder(side: .listener)
         #expect(try decoder.decode(buffer: &bytes) == .hello(greeting))
         #expect(decoder.agreedVersion == Version.wireProtocol)
+    }
+
+    @Test("a slice names its codec since version 3, and announces fewer bytes than it has")
+    func codecs() throws {
+        var generator = SampleGenerator(seed: 13)
+        var header = generator.sliceHeader()
+        header.type = .float32
+        header.shape = [2, 8]
+        let begin = SliceBegin(stream: 1, header: header, totalBytes: 21, codec: .int8)
+        let payload = SliceBeginPayload(begin)
+        #expect(try SliceBeginPayload(decodingBytes: payload.encodedBytes()) == payload)
+        var buffer = ByteBuffer()
+        #expect(throws: WireError.invalidValue(what: "codec")) {
+            try FrameEncoder(version: 2).write(.sliceBegin(begin), into: &buffer)
+        }
+        for (bytes, codec) in [(64, Codec.int8), (65, .lossless), (0, .float16), (63, .none)] {
+            var wrong = begin
+            wrong.totalBytes = bytes
+            wrong.codec = codec
+            #expect(throws: WireError.invalidValue(what: "slice bytes")) {
+                try SliceBeginPayload(wrong).encodedBytes()
+            }
+        }
+        var whole = begin
+        whole.header.type = .int32
+        #expect(throws: WireError.invalidValue(what: "slice bytes")) {
+            try SliceBeginPayload(whole).encodedBytes()
+        }
+    }
+
+    @Test("settings travel without their codecs to a peer of version 2")
+    func settingsOfVersionTwo() throws {
+        var generator = SampleGenerator(seed: 14)
+        var settings = generator.settings()
+        settings.codecs = generator.allowance()
+        var writer = WireWriter()
+        writer.version = 2
+        settings.encode(into: &writer)
+        var reader = WireReader(try writer.finish())
+        reader.version = 2
+        let read = try ModelSettings(from: &reader)
+        try reader.finish()
+        settings.codecs = nil
+        #expect(read == settings)
     }
 
     @Test("between ends of which one speaks version 1 a slice travels without its trace")

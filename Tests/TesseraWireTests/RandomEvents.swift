@@ -21,6 +21,13 @@ enum RandomEvents {
                 LinkMeasurement(
                     peer: generator.identity(), bytesPerSecond: UInt64(generator.below(1 << 30)),
                     roundTripMicroseconds: generator.microseconds())),
+            .unpacks(generator.member()),
+            .sliceSent(
+                SentSlice(
+                    peer: generator.member(), plan: generator.identity(), route: generator.below(9),
+                    codec: generator.choice(), byteCount: generator.below(1 << 30),
+                    sentByteCount: generator.below(1 << 30),
+                    packMicroseconds: generator.microseconds())),
         ]
     }
 
@@ -42,7 +49,12 @@ enum RandomEvents {
         // Longer than a reason on the wire may be.
         let reason = String(repeating: "why ", count: 1_000)
         return [
-            .capabilityMeasured(generator.capability()), .compiled(key, memoryBytes: 12_345),
+            .capabilityMeasured(generator.capability()),
+            .codecsMeasured([
+                CodecSpeed(
+                    codec: generator.choice(), packedPerMicrosecond: generator.next(),
+                    unpackedPerMicrosecond: generator.next())
+            ]), .compiled(key, memoryBytes: 12_345),
             .compileLacks(key, generator.identity()), .compileFailed(key, reason: reason),
             .executed(
                 attempt: generator.attempt(), fragment: 3, outputs: [payload(7), payload(8)],

@@ -202,7 +202,22 @@ struct SampleGenerator {
                 nanojoulesMax: optional { $0.number(max: WireLimits.byteCountMax) },
                 memoryHeadroomPercent: below(96)),
             allowedModes: ModeSet(rawValue: UInt8(1 + below(7))),
-            baseline: optional { PlanBaseline.allCases[$0.below(6)] })
+            baseline: optional { PlanBaseline.allCases[$0.below(6)] },
+            codecs: optional { $0.allowance() })
+    }
+
+    mutating func allowance() -> CodecAllowance {
+        CodecAllowance(
+            measure: choice(), maxDropPerMillion: below(1_000_001), dropPerMillion: below(1_000_001),
+            itemCount: below(1 << 20),
+            tensors: (0..<below(4)).map { index in
+                CodecAllowance.Tensor(
+                    tensor: index * 7, losslessPerMille: below(1_001),
+                    tried: [Codec.float16, .int8].map {
+                        CodecAllowance.Trial(
+                            codec: $0, dropPerMillion: below(1_000_001), isAllowed: below(2) == 0)
+                    })
+            })
     }
 
     mutating func sliceHeader() -> SliceHeader {

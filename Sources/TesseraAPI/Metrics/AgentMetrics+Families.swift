@@ -3,8 +3,8 @@ extension AgentMetrics {
 
     /// The metrics of these figures.
     public var families: [MetricFamily] {
-        agentFamilies + modelFamilies + requestFamilies + fragmentFamilies + peerFamilies
-            + meshFamilies + processFamilies
+        agentFamilies + modelFamilies + requestFamilies + fragmentFamilies + codecFamilies
+            + peerFamilies + meshFamilies + processFamilies
     }
 
     private var agentFamilies: [MetricFamily] {

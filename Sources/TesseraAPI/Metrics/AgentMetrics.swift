@@ -193,6 +193,8 @@ public struct AgentMetrics: Sendable {
     public var limits: [Named] = []
     /// What the transport counted, by the names of metrics without `tessera_` and `_total`.
     public var transport: [Named] = []
+    /// What codecs did to slices.
+    public var codecs: [CodecWork] = []
     /// Spans by what became of them; empty if none are written.
     public var traceSpans: [Named] = []
     /// What the process takes.

@@ -10,6 +10,7 @@ extension Agent {
         case .connected(let peer, let address):
             membership.onConnected(peer, address: address, now: now, into: &directives)
         case .disconnected(let peer):
+            codecs.onDisconnected(peer)
             membership.onDisconnected(peer, now: now, into: &directives)
         case .unreachable(let address):
             membership.onUnreachable(address, now: now, into: &directives)
@@ -21,6 +22,10 @@ extension Agent {
                 own.links.append(link)
                 own.links.sort { $0.peer < $1.peer }
             }
+        case .unpacks(let peer):
+            codecs.onUnpacks(peer)
+        case .sliceSent(let slice):
+            codecs.onSent(slice)
         default:
             break
         }
@@ -117,6 +122,8 @@ extension Agent {
                 }
             }
             markAllDirty()
+        case .codecsMeasured(let speeds):
+            codecs.onMeasured(speeds)
         case .compiled(let key, let memoryBytes):
             host.onCompiled(key, memoryBytes: memoryBytes, into: &directives)
         case .compileLacks(let key, let blob):

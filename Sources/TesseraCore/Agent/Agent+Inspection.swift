@@ -61,6 +61,15 @@ extension Agent {
         try look(&self)
     }
 
+    /// The model and the tensor of a slice, if this node knows its plan.
+    package func tensor(of header: SliceHeader) -> (manifest: ManifestID, tensor: Int)? {
+        let plan = header.attempt.plan
+        guard let layout = host.layout(ofReady: plan) ?? layouts[plan],
+            layout.plan.routes.indices.contains(header.route)
+        else { return nil }
+        return (layout.plan.manifest, layout.plan.routes[header.route].tensor)
+    }
+
     /// Attempts that are open at this host, by decision, ascending.
     package var openAttempts: [ReservationUse] { attempts.uses }
     /// Tickets that this gate has handed out, by decision, ascending.

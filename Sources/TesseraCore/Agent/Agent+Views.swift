@@ -95,7 +95,7 @@ extension Agent {
             outline: outline, nodes: nodes, links: links, ballot: ballot,
             current: current?.primary.plan, lost: lost, goal: settings.goal,
             allowedModes: settings.allowedModes, baseline: settings.baseline,
-            keepInputLocal: settings.keepInputLocal)
+            keepInputLocal: settings.keepInputLocal, codecs: settings.codecs)
     }
 
     /// What other models' current plans reserve on a node.

@@ -45,6 +45,7 @@ public struct Agent: Sendable {
     var requests: RequestTable
     var clock = FragmentClock()
     var ledger = PayloadLedger()
+    var codecs = LinkCodecs()
 
     /// Layouts of every model's current plan and its alternates.
     var layouts: [PlanID: PlanLayout] = [:]
@@ -148,11 +149,11 @@ public struct Agent: Sendable {
                 switch directive {
                 case .send(let message, to: let target) where target == me:
                     dispatch(.received(message, from: me), now: now, into: &pending)
-                case .sendSlice(let header, let piece, to: let target) where target == me:
+                case .sendSlice(let header, let piece, _, to: let target) where target == me:
                     // It stays where it is, also if only some rows of it are meant.
                     ledger.retain(piece.payload.id)
                     onSlice(header, piece, from: me, now: now, into: &pending)
-                case .sendSlice(let header, _, to: let target)
+                case .sendSlice(let header, _, _, to: let target)
                 where !membership.isConnected(target):
                     // Nothing would arrive, and the entry would wait for it in vain.
                     pending.append(
@@ -161,6 +162,9 @@ public struct Agent: Sendable {
                                 .failed(
                                     attempt: header.attempt, fragment: nil, reason: .unreachable)),
                             to: header.attempt.request.entry))
+                case .sendSlice(let header, let piece, _, to: let target):
+                    let codec = codec(of: header, to: target, now: now, into: &output)
+                    output.append(.sendSlice(header, piece, codec: codec, to: target))
                 case .release(let payload):
                     if ledger.release(payload) { output.append(directive) }
                 default:
@@ -203,16 +207,16 @@ public struct Agent: Sendable {
         switch event {
         case .woke:
             onWoke(now: now, into: &directives)
-        case .discovered, .connected, .disconnected, .unreachable, .signed, .linkMeasured:
+        case .discovered, .connected, .disconnected, .unreachable, .signed, .linkMeasured,
+            .unpacks, .sliceSent:
             onPeerEvent(event, now: now, into: &directives)
         case .received(let message, let sender):
             onReceived(message, from: sender, now: now, into: &directives)
         case .catalogueRestored, .manifestStored, .blobStored, .fetchFailed, .blobLost,
             .modelAdded, .modelRemoved:
             onModelEvent(event, now: now, into: &directives)
-        case .crashesFound, .capabilityMeasured, .compiled, .compileLacks, .compileFailed,
-            .executed,
-            .executionFailed:
+        case .crashesFound, .capabilityMeasured, .codecsMeasured, .compiled, .compileLacks,
+            .compileFailed, .executed, .executionFailed:
             onEngineEvent(event, now: now, into: &directives)
         case .planned(let token, let result):
             onPlanned(token, result, now: now, into: &directives)

@@ -52,9 +52,10 @@ public enum Directive: Hashable, Sendable {
 
     // MARK: Requests
 
-    /// Send a payload, or rows of it, as a slice to a peer over the data connection. The payload
-    /// stays ours.
-    case sendSlice(SliceHeader, TensorPiece, to: NodeBoot)
+    /// Send a payload, or rows of it, as a slice to a peer over the data connection, packed by the
+    /// codec if that makes it smaller. The payload stays ours. Ends in `sliceSent` if the slice is of
+    /// `LinkCodecs.bytesMin` and the peer unpacks.
+    case sendSlice(SliceHeader, TensorPiece, codec: Codec = .none, to: NodeBoot)
     /// The core is done with the payload.
     case release(PayloadID)
     /// The client's answer: one tensor per model output, in the model's order. The shell takes the

@@ -24,6 +24,10 @@ public enum Event: Hashable, Sendable {
     case signed(SignedRecord)
     /// The shell measured a link from real traffic.
     case linkMeasured(LinkMeasurement)
+    /// Slices to this run of a peer may be packed from now on, until it is disconnected.
+    case unpacks(NodeBoot)
+    /// A slice that may be packed was handed to the link.
+    case sliceSent(SentSlice)
 
     // MARK: Models
 
@@ -50,6 +54,8 @@ public enum Event: Hashable, Sendable {
     case crashesFound([CrashMark])
     /// The engine measured this node.
     case capabilityMeasured(Capability)
+    /// This node's speeds of packing and unpacking were measured.
+    case codecsMeasured([CodecSpeed])
     /// A fragment is compiled and warm. `memoryBytes` is what it takes.
     case compiled(FragmentKey, memoryBytes: Int)
     /// A fragment waits for a blob that was found damaged or missing on disk; it must be fetched

@@ -68,6 +68,8 @@ public struct MeshSnapshot: Sendable {
     public var isLeaving: Bool
     /// Whether it has read what its disk holds.
     public var isRestored: Bool
+    /// What this node sends packed.
+    public var packedRoutes: [PackedRoute]
 }
 
 extension Agent {
@@ -93,7 +95,7 @@ extension Agent {
             answers: requests.answers, counts: requests.counts,
             openAttempts: attempts.openCount, queuedRuns: attempts.queuedCount,
             runningRuns: attempts.runningCount, reservedBytes: host.reservedBytes,
-            isLeaving: leaving != nil, isRestored: isRestored)
+            isLeaving: leaving != nil, isRestored: isRestored, packedRoutes: codecs.inUse)
     }
 
     /// What a client's open request is called everywhere; nil if it has none.

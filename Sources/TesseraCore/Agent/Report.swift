@@ -32,6 +32,8 @@ public enum Report: Hashable, Sendable {
     case unplannable(ManifestID, reason: String)
     /// A name in the catalogue changed.
     case catalogue(CatalogueEntry, loser: CatalogueEntry?)
+    /// What goes to a node of a tensor is packed otherwise from now on, and why.
+    case codec(ManifestID, tensor: String, to: NodeID, was: Codec, now: Codec, reason: String)
     /// A blob arrived, failed, or was lost.
     case blob(BlobID, String)
     /// A limit was reached and something was dropped or refused.

@@ -122,6 +122,10 @@ struct Catalogue: Sendable {
             return .changed(loser: nil)
         }
         let known = items[place].entry
+        if entry.completes(known) {
+            items[place].entry = entry
+            return .changed(loser: nil)
+        }
         // Equal versions of two authors: neither knew of the other.
         let isConflict = entry.version == known.version && entry.manifest != known.manifest
         if entry.wins(over: known) {

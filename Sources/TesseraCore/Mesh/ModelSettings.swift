@@ -13,14 +13,18 @@ public struct ModelSettings: Hashable, Sendable {
     /// More operators than this no model has.
     public static let keepInputLocalMax = 1 << 20
 
+    /// What packing for links may change of the answers; nil for nothing.
+    public var codecs: CodecAllowance?
+
     /// Makes settings; without arguments, those of a model that nobody said anything about.
     public init(
         goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .usual, baseline: PlanBaseline? = nil,
-        keepInputLocal: Int = 0
+        keepInputLocal: Int = 0, codecs: CodecAllowance? = nil
     ) {
         self.goal = goal
         self.allowedModes = allowedModes
         self.baseline = baseline
         self.keepInputLocal = keepInputLocal
+        self.codecs = codecs
     }
 }

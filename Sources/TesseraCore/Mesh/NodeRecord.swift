@@ -225,4 +225,14 @@ public struct CatalogueEntry: Hashable, Sendable {
     public func wins(over other: CatalogueEntry) -> Bool {
         (version, author) > (other.version, other.author)
     }
+
+    /// Whether this is the very entry `other`, with the codecs that it lost on its way.
+    ///
+    /// Peers of an older version of the protocol pass entries on without them.
+    public func completes(_ other: CatalogueEntry) -> Bool {
+        guard other.settings.codecs == nil, settings.codecs != nil else { return false }
+        var without = self
+        without.settings.codecs = nil
+        return without == other
+    }
 }

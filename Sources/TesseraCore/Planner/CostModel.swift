@@ -41,9 +41,13 @@ struct CostModel: Sendable {
     /// The index of the position behind the last operator.
     var end: Int { positions.count - 1 }
 
+    /// Whether cuts count with what packing leaves of their tensors.
+    let isPacked: Bool
+
     /// Computes the tables of a problem, without the nodes that are lost or `excluded`.
-    init(_ problem: PlanningProblem, excluding excluded: NodeBoot? = nil) {
+    init(_ problem: PlanningProblem, excluding excluded: NodeBoot? = nil, isPacked: Bool = false) {
         self.problem = problem
+        self.isPacked = isPacked
         var (usable, unusable) = Self.selectNodes(problem, excluding: excluded)
         if usable.count > Self.nodesMax {
             usable.sort { left, right in
@@ -61,7 +65,7 @@ struct CostModel: Sendable {
         nodes = usable
         self.unusable = unusable.sorted { $0.node < $1.node }
         links = LinkTable(problem.links, nodes: usable)
-        let crossing = Self.crossingBytes(problem.outline)
+        let crossing = Self.crossingBytes(problem, isPacked: isPacked)
         positions = Self.selectPositions(problem, crossing: crossing)
         crossingBytes = positions.map { crossing[$0] }
         fillRanges()
@@ -117,11 +121,15 @@ struct CostModel: Sendable {
     }
 
     /// Bytes of the tensors made by an operator before each position and read by one behind it.
-    private static func crossingBytes(_ outline: ModelOutline) -> [Int] {
+    private static func crossingBytes(_ problem: PlanningProblem, isPacked: Bool) -> [Int] {
+        let outline = problem.outline
         var change = [Int](repeating: 0, count: outline.operators.count + 2)
-        for tensor in outline.tensors {
+        for (index, tensor) in outline.tensors.enumerated() {
             guard let producer = tensor.producer, let last = tensor.consumers.last else { continue }
-            let bytes = CostArithmetic.bytes(tensor.descriptor.byteCount)
+            let bytes =
+                isPacked
+                ? problem.packedBytes(ofTensor: index)
+                : CostArithmetic.bytes(tensor.descriptor.byteCount)
             change[producer + 1] += bytes
             change[last + 1] -= bytes
         }

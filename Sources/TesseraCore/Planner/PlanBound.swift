@@ -29,7 +29,7 @@ public struct PlanBound: Hashable, Sendable {
 
     /// The bound of a problem; nil if no node can be used.
     public static func of(_ problem: PlanningProblem) -> PlanBound? {
-        let model = CostModel(problem)
+        let model = CostModel(problem, isPacked: problem.codecs != nil)
         guard !model.nodes.isEmpty, model.end > 0 else { return nil }
         let modes = problem.allowedModes.union(problem.baseline?.modes ?? []).union(.single)
         let bound = SpaceBound(PlanSpace(bounding: model), modes: modes)

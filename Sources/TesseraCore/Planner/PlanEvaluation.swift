@@ -55,6 +55,8 @@ public struct PlanEvaluation: Hashable, Sendable {
     public var cutMicroseconds: [Int64]
     /// The memory on each node used, ascending by node.
     public var memory: [NodeMemory]
+    /// The routes that are expected to be packed.
+    public var packing: [RoutePacking]
 
     /// Whether every node has room for its part.
     public var fits: Bool { memory.allSatisfy { $0.neededBytes <= $0.freeBytes } }
@@ -81,14 +83,16 @@ extension PlanEvaluation.Bottleneck: CustomStringConvertible {
 
 /// Evaluates many plans of one problem.
 struct PlanEvaluator {
+    let problem: PlanningProblem
     private let outline: ModelOutline
-    private let nodes: [PlanningProblem.Node]
+    let nodes: [PlanningProblem.Node]
     private let times: [OperatorTimes]
-    private let links: LinkTable
+    let links: LinkTable
     private let index: TensorIndex
 
     /// Reads the problem's figures once.
     init(_ problem: PlanningProblem) {
+        self.problem = problem
         outline = problem.outline
         nodes = problem.nodes
         times = nodes.map { OperatorTimes($0, outline: problem.outline) }
@@ -159,12 +163,12 @@ struct PlanEvaluator {
             }
             hosts.append(index)
         }
-        let load = loads(of: plan, hosts: hosts)
+        let (load, packing) = loads(of: plan, hosts: hosts)
         let endpoint = plan.fragments.indices.map { index in
             TransferCost.endpointNanoseconds(
                 bytes: Self.whole(load.endpointBytes[index]),
                 slices: Self.whole(load.endpointSlices[index]),
-                cost: nodes[hosts[index]].capability.handover)
+                cost: nodes[hosts[index]].capability.handover) + packing.times[index]
         }
         let (latency, waits) = walkThrough(load, plan, endpoint: endpoint, hosts: hosts)
         var (period, bottleneck) = busiest(load, endpoint: endpoint, hosts: hosts)
@@ -194,7 +198,8 @@ struct PlanEvaluator {
         return PlanEvaluation(
             periodMicroseconds: CostArithmetic.microseconds(period),
             latencyMicroseconds: CostArithmetic.microseconds(latency), bottleneck: bottleneck,
-            stages: stages, cutMicroseconds: cuts(load, plan, hosts: hosts), memory: memory)
+            stages: stages, cutMicroseconds: cuts(load, plan, hosts: hosts), memory: memory,
+            packing: packing.routes)
     }
 
     /// A number in `1 / 2^16`, rounded up.
@@ -208,18 +213,21 @@ struct PlanEvaluator {
         return Int(product >> UInt128(SpaceCosts.shareBits))
     }
 
-    private func loads(of plan: Plan, hosts: [Int]) -> Load {
+    private func loads(of plan: Plan, hosts: [Int]) -> (load: Load, packing: Packing) {
         let count = plan.fragments.count
         let compute = plan.fragments.indices.map {
             nanoseconds(of: plan.fragments[$0], on: hosts[$0])
         }
+        let parts = Self.parts(plan)
+        let packing = packing(
+            of: plan, hosts: hosts, compute: zip(compute, parts).map { Self.part($0, $1) })
         var load = Load(
-            compute: compute, parts: Self.parts(plan),
+            compute: compute, parts: parts,
             endpointBytes: Array(repeating: 0, count: count),
             endpointSlices: Array(repeating: 0, count: count),
             transfers: Array(repeating: 0, count: count * count))
-        for route in plan.routes {
-            let bytes = bytes(ofTensor: route.tensor, rows: route.rows)
+        for (index, route) in plan.routes.enumerated() {
+            let bytes = packing.bytes[index]
             if case .fragment(let source) = route.source,
                 case .fragment(let destination) = route.destination
             {
@@ -241,7 +249,7 @@ struct PlanEvaluator {
                 load.endpointSlices[fragment] += part
             }
         }
-        return load
+        return (load, packing)
     }
 
     /// Items go to replicas by the weights of the plan, and come in at each entry as often as at

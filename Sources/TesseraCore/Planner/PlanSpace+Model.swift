@@ -48,8 +48,10 @@ extension PlanSpace {
     private static func bytes(_ tensors: [Int], _ model: CostModel) -> Int {
         tensors.reduce(0) { sum, index in
             sum
-                + CostArithmetic.bytes(
-                    model.problem.outline.tensors[index].descriptor.byteCount)
+                + (model.isPacked
+                    ? model.problem.packedBytes(ofTensor: index)
+                    : CostArithmetic.bytes(
+                        model.problem.outline.tensors[index].descriptor.byteCount))
         }
     }
 

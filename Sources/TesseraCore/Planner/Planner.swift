@@ -37,16 +37,31 @@ public struct Planner: Sendable {
             return .impossible(reason: "the model has no operators")
         }
         let planner = Planner(problem)
-        let model = CostModel(problem)
-        guard let choice = planner.choose(model) else {
+        var model = CostModel(problem)
+        guard var choice = planner.choose(model) else {
             return .impossible(reason: impossible(model))
         }
+        planner.tryPacked(&choice, &model)
         let alternates = planner.alternates(for: choice.plan, model: model)
         return .bundle(
             PlanBundle(primary: naming(choice.plan), alternates: alternates.map(naming)),
             leftOut: PlanningReasons.leftOut(
                 choice.plan, evaluation: choice.evaluation, model: model,
                 pipelinePeriodMicroseconds: choice.pipelinePeriodMicroseconds))
+    }
+
+    /// Searches once more with what packing leaves of the tensors, and takes what comes of it if it is
+    /// better: a cut that binds a link as it is may pay packed.
+    private func tryPacked(_ choice: inout Choice, _ model: inout CostModel) {
+        guard problem.codecs != nil else { return }
+        let packed = CostModel(problem, isPacked: true)
+        guard let other = choose(packed) else { return }
+        func cost(_ choice: Choice) -> Int64 {
+            problem.goal.objective == .latency
+                ? choice.evaluation.latencyMicroseconds : choice.evaluation.periodMicroseconds
+        }
+        guard cost(other) * Int64(100 + Self.equalPercent) < cost(choice) * 100 else { return }
+        (choice, model) = (other, packed)
     }
 
     /// The limit that binds, with figures.

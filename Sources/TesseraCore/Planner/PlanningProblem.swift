@@ -74,13 +74,15 @@ public struct PlanningProblem: Hashable, Sendable {
     public var mediumBitsPerSecond: Int?
     /// How many of the first operators run at the entry of each request; 0 for no such wish.
     public var keepInputLocal: Int
+    /// What was measured of packing the model's tensors; nil if nothing was.
+    public var codecs: CodecAllowance?
 
     /// Makes a problem.
     public init(
         outline: ModelOutline, nodes: [Node], links: [Link], ballot: Ballot, current: Plan?,
         lost: [NodeBoot], goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .single,
         baseline: PlanBaseline? = nil, entry: NodeID? = nil, mediumBitsPerSecond: Int? = nil,
-        keepInputLocal: Int = 0
+        keepInputLocal: Int = 0, codecs: CodecAllowance? = nil
     ) {
         self.outline = outline
         self.nodes = nodes
@@ -94,6 +96,7 @@ public struct PlanningProblem: Hashable, Sendable {
         self.entry = entry
         self.mediumBitsPerSecond = mediumBitsPerSecond
         self.keepInputLocal = keepInputLocal
+        self.codecs = codecs
     }
 }
 

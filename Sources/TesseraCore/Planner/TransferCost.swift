@@ -68,6 +68,11 @@ struct LinkTable: Sendable {
             over: Int(clamping: bytesPerSecond[source * nodeCount + destination]))
     }
 
+    /// Bytes per second of a link, or what is assumed.
+    func bytesPerSecond(from source: Int, to destination: Int) -> UInt64 {
+        bytesPerSecond[source * nodeCount + destination]
+    }
+
     /// The link as a plan space has it.
     func link(from source: Int, to destination: Int) -> PlanSpace.Link {
         let rate = Int(clamping: bytesPerSecond[source * nodeCount + destination])

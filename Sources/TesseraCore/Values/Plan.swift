@@ -12,12 +12,6 @@ public enum StageMode: UInt8, CaseIterable, Sendable {
     case entry
 }
 
-/// How the bytes of a route are packed.
-public enum Codec: UInt8, CaseIterable, Sendable {
-    /// As the engine wrote them.
-    case none = 0
-}
-
 /// A consecutive run of operators and the fragments that compute it together.
 public struct Stage: Hashable, Sendable {
     /// The operators, a range of `ModelOutline.operators`.
@@ -105,19 +99,15 @@ public struct Route: Hashable, Sendable {
     public var source: Endpoint
     /// Where it is read.
     public var destination: Endpoint
-    /// How its bytes are packed.
-    public var codec: Codec
 
     /// Makes a route.
     public init(
-        tensor: Int, rows: Range<Int>? = nil, source: Endpoint, destination: Endpoint,
-        codec: Codec = .none
+        tensor: Int, rows: Range<Int>? = nil, source: Endpoint, destination: Endpoint
     ) {
         self.tensor = tensor
         self.rows = rows
         self.source = source
         self.destination = destination
-        self.codec = codec
     }
 }
 

@@ -94,6 +94,11 @@ extension ModelOutline {
         return tensors[tensor].descriptor.shape[..<axis].reduce(1, *)
     }
 
+    /// The descriptor of what a route carries.
+    public func descriptor(of route: Route) -> TensorDescriptor {
+        descriptor(ofTensor: route.tensor, rows: route.rows)
+    }
+
     /// A tensor's descriptor with only some of its rows.
     func descriptor(ofTensor tensor: Int, rows: Range<Int>?) -> TensorDescriptor {
         var result = tensors[tensor].descriptor

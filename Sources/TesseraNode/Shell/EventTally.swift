@@ -44,7 +44,7 @@ public struct EventTally: Hashable, Sendable {
         case .roundFailed: roundsFailed += 1
         case .late: lateRuns += 1
         case .member, .named, .lossTold, .redispatched, .proposed, .staging, .armed, .refused,
-            .crashed, .unplannable, .catalogue, .blob:
+            .crashed, .unplannable, .catalogue, .blob, .codec:
             break
         }
     }

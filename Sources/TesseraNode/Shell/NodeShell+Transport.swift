@@ -67,14 +67,38 @@ extension NodeShell: TransportDelegate {
             .limit("bytes of arriving slices", count: 1), at: MonotonicClock.now - started)
     }
 
+    func sliceCorrupt(_ header: SliceHeader, from member: NodeBoot, reason: String) {
+        logger.warning(
+            "a packed slice cannot be read",
+            metadata: ["from": "\(member.node)", "reason": "\(reason)"])
+        let failure = RequestMessage.failed(
+            attempt: header.attempt, fragment: nil, reason: .malformedSlice)
+        tellEntry(failure, of: header.attempt)
+        log.append(
+            .limit("packed slices that cannot be read", count: 1),
+            at: MonotonicClock.now - started)
+    }
+
+    func peerUnpacks(_ member: NodeBoot) {
+        handle(.unpacks(member))
+    }
+
+    func sliceSent(_ slice: SentSlice) {
+        handle(.sliceSent(slice))
+    }
+
+    private func tellEntry(_ failure: RequestMessage, of attempt: AttemptID) {
+        if attempt.request.entry == agent.me {
+            handle(.received(.request(failure), from: agent.me))
+        } else {
+            transport.send(.request(failure), to: attempt.request.entry)
+        }
+    }
+
     func sliceDropped(_ header: SliceHeader, to member: NodeBoot) {
         let failure = RequestMessage.failed(
             attempt: header.attempt, fragment: nil, reason: .full)
-        if header.attempt.request.entry == agent.me {
-            handle(.received(.request(failure), from: agent.me))
-        } else {
-            transport.send(.request(failure), to: header.attempt.request.entry)
-        }
+        tellEntry(failure, of: header.attempt)
         log.append(
             .limit("slices queued for \(member.node)", count: 1),
             at: MonotonicClock.now - started)

@@ -170,8 +170,8 @@ final class NodeShell: @unchecked Sendable {
                 let result = Planner.plan(problem, naming: PlanNaming.name)
                 self.deliver(.planned(token: token, result))
             }
-        case .sendSlice(let header, let piece, let target):
-            transport.sendSlice(header, payloads.bytes(of: piece), to: target)
+        case .sendSlice(let header, let piece, let codec, let target):
+            transport.sendSlice(header, payloads.bytes(of: piece), codec: codec, to: target)
         case .release(let payload):
             payloads.release(payload)
         case .answer(let client, let outputs, let detail):

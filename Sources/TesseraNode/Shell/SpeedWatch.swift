@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import TesseraCodec
 import TesseraCore
 import TesseraEngine
 
@@ -50,6 +51,7 @@ final class SpeedWatch: @unchecked Sendable {
                     "the engine cannot be measured; this node only forwards requests",
                     metadata: ["reason": "\(error)"])
             }
+            self.shell.deliver(.codecsMeasured(TensorCodec.measure()))
             self.look()
         }
     }

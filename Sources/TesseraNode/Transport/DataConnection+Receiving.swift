@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import TesseraCodec
 import TesseraCore
 import TesseraWire
 
@@ -47,15 +48,16 @@ extension DataConnection {
         guard incoming.count + discarded.count < TransportLimits.openSlicesMax else {
             throw .limitExceeded(what: "open streams", max: TransportLimits.openSlicesMax)
         }
-        guard transport.budget.take(begin.totalBytes) else {
+        var slice = IncomingSlice(
+            header: begin.header, codec: begin.codec, expected: begin.totalBytes,
+            bytes: ByteBuffer(), began: .now(), receivedBefore: receivedSliceBytes)
+        guard transport.budget.take(slice.budgetBytes) else {
             discarded[stream] = begin.totalBytes
             transport.counters.change { $0.slicesRefused += 1 }
             return transport.tell { $0.sliceRefused(begin.header, from: member) }
         }
-        incoming[stream] = IncomingSlice(
-            header: begin.header, expected: begin.totalBytes,
-            bytes: ByteBufferAllocator().buffer(capacity: begin.totalBytes), began: .now(),
-            receivedBefore: receivedSliceBytes)
+        slice.bytes = ByteBufferAllocator().buffer(capacity: begin.totalBytes)
+        incoming[stream] = slice
     }
 
     private func receive(
@@ -73,7 +75,7 @@ extension DataConnection {
             throw .unknownStream(stream)
         }
         guard slice.bytes.readableBytes + count <= slice.expected else {
-            transport.budget.giveBack(slice.expected)
+            transport.budget.giveBack(slice.budgetBytes)
             throw .limitExceeded(what: "slice bytes", max: slice.expected)
         }
         slice.bytes.writeImmutableBuffer(bytes)
@@ -85,9 +87,37 @@ extension DataConnection {
             incoming[stream] = slice
             return
         }
-        transport.budget.giveBack(slice.expected)
         report(since: slice.began, bytes: receivedSliceBytes - slice.receivedBefore, size: slice)
+        guard slice.codec == .none else { return unpack(slice, from: member) }
+        transport.budget.giveBack(slice.budgetBytes)
         deliver(slice.header, slice.bytes, since: slice.began, from: member)
+    }
+
+    /// Unpacks a slice on a thread for that, and delivers it.
+    private func unpack(_ slice: IncomingSlice, from member: NodeBoot) {
+        let transport = transport
+        transport.packers.submit { state in
+            defer { transport.budget.giveBack(slice.budgetBytes) }
+            guard case .active = state else { return }
+            do throws(CodecError) {
+                let begin = NIODeadline.now()
+                let bytes = try TensorCodec.unpack(
+                    slice.bytes, type: slice.header.type, shape: slice.header.shape,
+                    by: slice.codec)
+                let span = (NIODeadline.now() - begin).nanoseconds
+                transport.counters.change {
+                    $0.unpacked.add(
+                        slice.codec, plain: bytes.readableBytes, packed: slice.expected,
+                        nanoseconds: span)
+                }
+                self.deliver(slice.header, bytes, since: slice.began, from: member)
+            } catch {
+                transport.counters.change { $0.slicesCorrupt += 1 }
+                transport.tell {
+                    $0.sliceCorrupt(slice.header, from: member, reason: "\(error)")
+                }
+            }
+        }
     }
 
     private func deliver(
@@ -134,7 +164,7 @@ extension DataConnection {
 
     /// Tells the sender how fast its link is, from a slice large enough to say so.
     private func report(since began: NIODeadline, bytes: Int, size slice: IncomingSlice) {
-        guard slice.expected >= TransportLimits.measuredBytesMin else { return }
+        guard slice.expected >= TransportLimits.measuredBytesMin(slice.codec) else { return }
         let microseconds = max(1, (NIODeadline.now() - began).nanoseconds / 1_000)
         frames.append(.transferred(bytes: bytes, microseconds: microseconds))
         pump()
@@ -157,7 +187,7 @@ extension DataConnection {
     /// Throws away what came of a slice and lets the rest pass by.
     func discard(_ stream: UInt32) {
         guard let slice = incoming.removeValue(forKey: stream) else { return }
-        transport.budget.giveBack(slice.expected)
+        transport.budget.giveBack(slice.budgetBytes)
         discarded[stream] = slice.expected - slice.bytes.readableBytes
     }
 

@@ -92,9 +92,9 @@ extension DataConnection {
             slice.stream = lastStream
             let begin = SliceBegin(
                 stream: slice.stream, header: slice.header,
-                totalBytes: slice.bytes.readableBytes)
+                totalBytes: slice.bytes.readableBytes, codec: slice.codec)
             try encoder.write(.sliceBegin(begin), into: &head)
-            if begin.totalBytes >= TransportLimits.measuredBytesMin {
+            if begin.totalBytes >= TransportLimits.measuredBytesMin(slice.codec) {
                 beginLargeSlice(context.channel)
             }
         }
@@ -111,7 +111,7 @@ extension DataConnection {
         // To the end of the queue: slices take turns, so a small one never waits for a large one.
         if !isDone { slices.append(slice) }
         sliceChunksSinceBlob += 1
-        write(head, payload, to: context)
+        write(head, payload, telling: isDone ? slice.sent : nil, to: context)
     }
 
     /// Looks how much was delivered before a slice that is large enough to say how fast the link is.
@@ -136,7 +136,8 @@ extension DataConnection {
     }
 
     private func write(
-        _ head: ByteBuffer, _ payload: ByteBuffer, to context: ChannelHandlerContext
+        _ head: ByteBuffer, _ payload: ByteBuffer, telling sent: SentSlice? = nil,
+        to context: ChannelHandlerContext
     ) {
         let count = head.readableBytes + payload.readableBytes
         inFlightBytes += count
@@ -144,6 +145,7 @@ extension DataConnection {
         let promise = loop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { _ in
             self.inFlightBytes -= count
+            if let sent { self.transport.tell { $0.sliceSent(sent) } }
             self.pump()
         }
         if payload.readableBytes == 0 {

@@ -89,6 +89,9 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
     /// Whether it is not encrypted.
     var isPlain: Bool { verdict == nil }
 
+    /// Whether the peer can unpack slices: codecs came with version 3.
+    var hasCodecs: Bool { (encoder.version ?? 0) >= 3 }
+
     /// The peer, once it is known.
     var member: NodeBoot? {
         if case .open(let member) = state { member } else { nil }
@@ -182,7 +185,7 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
         silenceTimer?.cancel()
         place?.giveBack()
         let reason = closeText ?? CloseReason.text(closeError, verdict: verdict)
-        for slice in incoming.values { transport.budget.giveBack(slice.expected) }
+        for slice in incoming.values { transport.budget.giveBack(slice.budgetBytes) }
         incoming.removeAll()
         frames.removeAll()
         slices.removeAll()
@@ -229,9 +232,7 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
             try check(welcome.greeting)
             guard welcome.greeting.member == expected else { throw Refusal.badGreeting }
             opened(welcome.greeting.member)
-            transport.controlLoop.execute {
-                self.transport.dataOpened(self, of: welcome.greeting.member)
-            }
+            tellOpened(welcome.greeting.member)
         case (_, .goodbye(let goodbye)):
             closeNow(goodbye.detail.isEmpty ? "\(goodbye.reason)" : goodbye.detail)
         case (.open(let member), _):
@@ -272,7 +273,14 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
         }
         write(.welcome(Welcome(version: version, greeting: transport.greeting(for: .data))))
         opened(greeting.member)
-        transport.controlLoop.execute { self.transport.dataOpened(self, of: greeting.member) }
+        tellOpened(greeting.member)
+    }
+
+    private func tellOpened(_ member: NodeBoot) {
+        let hasCodecs = hasCodecs
+        transport.controlLoop.execute {
+            self.transport.dataOpened(self, of: member, hasCodecs: hasCodecs)
+        }
     }
 
     private func opened(_ member: NodeBoot) {

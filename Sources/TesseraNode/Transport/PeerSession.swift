@@ -15,6 +15,8 @@ final class PeerSession {
     var connections: [ControlConnection] = []
     /// Its data connections, oldest first.
     var data: [DataConnection] = []
+    /// Whether slices to the peer may be packed; known with the first data connection.
+    var hasCodecs = false
     /// Slices that wait for the first data connection.
     var waitingSlices: [OutgoingSlice] = []
     /// Fetches that wait for the first data connection.

@@ -153,13 +153,19 @@ extension PeerTransport {
     }
 
     /// The greetings of a data connection are done.
-    func dataOpened(_ connection: DataConnection, of member: NodeBoot) {
+    func dataOpened(
+        _ connection: DataConnection, of member: NodeBoot, hasCodecs: Bool
+    ) {
         guard let session = session(member) else {
             return connection.close("the control connection is gone")
         }
         session.data.append(connection)
         session.dataDialled = nil
         guard session.data.count == 1 else { return }
+        if hasCodecs, !session.hasCodecs {
+            session.hasCodecs = true
+            tell { $0.peerUnpacks(member) }
+        }
         connection.send(session.waitingSlices)
         session.waitingSlices.removeAll()
         connection.fetch(session.waitingFetches)

@@ -32,6 +32,8 @@ public final class PeerTransport: @unchecked Sendable {
     let readers = NIOThreadPool(numberOfThreads: 2)
     /// The thread that writes fetched blobs: one, so that each sink is called in order.
     let writers = NIOThreadPool(numberOfThreads: 1)
+    /// The thread that packs and unpacks slices: one, beside the engine's.
+    let packers = NIOThreadPool(numberOfThreads: 1)
     let logger: Logger
 
     private let dataLoops: any EventLoopGroup
@@ -46,6 +48,8 @@ public final class PeerTransport: @unchecked Sendable {
     var opener: DatagramOpener
     var datagrams: (any Channel)?
     var fetchCount = 0
+    /// Slices of each attempt that are being packed; only looked up.
+    var packing: [AttemptID: Int] = [:]
     var lastTick = NIODeadline.now()
     var lastProbe = NIODeadline.now()
     /// What was said of peers that do not belong here, and when.
@@ -91,6 +95,7 @@ public final class PeerTransport: @unchecked Sendable {
     public func start(delegate: any TransportDelegate) -> EventLoopFuture<Void> {
         readers.start()
         writers.start()
+        packers.start()
         return controlLoop.flatSubmit {
             self.delegate = delegate
             self.lastTick = .now()
@@ -167,8 +172,12 @@ public final class PeerTransport: @unchecked Sendable {
         datagramsClosed.hop(to: controlLoop).whenComplete { _ in
             self.readers.shutdownGracefully { _ in
                 self.writers.shutdownGracefully { _ in
-                    // Behind what the threads handed to the loops.
-                    self.dataLoops.next().execute { self.controlLoop.execute { closed.succeed() } }
+                    self.packers.shutdownGracefully { _ in
+                        // Behind what the threads handed to the loops.
+                        self.dataLoops.next().execute {
+                            self.controlLoop.execute { closed.succeed() }
+                        }
+                    }
                 }
             }
         }
@@ -258,35 +267,6 @@ public final class PeerTransport: @unchecked Sendable {
     }
 
     // MARK: Slices
-
-    /// Sends a slice over the data connection without a copy; drops it if the run is not connected.
-    public func sendSlice(_ header: SliceHeader, _ bytes: ByteBuffer, to member: NodeBoot) {
-        controlLoop.preconditionInEventLoop()
-        guard bytes.readableBytes == header.byteCount else {
-            fatalError("a slice of \(bytes.readableBytes) bytes for the header \(header)")
-        }
-        guard let session = session(member) else {
-            return counters.change { $0.messagesDropped += 1 }
-        }
-        let slice = OutgoingSlice(header: header, bytes: bytes)
-        if let data = session.data.first {
-            data.send([slice])
-        } else if session.waitingSlices.count < TransportLimits.queuedSlicesMax {
-            session.waitingSlices.append(slice)
-        } else {
-            counters.change { $0.slicesDropped += 1 }
-            tell { $0.sliceDropped(header, to: member) }
-        }
-    }
-
-    /// Gives up every slice of an attempt that is on its way, out or in.
-    public func cancelSlices(_ attempt: AttemptID) {
-        controlLoop.preconditionInEventLoop()
-        for session in sessions.values {
-            session.waitingSlices.removeAll { $0.header.attempt == attempt }
-            session.data.forEach { $0.cancel(attempt) }
-        }
-    }
 
     func sliceArrived(_ header: SliceHeader, _ bytes: ByteBuffer, from member: NodeBoot) {
         // Of a run that is gone already nothing is heard any more.

@@ -22,6 +22,12 @@ public protocol TransportDelegate: AnyObject, Sendable {
     func sliceArrived(_ header: SliceHeader, _ bytes: ByteBuffer, from member: NodeBoot)
     /// A slice was thrown away because too many bytes were arriving at once.
     func sliceRefused(_ header: SliceHeader, from member: NodeBoot)
+    /// A slice arrived whole, and its bytes are none that its codec makes.
+    func sliceCorrupt(_ header: SliceHeader, from member: NodeBoot, reason: String)
+    /// A peer's run knows codecs.
+    func peerUnpacks(_ member: NodeBoot)
+    /// A slice that might have been packed was handed to the kernel, or given up while it was packed.
+    func sliceSent(_ slice: SentSlice)
     /// A slice cannot be queued for sending; the peer is connected, its queue is full.
     func sliceDropped(_ header: SliceHeader, to member: NodeBoot)
     /// A fetch is complete: the sink has taken and accepted every byte.
@@ -76,6 +82,12 @@ public protocol BlobSink: Sendable {
 extension TransportDelegate {
     /// Not everybody records traces.
     public func sliceTook(_ header: SliceHeader, nanoseconds: Int64, from member: NodeBoot) {}
+    /// Not everybody packs.
+    public func sliceCorrupt(_ header: SliceHeader, from member: NodeBoot, reason: String) {}
+    /// Not everybody packs.
+    public func peerUnpacks(_ member: NodeBoot) {}
+    /// Not everybody packs.
+    public func sliceSent(_ slice: SentSlice) {}
 }
 
 /// What a transport did since its start, for metrics and benchmarks.
@@ -96,6 +108,12 @@ public struct TransportCounters: Hashable, Sendable {
     public var slicesRefused = 0
     /// Slices that could not be queued.
     public var slicesDropped = 0
+    /// Slices whose bytes were none that their codec makes.
+    public var slicesCorrupt = 0
+    /// What codecs made of slices that were sent.
+    public var packed = CodecTallies()
+    /// What was made of packed slices that arrived.
+    public var unpacked = CodecTallies()
     /// Blob bytes sent.
     public var blobBytesSent = 0
     /// Blob bytes that arrived.
@@ -112,6 +130,37 @@ public struct TransportCounters: Hashable, Sendable {
     public var handshakesFailed = 0
     /// Connections closed at once because too many were half open.
     public var halfOpenRefused = 0
+}
+
+/// What codecs did since a transport started, codec by codec.
+public struct CodecTallies: Hashable, Sendable {
+    /// What one codec did.
+    public struct Tally: Hashable, Sendable {
+        /// Slices.
+        public var slices = 0
+        /// Their bytes as the engine wrote them.
+        public var plainBytes = 0
+        /// Their bytes on the link.
+        public var packedBytes = 0
+        /// Time that it took.
+        public var nanoseconds: Int64 = 0
+    }
+
+    private var tallies = [Tally](repeating: Tally(), count: Codec.allCases.count)
+
+    /// Nothing yet.
+    public init() {}
+
+    /// What a codec did.
+    public subscript(_ codec: Codec) -> Tally { tallies[Int(codec.rawValue)] }
+
+    mutating func add(_ codec: Codec, plain: Int, packed: Int, nanoseconds: Int64) {
+        let place = Int(codec.rawValue)
+        tallies[place].slices += 1
+        tallies[place].plainBytes += plain
+        tallies[place].packedBytes += packed
+        tallies[place].nanoseconds += nanoseconds
+    }
 }
 
 /// The bytes of all connections to one node since this one started, before encryption.

@@ -1,4 +1,5 @@
 import NIOCore
+import TesseraCore
 import TesseraWire
 
 /// Every bound of the transport, with its reason.
@@ -66,6 +67,14 @@ enum TransportLimits {
     static let fetchSilenceCheck = TimeAmount.seconds(5)
     /// Transfers below this say more of latency than of the link.
     static let measuredBytesMin = 256 << 10
+    /// Likewise for packed slices: only links so slow that this takes a while have them, and they
+    /// would not be measured otherwise.
+    static let measuredPackedBytesMin = 32 << 10
+
+    /// What a slice must have for its link to be measured by it.
+    static func measuredBytesMin(_ codec: Codec) -> Int {
+        codec == .none ? measuredBytesMin : measuredPackedBytesMin
+    }
     /// A large slice that was not reported for so long after it began was given up.
     static let largeSliceForgotten = TimeAmount.seconds(10)
     /// Frames of the first trial of a link: 192 KiB, a third of a second at 5 Mbit/s.

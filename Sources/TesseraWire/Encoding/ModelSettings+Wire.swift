@@ -3,7 +3,8 @@ package import TesseraCore
 extension ModelSettings: WireValue {
     /// Objective (1 byte), optional limits of period, latency (nanoseconds) and energy (nanojoules) of
     /// 8 bytes each, memory headroom in percent (1 byte), modes (1 byte, a bit for each; the highest
-    /// bit says that wishes follow), baseline (1 byte, 0 for none), and the wishes if any is there.
+    /// bit says that wishes follow), baseline (1 byte, 0 for none), and the wishes if any is there;
+    /// since version 3 what codecs may change, if anything.
     package func encode(into writer: inout WireWriter) {
         writer.write(Self.number(of: goal.objective))
         for limit in [goal.periodNanosecondsMax, goal.latencyNanosecondsMax, goal.nanojoulesMax] {
@@ -18,6 +19,7 @@ extension ModelSettings: WireValue {
         writer.write(allowedModes.rawValue | (hasWishes ? Self.wishesBit : 0))
         writer.write(baseline.map(Self.number(of:)) ?? 0)
         if hasWishes { writer.write(byteCount: keepInputLocal, "operators kept at the entry") }
+        if writer.version >= 3 { writer.write(codecs) }
     }
 
     /// Reads that layout.
@@ -43,12 +45,14 @@ extension ModelSettings: WireValue {
                 nanojoulesMax: energy, memoryHeadroomPercent: headroom),
             allowedModes: modes,
             baseline: baseline == 0 ? nil : try Self.choice(baseline, what: "baseline"))
-        guard bits & Self.wishesBit != 0 else { return }
-        keepInputLocal = try reader.readByteCount("operators kept at the entry")
-        guard keepInputLocal <= ModelSettings.keepInputLocalMax else {
-            throw .invalidValue(what: "operators kept at the entry")
+        if bits & Self.wishesBit != 0 {
+            keepInputLocal = try reader.readByteCount("operators kept at the entry")
+            guard keepInputLocal <= ModelSettings.keepInputLocalMax else {
+                throw .invalidValue(what: "operators kept at the entry")
+            }
+            guard hasWishes else { throw .invalidValue(what: "wishes that wish nothing") }
         }
-        guard hasWishes else { throw .invalidValue(what: "wishes that wish nothing") }
+        if reader.version >= 3 { codecs = try reader.readOptional("codecs") }
     }
 
     /// In the byte of modes: wishes follow.

@@ -98,21 +98,25 @@ extension Endpoint: WireValue {
 }
 
 extension Route: WireValue {
-    /// Tensor (4 bytes), optional rows (range), source, destination, codec (1 byte).
+    /// Tensor (4 bytes), optional rows (range), source, destination, 0 (1 byte).
+    ///
+    /// The last byte once was to name a codec; since version 3 the frame of each slice does.
     package func encode(into writer: inout WireWriter) {
         writer.write(count: tensor, "tensor index", max: WireLimits.modelPartsMax)
         writer.write(rows: rows)
         writer.write(source)
         writer.write(destination)
-        writer.write(codec)
+        writer.write(0 as UInt8)
     }
 
     /// Reads that layout.
     package init(from reader: inout WireReader) throws(WireError) {
         self.init(
             tensor: try reader.readCount("tensor index", max: WireLimits.modelPartsMax),
-            rows: try reader.readRows(), source: try reader.read(), destination: try reader.read(),
-            codec: try reader.readChoice("codec"))
+            rows: try reader.readRows(), source: try reader.read(), destination: try reader.read())
+        guard try reader.read("route", as: UInt8.self) == 0 else {
+            throw .invalidValue(what: "route")
+        }
     }
 
     /// Tensor, source and destination in one number, which tells the routes of a plan apart.

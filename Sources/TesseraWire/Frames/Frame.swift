@@ -9,67 +9,67 @@ public struct SliceBegin: Hashable, Sendable {
     public var header: SliceHeader
     /// How many bytes follow in chunks.
     ///
-    /// While no codec is in use that is `header.byteCount`; 0 says that the slice is complete with
-    /// this frame.
+    /// Without a codec that is `header.byteCount`, with one it is less and not 0; 0 says that the
+    /// slice is complete with this frame.
     public var totalBytes: Int
+    /// How the bytes are packed.
+    public var codec: Codec
 
     /// Makes the frame.
-    public init(stream: UInt32, header: SliceHeader, totalBytes: Int) {
+    public init(stream: UInt32, header: SliceHeader, totalBytes: Int, codec: Codec = .none) {
         self.stream = stream
         self.header = header
         self.totalBytes = totalBytes
+        self.codec = codec
     }
 }
 
 /// The payload of `SliceBegin`; the stream is in the frame header.
-struct SliceBeginPayload: WireValue {
-    var header: SliceHeader
-    var totalBytes: Int
+package struct SliceBeginPayload: WireValue, Hashable {
+    private var header: SliceHeader
+    private var totalBytes: Int
+    private var codec: Codec
 
-    /// Slice header, total bytes (8 bytes).
+    /// Takes what a frame says beside its stream.
+    package init(_ begin: SliceBegin) {
+        header = begin.header
+        totalBytes = begin.totalBytes
+        codec = begin.codec
+    }
+
+    /// The frame of a stream.
+    package func begin(stream: UInt32) -> SliceBegin {
+        SliceBegin(stream: stream, header: header, totalBytes: totalBytes, codec: codec)
+    }
+
+    /// Slice header, total bytes (8 bytes); since version 2 the trace if there is one; since version
+    /// 3 the codec (1 byte).
     package func encode(into writer: inout WireWriter) {
         writer.write(header)
         writer.check(checkTotal)
         writer.write(byteCount: totalBytes, "slice bytes", max: WireLimits.sliceBytesMax)
-    }
-
-    init(header: SliceHeader, totalBytes: Int) {
-        self.header = header
-        self.totalBytes = totalBytes
+        if writer.version >= 2 { writer.write(header.trace) }
+        if writer.version >= 3 {
+            writer.write(codec)
+        } else if codec != .none {
+            writer.note(.invalidValue(what: "codec"))
+        }
     }
 
     /// Reads that layout.
     package init(from reader: inout WireReader) throws(WireError) {
-        self.init(
-            header: try reader.read(),
-            totalBytes: try reader.readByteCount("slice bytes", max: WireLimits.sliceBytesMax))
+        header = try reader.read()
+        totalBytes = try reader.readByteCount("slice bytes", max: WireLimits.sliceBytesMax)
+        header.trace = reader.version >= 2 ? try reader.readOptional("trace") : nil
+        codec = reader.version >= 3 ? try reader.readChoice("codec") : .none
         try checkTotal()
     }
 
-    /// The only codec of version 1 sends bytes as they are.
+    /// A codec is used only where it makes a slice smaller, so what is announced bounds what comes.
     private func checkTotal() throws(WireError) {
-        guard totalBytes == (try header.checkedByteCount()) else {
-            throw .invalidValue(what: "slice bytes")
-        }
-    }
-}
-
-/// The payload of `SliceBegin` since version 2: with the trace of the request.
-struct TracedSliceBeginPayload: WireValue {
-    var payload: SliceBeginPayload
-
-    /// As version 1, then the trace if there is one.
-    package func encode(into writer: inout WireWriter) {
-        writer.write(payload)
-        writer.write(payload.header.trace)
-    }
-
-    init(_ payload: SliceBeginPayload) { self.payload = payload }
-
-    /// Reads that layout.
-    package init(from reader: inout WireReader) throws(WireError) {
-        payload = try reader.read()
-        payload.header.trace = try reader.readOptional("trace")
+        let count = try header.checkedByteCount()
+        let isRight = codec == .none ? totalBytes == count : (1..<max(count, 1)) ~= totalBytes
+        guard isRight, codec.takes(header.type) else { throw .invalidValue(what: "slice bytes") }
     }
 }
 

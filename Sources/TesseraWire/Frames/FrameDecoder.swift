@@ -157,6 +157,15 @@ public struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
         return head
     }
 
+    /// Reads a value in the agreed version that the bytes hold exactly.
+    private func read<Value: WireValue>(_ payload: ByteBuffer) throws(WireError) -> Value {
+        var reader = WireReader(payload)
+        if let version { reader.version = version }
+        let value: Value = try reader.read()
+        try reader.finish()
+        return value
+    }
+
     private mutating func frame(
         _ header: FrameHeader, _ payload: ByteBuffer
     ) throws(WireError) -> Frame {
@@ -181,15 +190,10 @@ public struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
             var reader = WireReader(payload)
             return .goodbye(try reader.read())
         case .keepalive: return .keepalive
-        case .message: return .message(try Message(decodingBytes: payload))
+        case .message: return .message(try read(payload))
         case .sliceBegin:
-            let begin =
-                version == 1
-                ? try SliceBeginPayload(decodingBytes: payload)
-                : try TracedSliceBeginPayload(decodingBytes: payload).payload
-            return .sliceBegin(
-                SliceBegin(
-                    stream: header.stream, header: begin.header, totalBytes: begin.totalBytes))
+            let begin: SliceBeginPayload = try read(payload)
+            return .sliceBegin(begin.begin(stream: header.stream))
         case .sliceAbort: return .sliceAbort(stream: header.stream)
         case .blobRequest: return .blobRequest(try BlobRequest(decodingBytes: payload))
         case .blobRefusal: return .blobRefusal(try BlobRefusal(decodingBytes: payload))

@@ -34,13 +34,8 @@ public struct FrameEncoder: Sendable {
         case .keepalive: try write(.keepalive, WireNothing(), into: &buffer)
         case .message(let message): try write(.message, message, into: &buffer)
         case .sliceBegin(let begin):
-            let payload = SliceBeginPayload(header: begin.header, totalBytes: begin.totalBytes)
-            if version == 1 {
-                try write(.sliceBegin, payload, stream: begin.stream, into: &buffer)
-            } else {
-                let traced = TracedSliceBeginPayload(payload)
-                try write(.sliceBegin, traced, stream: begin.stream, into: &buffer)
-            }
+            try write(
+                .sliceBegin, SliceBeginPayload(begin), stream: begin.stream, into: &buffer)
         case .sliceBytes(let stream, var bytes):
             while let parts = try nextSliceChunk(stream: stream, from: &bytes) {
                 buffer.writeImmutableBuffer(parts.head)
@@ -126,6 +121,7 @@ public struct FrameEncoder: Sendable {
         // The buffer goes into the writer and comes back: it is never shared, so never copied.
         var writer = WireWriter(appendingTo: buffer)
         buffer = ByteBuffer()
+        if let version { writer.version = version }
         FrameHeader(version: 0, kind: kind, length: 0).write(into: &writer.buffer)
         writer.write(payload)
         buffer = writer.takeBuffer()

@@ -136,10 +136,11 @@ extension WireWriter {
 
     private mutating func write(requestDirective directive: Directive) {
         switch directive {
-        case .sendSlice(let header, let piece, let target):
+        case .sendSlice(let header, let piece, let codec, let target):
             write(20 as UInt8)
             write(header)
             write(piece: piece)
+            write(codec)
             write(target)
         case .release(let payload):
             write(21 as UInt8)
@@ -203,7 +204,7 @@ extension WireWriter {
         write(
             ModelSettings(
                 goal: problem.goal, allowedModes: problem.allowedModes, baseline: problem.baseline,
-                keepInputLocal: problem.keepInputLocal))
+                keepInputLocal: problem.keepInputLocal, codecs: problem.codecs))
     }
 
     /// What is rare and for people is folded as its text.

@@ -117,6 +117,9 @@ extension Event: WireValue {
         case leaveRequested
         case crashesFound
         case digested
+        case unpacks
+        case sliceSent
+        case codecsMeasured
     }
 
     /// A tag (1 byte), then the fields in the order of their declaration.
@@ -126,13 +129,13 @@ extension Event: WireValue {
         switch self {
         case .woke: writer.write(Tag.woke)
         case .discovered, .connected, .disconnected, .unreachable, .received, .signed,
-            .linkMeasured:
+            .linkMeasured, .unpacks, .sliceSent:
             encodePeerEvent(into: &writer)
         case .catalogueRestored, .manifestStored, .blobStored, .fetchFailed, .blobLost,
             .modelAdded, .modelRemoved:
             encodeModelEvent(into: &writer)
-        case .capabilityMeasured, .compiled, .compileLacks, .compileFailed, .executed,
-            .executionFailed, .planned:
+        case .capabilityMeasured, .codecsMeasured, .compiled, .compileLacks, .compileFailed,
+            .executed, .executionFailed, .planned:
             encodeEngineEvent(into: &writer)
         case .submitted, .abandoned, .sliceArrived, .digested: encodeRequestEvent(into: &writer)
         case .leaveRequested: writer.write(Tag.leaveRequested)
@@ -167,6 +170,12 @@ extension Event: WireValue {
         case .linkMeasured(let link):
             writer.write(Tag.linkMeasured)
             writer.write(link)
+        case .unpacks(let peer):
+            writer.write(Tag.unpacks)
+            writer.write(peer)
+        case .sliceSent(let slice):
+            writer.write(Tag.sliceSent)
+            writer.write(slice)
         default: break
         }
     }
@@ -208,6 +217,9 @@ extension Event: WireValue {
         case .capabilityMeasured(let capability):
             writer.write(Tag.capabilityMeasured)
             writer.write(capability)
+        case .codecsMeasured(let speeds):
+            writer.write(Tag.codecsMeasured)
+            writer.write(list: speeds, "codec speeds", max: Codec.allCases.count)
         case .compiled(let key, let memoryBytes):
             writer.write(Tag.compiled)
             writer.write(key)
@@ -269,13 +281,13 @@ extension Event: WireValue {
         switch tag {
         case .woke: self = .woke
         case .discovered, .connected, .disconnected, .unreachable, .received, .signed,
-            .linkMeasured:
+            .linkMeasured, .unpacks, .sliceSent:
             self = try Self.readPeerEvent(tag, &reader)
         case .catalogueRestored, .manifestStored, .blobStored, .fetchFailed, .blobLost,
             .modelAdded, .modelRemoved:
             self = try Self.readModelEvent(tag, &reader)
-        case .capabilityMeasured, .compiled, .compileLacks, .compileFailed, .executed,
-            .executionFailed, .planned:
+        case .capabilityMeasured, .codecsMeasured, .compiled, .compileLacks, .compileFailed,
+            .executed, .executionFailed, .planned:
             self = try Self.readEngineEvent(tag, &reader)
         case .submitted, .abandoned, .sliceArrived, .digested:
             self = try Self.readRequestEvent(tag, &reader)
@@ -297,6 +309,8 @@ extension Event: WireValue {
         case .unreachable: .unreachable(try reader.readJournalAddress())
         case .received: .received(try reader.read(), from: try reader.read())
         case .signed: .signed(try reader.read())
+        case .unpacks: .unpacks(try reader.read())
+        case .sliceSent: .sliceSent(try reader.read())
         default: .linkMeasured(try reader.read())
         }
     }
@@ -331,6 +345,9 @@ extension Event: WireValue {
         }
         switch tag {
         case .capabilityMeasured: return .capabilityMeasured(try reader.read())
+        case .codecsMeasured:
+            return .codecsMeasured(
+                try reader.readList("codec speeds", max: Codec.allCases.count))
         case .compiled:
             return .compiled(
                 try reader.read(), memoryBytes: try reader.readByteCount("compiled memory"))

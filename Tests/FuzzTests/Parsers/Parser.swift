@@ -9,6 +9,8 @@ enum Parser: String, CaseIterable {
     case gossip
     /// Datagrams and beacons, the mDNS text record and the preamble.
     case datagrams
+    /// Packed slices.
+    case codecs
     /// A journal.
     case journal
     /// OpenVINO IR.
@@ -38,6 +40,7 @@ enum Parser: String, CaseIterable {
         case .frames: WireParsers.frames(bytes)
         case .gossip: WireParsers.gossip(bytes)
         case .datagrams: WireParsers.datagrams(bytes)
+        case .codecs: CodecParsers.codecs(bytes)
         case .journal: WireParsers.journal(bytes)
         case .ir: ModelParsers.ir(bytes)
         case .manifest: ModelParsers.manifest(bytes)

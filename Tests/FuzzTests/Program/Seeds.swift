@@ -2,6 +2,7 @@ import Foundation
 import InferenceProtocol
 import NIOCore
 import SwiftProtobuf
+import TesseraCodec
 import TesseraCore
 
 @testable import TesseraModel
@@ -25,8 +26,8 @@ enum Seeds {
 
     private static func all() throws -> [Seed] {
         var generator = SampleGenerator(seed: 1)
-        return try frames(&generator) + gossip(&generator) + journal() + models() + texts()
-            + calls()
+        return try frames(&generator) + gossip(&generator) + codecs() + journal() + models()
+            + texts() + calls()
     }
 
     private static func bytes(_ buffer: ByteBuffer) -> [UInt8] { Array(buffer.readableBytesView) }
@@ -64,6 +65,19 @@ enum Seeds {
             seeds.append((.frames, name, [mode] + bytes(buffer)))
         }
         return seeds
+    }
+
+    private static func codecs() -> [Seed] {
+        var tensor = ByteBuffer()
+        for index in 0..<256 {
+            tensor.writeInteger(Float(index % 7).bitPattern, endianness: .little)
+        }
+        return Codec.allCases.compactMap { codec in
+            TensorCodec.pack(tensor, type: .float32, shape: [1, 4, 64], by: codec).map {
+                // The element type is the eleventh of the list, from 0.
+                (.codecs, "\(codec)", [codec.rawValue | 11 << 3, 3, 64] + bytes($0))
+            }
+        }
     }
 
     private static func gossip(_ generator: inout SampleGenerator) throws -> [Seed] {

@@ -19,6 +19,9 @@ enum Happening: Equatable {
     case sliceArrived(SliceHeader, ByteBuffer, NodeBoot)
     case sliceRefused(SliceHeader)
     case sliceDropped(SliceHeader)
+    case sliceCorrupt(SliceHeader)
+    case peerUnpacks(NodeBoot)
+    case sliceSent(SentSlice)
     case fetched(BlobID)
     case fetchFailed(BlobID, String)
     case linkMeasured(LinkMeasurement)
@@ -138,6 +141,11 @@ final class TestPeer: TransportDelegate, @unchecked Sendable {
         note(.sliceRefused(header))
     }
     func sliceDropped(_ header: SliceHeader, to member: NodeBoot) { note(.sliceDropped(header)) }
+    func sliceCorrupt(_ header: SliceHeader, from member: NodeBoot, reason: String) {
+        note(.sliceCorrupt(header))
+    }
+    func peerUnpacks(_ member: NodeBoot) { note(.peerUnpacks(member)) }
+    func sliceSent(_ slice: SentSlice) { note(.sliceSent(slice)) }
     func fetched(_ blob: BlobID, isManifest: Bool, from member: NodeBoot) { note(.fetched(blob)) }
     func fetchFailed(
         _ blob: BlobID, isManifest: Bool, from member: NodeBoot, reason: String
@@ -164,6 +172,10 @@ extension [Happening] {
         compactMap {
             if case .sliceArrived(let header, let bytes, _) = $0 { (header, bytes) } else { nil }
         }
+    }
+
+    var sent: [SentSlice] {
+        compactMap { if case .sliceSent(let slice) = $0 { slice } else { nil } }
     }
 
     var refusals: [String] {

@@ -59,7 +59,7 @@ class Package(support.Case):
         self.assertEqual("tessera", fields["Package"])
         self.assertEqual(mesh.check("--version").out.strip(), fields["Version"])
         self.assertEqual(output("dpkg", "--print-architecture").strip(), fields["Architecture"])
-        for library in ("libc6", "libstdc++6", "zlib1g", "libpng16-16", "libturbojpeg0",
+        for library in ("libc6", "libstdc++6", "zlib1g", "libzstd1", "libpng16-16", "libturbojpeg0",
                         "libavahi-compat-libdnssd1", "adduser"):
             self.assertIn(library, re.findall(r"[\w.+-]+", fields["Depends"]))
         self.assertEqual("/etc/tessera/agent.yaml\n", self.read("DEBIAN", "conffiles"))
