@@ -40,6 +40,8 @@ struct ModelAddCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Planning") var planning: PlanningOptions
 
+    @OptionGroup(title: "Early exits") var exits: ExitOptions
+
     @OptionGroup(title: "Images") var image: ImageOptions
 
     @OptionGroup var api: APIOptions
@@ -67,7 +69,7 @@ struct ModelAddCommand: AsyncParsableCommand {
                 let upload = ModelUpload(client: client, model: model)
                 try await upload.send()
                 try await upload.addToCatalogue(
-                    name: name, settings: planning.isEmpty ? nil : planning.settings())
+                    name: name, settings: settings)
                 if waitSeconds > 0 {
                     try await ModelWait(
                         client: client, name: name, manifest: model.manifest.id.hexadecimal,
@@ -76,6 +78,14 @@ struct ModelAddCommand: AsyncParsableCommand {
                 }
             }
         }
+    }
+
+    /// What the options say of planning and exits; nil if nothing.
+    private var settings: ModelSettingsDocument? {
+        guard !planning.isEmpty || !exits.isEmpty else { return nil }
+        var settings = planning.settings()
+        exits.change(&settings)
+        return settings
     }
 
     /// The model with what the options say of images, if it fits.

@@ -10,7 +10,7 @@ struct ModelCommand: AsyncParsableCommand {
         commandName: "model", abstract: "Add, list, set and remove the mesh's models.",
         subcommands: [
             ModelAddCommand.self, ModelListCommand.self, ModelSetCommand.self,
-            ModelRemoveCommand.self,
+            ModelExitsCommand.self, ModelRemoveCommand.self,
         ])
 }
 
@@ -42,7 +42,7 @@ struct ModelListCommand: AsyncParsableCommand {
 /// `tessera model set`.
 struct ModelSetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "set", abstract: "Change how a model is planned.",
+        commandName: "set", abstract: "Change how a model is planned and answers early.",
         discussion: """
             Only what is given changes. The mesh decides a plan that follows, also if it is slower \
             than the one that runs; requests go on meanwhile.
@@ -53,10 +53,14 @@ struct ModelSetCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Planning") var planning: PlanningOptions
 
+    @OptionGroup(title: "Early exits") var exits: ExitOptions
+
     @OptionGroup var api: APIOptions
 
     func validate() throws {
-        if planning.isEmpty { throw ValidationError("Say what to change; see --help.") }
+        if planning.isEmpty, exits.isEmpty {
+            throw ValidationError("Say what to change; see --help.")
+        }
     }
 
     func run() async throws {
@@ -67,9 +71,10 @@ struct ModelSetCommand: AsyncParsableCommand {
                     "The mesh has no model \(name). `tessera model list` shows what it has.",
                     code: .failed)
             }
+            var settings = planning.settings(changing: model.settings)
+            exits.change(&settings)
             let document = AddModelDocument(
-                name: name, manifest: model.manifest,
-                settings: planning.settings(changing: model.settings))
+                name: name, manifest: model.manifest, settings: settings)
             let answer = try await client.call(
                 .POST, "/tessera/v1/models", headers: ["Content-Type": "application/json"],
                 body: .bytes(ByteBuffer(bytes: try JSONText.bytes(document))))

@@ -42,6 +42,7 @@ struct PlanCommand: AsyncParsableCommand {
             showHead(plan)
             if alternates { return showArming(plan) }
             showStages(plan)
+            showExits(plan)
             showAlternates(plan)
             if offline.explain { showNotes(plan.used, head: "USED") }
             showNotes(plan.leftOut, head: "LEFT OUT")
@@ -95,6 +96,19 @@ struct PlanCommand: AsyncParsableCommand {
                 Figures.milliseconds(microseconds: stage.linkMicroseconds) + " ms",
                 Figures.milliseconds(microseconds: stage.predictedMicroseconds) + " ms",
                 measured ?? "-", Figures.bytes(stage.memoryBytes))
+        }
+        table.show()
+    }
+
+    private func showExits(_ plan: PlanDocument) {
+        guard let exits = plan.exits else { return }
+        Console.line()
+        var table = Table("EXIT", "MEASURE", ">THRESHOLD", ">PLANNED SHARE", ">ANSWERED HERE")
+        for exit in exits {
+            table.add(
+                Figures.printable(exit.output), exit.measure ?? "end of the model",
+                exit.threshold.map { Figures.decimal($0, places: 3) } ?? "-",
+                Figures.decimal(exit.share * 100, places: 1) + " %", "\(exit.answered)")
         }
         table.show()
     }

@@ -202,7 +202,14 @@ struct SampleGenerator {
                 nanojoulesMax: optional { $0.number(max: WireLimits.byteCountMax) },
                 memoryHeadroomPercent: below(96)),
             allowedModes: ModeSet(rawValue: UInt8(1 + below(7))),
-            baseline: optional { PlanBaseline.allCases[$0.below(6)] })
+            baseline: optional { PlanBaseline.allCases[$0.below(6)] },
+            keepInputLocal: below(2) * number(max: ModelSettings.keepInputLocalMax),
+            exits: list(3) { generator in
+                ModelExit(
+                    output: generator.text(20), measure: generator.choice(),
+                    threshold: generator.below(ModelExit.unit + 1),
+                    share: generator.below(ModelExit.unit + 1))
+            })
     }
 
     mutating func sliceHeader() -> SliceHeader {

@@ -10,17 +10,22 @@ public struct ModelSettings: Hashable, Sendable {
     /// in never leaves it; 0 for no such wish.
     public var keepInputLocal: Int
 
+    /// The outputs by which a request may be answered early, in the order in which the model computes
+    /// them; all but one of its outputs, or none.
+    public var exits: [ModelExit]
+
     /// More operators than this no model has.
     public static let keepInputLocalMax = 1 << 20
 
     /// Makes settings; without arguments, those of a model that nobody said anything about.
     public init(
         goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .all, baseline: PlanBaseline? = nil,
-        keepInputLocal: Int = 0
+        keepInputLocal: Int = 0, exits: [ModelExit] = []
     ) {
         self.goal = goal
         self.allowedModes = allowedModes
         self.baseline = baseline
         self.keepInputLocal = keepInputLocal
+        self.exits = exits
     }
 }

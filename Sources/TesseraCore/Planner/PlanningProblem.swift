@@ -74,13 +74,16 @@ public struct PlanningProblem: Hashable, Sendable {
     public var mediumBitsPerSecond: Int?
     /// How many of the first operators run at the entry of each request; 0 for no such wish.
     public var keepInputLocal: Int
+    /// The shares of requests that exits answer, in the order of the model: who is answered early
+    /// does not need the rest.
+    public var exits: [ExitShare]
 
     /// Makes a problem.
     public init(
         outline: ModelOutline, nodes: [Node], links: [Link], ballot: Ballot, current: Plan?,
         lost: [NodeBoot], goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .single,
         baseline: PlanBaseline? = nil, entry: NodeID? = nil, mediumBitsPerSecond: Int? = nil,
-        keepInputLocal: Int = 0
+        keepInputLocal: Int = 0, exits: [ExitShare] = []
     ) {
         self.outline = outline
         self.nodes = nodes
@@ -94,6 +97,12 @@ public struct PlanningProblem: Hashable, Sendable {
         self.entry = entry
         self.mediumBitsPerSecond = mediumBitsPerSecond
         self.keepInputLocal = keepInputLocal
+        self.exits = exits
+    }
+
+    /// The share of requests, in millionths, that no exit before a position of the model answered.
+    func share(atOperator position: Int) -> Int {
+        exits.reduce(ModelExit.unit) { $1.producer < position ? max($0 - $1.share, 0) : $0 }
     }
 }
 
