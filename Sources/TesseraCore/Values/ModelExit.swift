@@ -173,6 +173,7 @@ extension ModelOutline {
     ///   - exits: The exits.
     ///   - counts: By the exits' numbers how many requests each answered; the number behind the last
     ///     one is that of the whole model.
+    /// - Returns: The exits that answer any, in order.
     public func exitShares(_ exits: [ModelExit], counts: [Int: Int]) -> [ExitShare] {
         guard let table = exitTable(exits) else { return [] }
         let total = (0...exits.count).reduce(0) { $0 + (counts[$1] ?? 0) }

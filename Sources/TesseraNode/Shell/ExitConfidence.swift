@@ -10,6 +10,7 @@ public enum ExitConfidence {
     ///   - bytes: One float for each class, least significant byte first.
     ///   - type: The type of the floats.
     ///   - measure: Which confidence.
+    /// - Returns: From 0 to `ModelExit.unit`.
     public static func millionths(
         of bytes: ByteBuffer, type: ElementType, measure: ExitMeasure
     ) -> Int {
