@@ -28,14 +28,18 @@ public struct InferenceRequest: Sendable {
     public var outputs: [TensorDescriptor]
     /// How long the answer is worth waiting for; nil if the client did not say.
     public var deadline: TimeSpan?
+    /// What the client says of early exits.
+    public var exits: ExitWish
     /// The client's trace, if it has one.
     public var trace: TraceContext?
 
     /// Makes a request.
     public init(
         model: String, manifest: ManifestID, inputs: [InferenceTensor],
-        outputs: [TensorDescriptor], deadline: TimeSpan?, trace: TraceContext? = nil
+        outputs: [TensorDescriptor], deadline: TimeSpan?, exits: ExitWish = .usual,
+        trace: TraceContext? = nil
     ) {
+        self.exits = exits
         self.trace = trace
         self.model = model
         self.manifest = manifest
@@ -47,7 +51,8 @@ public struct InferenceRequest: Sendable {
 
 /// The answer to one item.
 public struct InferenceResponse: Sendable {
-    /// One tensor for each output of the model, in the model's order.
+    /// One tensor for each output of the model, in the model's order; if exits were looked at, that of
+    /// the output for which they stand is the answer.
     public var outputs: [InferenceTensor]
     /// The plan that the answer was computed under.
     public var plan: PlanID
@@ -55,9 +60,15 @@ public struct InferenceResponse: Sendable {
     public var node: String
     /// How many attempts were started.
     public var attempts: Int
+    /// What was seen of the model's exits; nil if it has none, or the client wanted none.
+    public var exit: ExitDetail?
 
     /// Makes an answer.
-    public init(outputs: [InferenceTensor], plan: PlanID, node: String, attempts: Int) {
+    public init(
+        outputs: [InferenceTensor], plan: PlanID, node: String, attempts: Int,
+        exit: ExitDetail? = nil
+    ) {
+        self.exit = exit
         self.outputs = outputs
         self.plan = plan
         self.node = node

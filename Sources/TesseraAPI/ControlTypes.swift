@@ -242,6 +242,8 @@ public struct PlanDocument: Codable, Sendable, Equatable {
     public var exactness: String
     /// What keeping the input at the entry costs; nil if the model's settings do not want it.
     public var local: LocalDocument?
+    /// The model's early exits; nil if it has none.
+    public var exits: [ExitShareDocument]?
     /// The alternates.
     public var alternates: [AlternateDocument]
     /// Nodes with a part, with the reason.
@@ -250,6 +252,31 @@ public struct PlanDocument: Codable, Sendable, Equatable {
     public var leftOut: [NoteDocument]
     /// Routes that are expected to be packed, or are packed by the agent that was asked.
     public var packing: [PackingDocument]?
+
+    /// An early exit, or the end of the model, and the requests that it answers.
+    public struct ExitShareDocument: Codable, Sendable, Equatable {
+        /// The output.
+        public var output: String
+        /// The measure of its confidence; nil for the end.
+        public var measure: String?
+        /// The least confidence with which it answers; nil for the end.
+        public var threshold: Double?
+        /// The share of requests that plans count with.
+        public var share: Double
+        /// Requests that it answered at the entry that was asked.
+        public var answered: Int
+
+        /// Makes the document.
+        public init(
+            output: String, measure: String?, threshold: Double?, share: Double, answered: Int
+        ) {
+            self.output = output
+            self.measure = measure
+            self.threshold = threshold
+            self.share = share
+            self.answered = answered
+        }
+    }
 
     /// What keeping the input at the entry costs.
     public struct LocalDocument: Codable, Sendable, Equatable {
@@ -294,6 +321,7 @@ public struct PlanDocument: Codable, Sendable, Equatable {
         stages: [StageDocument], window: Int, predictedPeriodMicroseconds: Int64,
         predictedLatencyMicroseconds: Int64, boundMicroseconds: Int64, binding: String,
         bottleneck: String, exactness: String, local: LocalDocument? = nil,
+        exits: [ExitShareDocument]? = nil,
         alternates: [AlternateDocument],
         used: [NoteDocument], leftOut: [NoteDocument]
     ) {
@@ -311,6 +339,7 @@ public struct PlanDocument: Codable, Sendable, Equatable {
         self.bottleneck = bottleneck
         self.exactness = exactness
         self.local = local
+        self.exits = exits
         self.alternates = alternates
         self.used = used
         self.leftOut = leftOut

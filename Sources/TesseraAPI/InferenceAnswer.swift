@@ -71,14 +71,21 @@ struct InferenceAnswer: Sendable {
             JSONMember(name: "model_version", value: .string(ModelVersion.only)),
         ]
         if let id = result.id { members.append(JSONMember(name: "id", value: .string(id))) }
-        members.append(
+        var parameters = [
             JSONMember(
-                name: "parameters",
-                value: [
-                    "tessera_plan": .string(result.plans.joined(separator: ",")),
-                    "tessera_node": .string(result.node),
-                    "tessera_attempts": .integer(result.attempts),
-                ]))
+                name: "tessera_plan", value: .string(result.plans.joined(separator: ","))),
+            JSONMember(name: "tessera_node", value: .string(result.node)),
+            JSONMember(name: "tessera_attempts", value: .integer(result.attempts)),
+        ]
+        if let exits = result.exits {
+            parameters.append(
+                JSONMember(name: "tessera_exit", value: .string(exits.joined(separator: ","))))
+            parameters.append(
+                JSONMember(
+                    name: "tessera_confidences",
+                    value: .string(result.confidences.joined(separator: ","))))
+        }
+        members.append(JSONMember(name: "parameters", value: .object(parameters)))
         members.append(JSONMember(name: "outputs", value: .array(outputs)))
         return .object(members)
     }

@@ -23,6 +23,10 @@ struct InferenceCall: Sendable {
     var deadline: TimeSpan?
     /// The outputs wanted, in the order asked for.
     var outputs: [Output]
+    /// Whether the client named outputs: it then gets all that it named, whole.
+    var namesOutputs = false
+    /// What the client says of early exits.
+    var exits = ExitWish.usual
     /// The items; each has one tensor for each input of the model, in the model's order.
     var items: [[InferenceTensor]]
     /// The client's trace, if it has one.
@@ -52,7 +56,8 @@ struct InferenceCallChecker: Sendable {
         let inputs = try inputs(draft.inputs)
         return InferenceCall(
             id: try id(draft.id), deadline: try deadline(draft),
-            outputs: try outputs(draft), items: try items(of: inputs))
+            outputs: try outputs(draft), namesOutputs: draft.outputs != nil, exits: draft.exits,
+            items: try items(of: inputs))
     }
 
     private func id(_ text: String?) throws(APIError) -> String? {

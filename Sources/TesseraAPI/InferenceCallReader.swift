@@ -34,7 +34,8 @@ struct InferenceCallReader: Sendable {
                 id: try readID(header["id"]),
                 timeoutMicroseconds: try readTimeout(parameters["timeout"]),
                 outputs: try readOutputs(header["outputs"]),
-                isBinaryUsual: isBinaryUsual ?? false, inputs: inputs))
+                isBinaryUsual: isBinaryUsual ?? false,
+                exits: try readExits(parameters[InferenceParameters.exit]), inputs: inputs))
         guard body.readableBytes == 0 else {
             throw .badRequest(
                 "\(body.readableBytes) bytes follow the last input's binary data")
@@ -65,6 +66,17 @@ struct InferenceCallReader: Sendable {
             throw .badRequest("the parameter timeout is not a whole number of microseconds")
         }
         return microseconds
+    }
+
+    private func readExits(_ value: JSONValue?) throws(APIError) -> ExitWish {
+        switch value {
+        case nil: return .usual
+        case .boolean(let flag): return flag ? .usual : .none
+        case .number(let number): return try InferenceParameters.wish(threshold: number)
+        case .integer(let number):
+            return try InferenceParameters.wish(threshold: Double(number))
+        default: throw InferenceParameters.wrongExit
+        }
     }
 
     private func readOutputs(_ value: JSONValue?) throws(APIError) -> [InferenceDraft.Output]? {
@@ -147,6 +159,17 @@ struct InferenceCallReader: Sendable {
 
 /// The parameters of calls and tensors that mean something which is not here.
 enum InferenceParameters {
+    /// What a client says of early exits: false for none, or a threshold for all of them.
+    static let exit = "tessera_exit"
+    static let wrongExit = APIError.badRequest(
+        "the parameter \(exit) is neither a truth value nor a threshold from 0 to 1")
+
+    /// A client's own threshold.
+    static func wish(threshold: Double) throws(APIError) -> ExitWish {
+        guard threshold >= 0, threshold <= 1 else { throw wrongExit }
+        return .threshold(Int((threshold * Double(ModelExit.unit)).rounded()))
+    }
+
     /// Throws if one of the names asks for an extension that is not supported.
     static func check(_ names: some Sequence<String>) throws(APIError) {
         for name in names {

@@ -1,4 +1,5 @@
 import NIOCore
+import TesseraCore
 
 /// An inference call as a client sent it, over HTTP or gRPC: read, not yet checked against a model.
 struct InferenceDraft: Sendable {
@@ -44,6 +45,8 @@ struct InferenceDraft: Sendable {
     var outputs: [Output]?
     /// Whether values go behind the JSON where an output does not say.
     var isBinaryUsual = false
+    /// What is said of early exits.
+    var exits = ExitWish.usual
     /// The tensors.
     var inputs: [Input]
 }

@@ -32,6 +32,10 @@ struct InferenceResult: Sendable {
     var node: String
     /// The most attempts that an item took.
     var attempts: Int
+    /// By item: what answered, an output's name; nil if no exits were looked at.
+    var exits: [String]?
+    /// By item: the exits that were looked at, with their confidences.
+    var confidences: [String] = []
 
     /// Puts the answers to a call's items together, in order.
     init(
@@ -46,7 +50,11 @@ struct InferenceResult: Sendable {
         node = answers.first?.node ?? ""
         attempts = answers.map(\.attempts).max() ?? 0
         outputs = []
+        note(answers, of: model)
+        let answer = answers.first?.exit?.answer
         for wanted in call.outputs {
+            // Where exits were looked at, what they stand for is the answer.
+            if let answer, wanted.index != answer, !call.namesOutputs { continue }
             let descriptor = model.outputs[wanted.index]
             var shape = descriptor.shape
             if call.isBatch { shape[0] = answers.count }
@@ -64,6 +72,25 @@ struct InferenceResult: Sendable {
             outputs.append(
                 Output(
                     descriptor: descriptor, shape: shape, parts: parts, isBinary: wanted.isBinary))
+        }
+    }
+}
+
+extension InferenceResult {
+    /// Notes what was seen of exits.
+    private mutating func note(_ answers: [InferenceResponse], of model: ModelInformation) {
+        let details = answers.compactMap(\.exit)
+        guard details.count == answers.count, !details.isEmpty else { return }
+        func name(_ place: Int) -> String {
+            model.outputs.indices.contains(place) ? model.outputs[place].name : "\(place)"
+        }
+        exits = details.map { name($0.taken ?? $0.answer) }
+        confidences = details.map { detail in
+            detail.seen.map { seen in
+                let digits = String(ModelExit.unit + seen.confidence)
+                let whole = seen.confidence == ModelExit.unit ? "1" : "0"
+                return "\(name(seen.place))=\(whole).\(digits.dropFirst())"
+            }.joined(separator: "/")
         }
     }
 }

@@ -66,6 +66,13 @@ struct InferenceService: Sendable {
         return model
     }
 
+    /// A client that names an exit's own output wants all of the model.
+    private func wish(_ call: InferenceCall, model: ModelInformation) -> ExitWish {
+        guard call.namesOutputs else { return call.exits }
+        let named = call.outputs.map { model.outputs[$0.index].name }
+        return model.exits.contains(where: named.contains) ? .none : call.exits
+    }
+
     /// Infers a call's items, some at once; the first error ends them all.
     func infer(_ call: InferenceCall, model: ModelInformation) async throws -> InferenceResult {
         @Sendable func answer(_ item: Int) async throws -> InferenceResponse {
@@ -74,8 +81,8 @@ struct InferenceService: Sendable {
                 let response = try await backend.infer(
                     InferenceRequest(
                         model: model.name, manifest: model.manifest, inputs: call.items[item],
-                        outputs: model.outputs,
-                        deadline: call.deadline, trace: call.trace))
+                        outputs: model.outputs, deadline: call.deadline,
+                        exits: wish(call, model: model), trace: call.trace))
                 metrics.note(.answered, model: model.name, after: .now - begin)
                 return response
             } catch {

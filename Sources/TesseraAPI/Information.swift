@@ -49,6 +49,8 @@ public struct ModelInformation: Hashable, Sendable {
     public var inputs: [TensorDescriptor]
     /// Its outputs for one item.
     public var outputs: [TensorDescriptor]
+    /// The names of the outputs that are early exits.
+    public var exits: [String]
     /// The bytes of its weights.
     public var weightBytes: Int
     /// Whether a plan serves it.
@@ -57,8 +59,10 @@ public struct ModelInformation: Hashable, Sendable {
     /// Makes the information.
     public init(
         name: String, manifest: ManifestID, inputs: [TensorDescriptor],
-        outputs: [TensorDescriptor], weightBytes: Int, readiness: Readiness
+        outputs: [TensorDescriptor], exits: [String] = [], weightBytes: Int,
+        readiness: Readiness
     ) {
+        self.exits = exits
         self.name = name
         self.manifest = manifest
         self.inputs = inputs

@@ -19,6 +19,36 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
     /// What packing for links may change; nil for nothing.
     public var codecs: CodecsDocument?
 
+    /// The outputs by which a request may be answered early; nil or empty for none.
+    public var exits: [ExitDocument]?
+
+    /// An output by which a request may be answered early.
+    public struct ExitDocument: Codable, Sendable, Equatable {
+        /// The output.
+        public var output: String
+        /// How its confidence is measured: of `ExitMeasure.names`.
+        public var measure: String
+        /// The least confidence, from 0 to 1, with which it answers.
+        public var threshold: Double
+        /// The share of requests, from 0 to 1, that it is expected to answer; nil if nobody said.
+        public var share: Double?
+
+        /// Writes an exit.
+        public init(_ exit: ModelExit) {
+            output = exit.output
+            measure = exit.measure.name
+            threshold = Double(exit.threshold) / Double(ModelExit.unit)
+            share = exit.share > 0 ? Double(exit.share) / Double(ModelExit.unit) : nil
+        }
+
+        init(output: String, measure: String, threshold: Double, share: Double?) {
+            self.output = output
+            self.measure = measure
+            self.threshold = threshold
+            self.share = share
+        }
+    }
+
     /// The names of the modes.
     public static let modeNames = ["single", "replicas", "rows", "branches"]
     private static let modeSets: [ModeSet] = [.single, .replicas, .rows, .branches]
@@ -37,6 +67,7 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
         baseline = settings.baseline?.rawValue
         keepInputLocal = settings.keepInputLocal > 0 ? settings.keepInputLocal : nil
         codecs = settings.codecs.map(CodecsDocument.init)
+        exits = settings.exits.isEmpty ? nil : settings.exits.map(ExitDocument.init)
     }
 
     /// The names of the modes of a set.
@@ -94,11 +125,69 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
                 latencyNanosecondsMax: maxLatencyMicroseconds.map { Int($0) * 1_000 },
                 memoryHeadroomPercent: memoryHeadroomPercent),
             allowedModes: allowed, baseline: wanted, keepInputLocal: keepInputLocal ?? 0,
-            codecs: try codecs?.allowance())
+            codecs: try codecs?.allowance(), exits: try wantedExits())
     }
 }
 
 extension ModelSettingsDocument {
+    /// The exits, checked as far as that goes without the model.
+    private func wantedExits() throws(ControlError) -> [ModelExit] {
+        var result: [ModelExit] = []
+        for exit in exits ?? [] {
+            guard let measure = ExitMeasure(name: exit.measure) else {
+                throw .invalid(
+                    reason: "measure \"\(exit.measure.prefix(40))\" is not one of "
+                        + ExitMeasure.names.joined(separator: ", "))
+            }
+            guard exit.threshold >= 0, exit.threshold <= 1, (0...1).contains(exit.share ?? 0) else {
+                throw .invalid(
+                    reason:
+                        "threshold or share of exit \(exit.output.prefix(200)) are not from 0 to 1")
+            }
+            guard exit.output.utf8.count <= ModelExit.nameBytesMax,
+                result.count < ModelExit.countMax
+            else {
+                throw .invalid(
+                    reason: "exits are at most \(ModelExit.countMax), with names of at most "
+                        + "\(ModelExit.nameBytesMax) bytes")
+            }
+            result.append(
+                ModelExit(
+                    output: exit.output, measure: measure,
+                    threshold: Int((exit.threshold * Double(ModelExit.unit)).rounded()),
+                    share: Int(((exit.share ?? 0) * Double(ModelExit.unit)).rounded())))
+        }
+        return result
+    }
+
+    private static func number(_ json: JSONValue?) throws(APIError) -> Double? {
+        switch json {
+        case nil, .null: nil
+        case .number(let number): number
+        case .integer(let number): Double(number)
+        default: throw .badRequest("settings: threshold or share of an exit are no numbers")
+        }
+    }
+
+    private static func exits(_ json: JSONValue?) throws(APIError) -> [ExitDocument]? {
+        guard let json, json != .null else { return nil }
+        guard let list = json.arrayValue else { throw .badRequest("settings: exits is no list") }
+        var result: [ExitDocument] = []
+        for exit in list {
+            guard let output = exit["output"]?.stringValue else {
+                throw .badRequest("settings: an exit has no output")
+            }
+            let usual = Double(ModelExit.thresholdUsual) / Double(ModelExit.unit)
+            result.append(
+                ExitDocument(
+                    output: output,
+                    measure: exit["measure"]?.stringValue ?? ExitMeasure.maximum.name,
+                    threshold: try number(exit["threshold"]) ?? usual,
+                    share: try number(exit["share"])))
+        }
+        return result
+    }
+
     /// Reads what a client sent; what it does not say is as usual.
     init(json: JSONValue) throws(APIError) {
         self.init(ModelSettings())
@@ -119,6 +208,7 @@ extension ModelSettingsDocument {
         guard case .object = json else { throw .badRequest("settings is not a JSON object") }
         objective = try text("objective", objective) ?? objective
         baseline = try text("baseline", nil)
+        exits = try Self.exits(json["exits"])
         maxPeriodMicroseconds = try number("maxPeriodMicroseconds")
         maxLatencyMicroseconds = try number("maxLatencyMicroseconds")
         keepInputLocal = try number("keepInputLocal").map { Int(clamping: $0) }

@@ -22,6 +22,8 @@ extension Simulation {
         public var overfull: Int
         /// Attempts that were started a second time or more often.
         public var retries: Int
+        /// Requests that an early exit answered.
+        public var exits: Int
         /// From the healing to agreement in all parts; nil if the run ended before.
         public var convergence: TimeSpan?
         /// Whether every part could serve at the end: all blobs, and memory for a plan.
@@ -35,6 +37,7 @@ extension Simulation {
             violation: violation, answered: checks.ends.answered, rejected: checks.ends.rejected,
             steps: steps, trace: trace, faults: figures.faults, decisions: figures.decisions,
             overfull: figures.overfull, retries: figures.retries,
+            exits: figures.exits,
             convergence: liveness.agreedAt.map { $0 - scenario.healAt },
             isPlannable: liveness.isPlannable, ended: now)
     }

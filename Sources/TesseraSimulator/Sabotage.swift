@@ -9,6 +9,8 @@ package enum Sabotage: String, CaseIterable, Sendable {
     case skipsOperator
     /// A client is answered twice.
     case answersTwice
+    /// An exit counts as sure, whatever its values say.
+    case trustsAnyExit
     /// A client is never answered.
     case answersNever
 

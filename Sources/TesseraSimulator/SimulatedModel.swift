@@ -41,6 +41,14 @@ final class SimulatedModel {
             }
         }
         if count > 3 { tensors[2].isOutput = true }
+        // From a generator of its own, so that exits change nothing else of a scenario.
+        var exits = SeededGenerator(seed: seed).derived(name: "exits \(number)")
+        let hasExit = count > 3 && exits.chance(1, outOf: 4)
+        if hasExit {
+            let values = [1, 2 + exits.next(below: 1_000)]
+            tensors[2].descriptor.shape = values
+            tensors[count].descriptor.shape = values
+        }
         let blobs = (0..<count).map { index in
             ModelOutline.Blob(
                 id: BlobID(seed, 1, UInt64(number) << 32 | UInt64(index), draw.next()),
@@ -58,16 +66,21 @@ final class SimulatedModel {
             outputs: tensors.indices.filter { tensors[$0].isOutput },
             blobs: blobs)
         let codecs = Self.allowance(of: outline, number: number, seed: seed)
+        let early =
+            hasExit
+            ? [ModelExit(output: "t1", threshold: 300_000 + exits.next(below: 500_000))] : []
         guard knobs.modes.contains(.branches) else {
             self.init(
-                outline, settings: ModelSettings(allowedModes: knobs.modes, codecs: codecs))
+                outline,
+                settings: ModelSettings(allowedModes: knobs.modes, codecs: codecs, exits: early))
             return
         }
         // One item's time is what branches are for.
         self.init(
             Self.branched(outline, &draw),
             settings: ModelSettings(
-                goal: PlanGoal(objective: .latency), allowedModes: knobs.modes, codecs: codecs))
+                goal: PlanGoal(objective: .latency), allowedModes: knobs.modes, codecs: codecs,
+                exits: early))
     }
 
     /// Of every second model some tensors may be packed with loss.
@@ -154,6 +167,19 @@ final class SimulatedModel {
         values[0] = input
         run(0..<outline.operators.count, &values)
         return outline.outputs.map { values[$0] }
+    }
+
+    /// How sure a value is of an answer, in millionths: as good as any number that follows from it.
+    static func confidence(_ value: UInt64) -> Int {
+        Int((value &* 0x9E37_79B9_7F4A_7C15) >> 20 % UInt64(ModelExit.unit))
+    }
+
+    /// What a client gets: the first exit that is sure enough, or all outputs.
+    func answer(_ input: UInt64, _ wish: ExitWish) -> [UInt64] {
+        let all = expected(input)
+        guard let table = outline.exitTable(settings.exits)?.wished(wish) else { return all }
+        let sure = table.exits.first { Self.confidence(all[$0.place]) >= $0.threshold }
+        return sure.map { [all[$0.place]] } ?? all
     }
 
     /// How long a device takes for a fragment.

@@ -53,11 +53,20 @@ extension Simulation {
             try node.payloads.release(payload, at: now)
         case .answer(let client, let outputs, let detail):
             if detail.attempts > 1 { figures.retries += detail.attempts - 1 }
+            if detail.exit?.taken != nil { figures.exits += 1 }
             try answer(client, outputs, of: node)
         case .reject(let client, let error):
             node.clients.removeAll { $0 == client }
             try checks.ends.onReject(
                 EndsExactlyOnce.ClientKey(entry: node.member, client: client), error, at: now)
+        case .judge(let attempt, let exit, let tensor, _, _):
+            let value = try node.payloads.read(tensor.pieces[0].payload.id, at: now).value
+            let confidence =
+                sabotage == .trustsAnyExit ? ModelExit.unit : SimulatedModel.confidence(value)
+            queue.insert(
+                .event(
+                    .judged(attempt: attempt, exit: exit, confidence: confidence), run: node.run),
+                at: now)
         case .digest(let client, let inputs):
             // The value of an input is its digest here; models of the simulator have one input.
             let value = try node.payloads.read(inputs[0], at: now).value

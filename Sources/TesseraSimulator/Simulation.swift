@@ -112,6 +112,7 @@ public final class Simulation {
         var decisions = 0
         var overfull = 0
         var retries = 0
+        var exits = 0
         var messages = 0
         var messageBytes = 0
         var datagrams = 0
@@ -386,7 +387,14 @@ public final class Simulation {
         let input = workload.next()
         let client = ClientID(number: workload.next())
         let key = EndsExactlyOnce.ClientKey(entry: node.member, client: client)
-        checks.ends.onSubmitted(key, deadline: now + deadline, expected: model.expected(input))
+        let wish: ExitWish =
+            switch client.number % 8 {
+            case 0: .none
+            case 1: .threshold(Int(client.number >> 8 % UInt64(ModelExit.unit)))
+            default: .usual
+            }
+        checks.ends.onSubmitted(
+            key, deadline: now + deadline, expected: model.answer(input, wish))
         requestsSent += 1
         node.clients.append(client)
         let payload = Payload(
@@ -394,7 +402,8 @@ public final class Simulation {
             byteCount: model.outline.tensors[0].descriptor.byteCount)
         try handle(
             .submitted(
-                client: client, manifest: model.manifest, inputs: [payload], deadline: deadline),
+                client: client, manifest: model.manifest, inputs: [payload], deadline: deadline,
+                exits: wish),
             node.run)
         return key
     }

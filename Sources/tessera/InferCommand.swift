@@ -1,6 +1,7 @@
 import ArgumentParser
 import NIOCore
 import TesseraAPI
+import TesseraCore
 
 /// What `infer --json` prints.
 struct InferDocument: Codable {
@@ -31,6 +32,8 @@ struct InferDocument: Codable {
     var perSecond: Double
     /// Of the answered ones; nil if none was.
     var latencyMilliseconds: Latency?
+    /// How many each exit answered, and the output for which they stand; nil if none was looked at.
+    var exits: [String: Int]?
     /// The files written.
     var files: [String]
 }
@@ -80,6 +83,14 @@ struct InferCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many requests are open at once.", valueName: "count"))
     var concurrency = 1
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            A threshold from 0 to 1 for every early exit of the model instead of its own, or off for \
+            the whole model's answers.
+            """, valueName: "threshold"), transform: wish)
+    var exits = ExitWish.usual
+
     @OptionGroup var reading: ReadingOptions
 
     /// More connections than an agent takes would only wait.
@@ -120,7 +131,7 @@ struct InferCommand: AsyncParsableCommand {
             let inputs = try InferInputs(arguments: arguments, model: metadata)
             return try await InferRun(
                 client: client, path: path + "/infer", inputs: inputs, repeats: repeats,
-                concurrency: concurrency
+                concurrency: concurrency, exits: exits
             ).run()
         }
         let files = try InferOutputs(outcome.answers).write(to: outputFolder)
@@ -155,17 +166,29 @@ struct InferCommand: AsyncParsableCommand {
         if reading.isJSON { Console.line(try JSONText.pretty(documents)) }
     }
 
+    /// What is said of early exits.
+    private static func wish(_ text: String) throws -> ExitWish {
+        if text == "off" { return .none }
+        guard let value = Double(text), value >= 0, value <= 1 else {
+            throw ValidationError("'\(text)' is neither off nor a threshold from 0 to 1.")
+        }
+        return .threshold(Int((value * Double(ModelExit.unit)).rounded()))
+    }
+
     private func arguments() throws -> [(name: String, path: String)] {
         guard !inputs.isEmpty else {
             throw ValidationError("at least one --input NAME=FILE.npy is needed.")
         }
-        return try inputs.map { text in
-            // A name may have the sign in it; a path after the last one may not.
-            guard let sign = text.lastIndex(of: "="), sign != text.startIndex,
-                text.index(after: sign) != text.endIndex
-            else { throw ValidationError("'\(text)' is not NAME=FILE.npy.") }
-            return (String(text[..<sign]), String(text[text.index(after: sign)...]))
-        }
+        return try inputs.map(Self.argument(parsing:))
+    }
+
+    /// An input's name and its file.
+    static func argument(parsing text: String) throws -> (name: String, path: String) {
+        // A name may have the sign in it; a path after the last one may not.
+        guard let sign = text.lastIndex(of: "="), sign != text.startIndex,
+            text.index(after: sign) != text.endIndex
+        else { throw ValidationError("'\(text)' is not NAME=FILE.npy.") }
+        return (String(text[..<sign]), String(text[text.index(after: sign)...]))
     }
 
     private func show(_ document: InferDocument) {
@@ -178,6 +201,14 @@ struct InferCommand: AsyncParsableCommand {
             let text = [latency.mean, latency.p50, latency.p90, latency.p99, latency.max]
                 .map(Figures.milliseconds)
             table.add("ms", text[0], text[1], text[2], text[3], text[4])
+            table.show()
+        }
+        if let exits = document.exits {
+            var table = Table("ANSWERED BY", ">REQUESTS", ">SHARE")
+            for (name, count) in exits.sorted(by: { $0.key < $1.key }) {
+                let percent = Double(count) * 100 / Double(max(document.answered, 1))
+                table.add(name, "\(count)", Figures.decimal(percent, places: 1) + " %")
+            }
             table.show()
         }
         for (error, count) in document.errors.sorted(by: { $0.key < $1.key }) {

@@ -60,7 +60,7 @@ struct InferInputs: Sendable {
         inputs.map { ($0.metadata, $0.bytes(ofItem: item)) }
     }
 
-    private static func array(in path: String) throws -> NpyArray {
+    static func array(in path: String) throws -> NpyArray {
         let bytes = try Files.read(path, bytesMax: fileBytesMax, what: "the input file")
         do {
             return try NpyArray(file: bytes)

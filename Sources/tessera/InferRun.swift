@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
+import TesseraCore
 
 /// Sends items to a model, some at once, and keeps the first answer to each.
 struct InferRun: Sendable {
@@ -10,6 +11,8 @@ struct InferRun: Sendable {
         var answers: [[KServe.Output]?]
         /// Milliseconds of each answered request.
         var latencies: [Double] = []
+        /// By what answered, an exit or the output for which exits stand: how many.
+        var exits: [String: Int] = [:]
         /// What went wrong, with how often.
         var errors: [String: Int] = [:]
         /// Whether a request found no agent.
@@ -26,6 +29,7 @@ struct InferRun: Sendable {
         var item: Int
         var milliseconds: Double
         var result: Result<[KServe.Output], CommandFailure>
+        var exit: String?
     }
 
     /// An answer comes within the agent's own deadline of 30 s, or not at all.
@@ -40,6 +44,7 @@ struct InferRun: Sendable {
     let inputs: InferInputs
     let repeats: Int
     let concurrency: Int
+    let exits: ExitWish
 
     /// Sends everything, with a progress bar on a terminal.
     func run() async throws -> Outcome {
@@ -70,9 +75,10 @@ struct InferRun: Sendable {
     }
 
     private func send(item: Int) async throws -> Reply {
-        let (body, headerLength) = try KServe.body(inputs.item(item))
+        let (body, headerLength) = try KServe.body(inputs.item(item), exits: exits)
         let begin = ContinuousClock.now
         let result: Result<[KServe.Output], CommandFailure>
+        var exit: String?
         do {
             let answer = try await client.call(
                 .POST, path,
@@ -81,6 +87,7 @@ struct InferRun: Sendable {
                     KServe.headerLengthField: "\(headerLength)",
                 ], body: .bytes(body), timeout: Self.timeout, answerBytesMax: Self.answerBytesMax)
             if answer.status == 200 {
+                exit = try KServe.exit(answer)
                 result = .success(try KServe.outputs(answer))
             } else {
                 result = .failure(CommandFailure(APIClient.refusal(answer)))
@@ -89,7 +96,8 @@ struct InferRun: Sendable {
             result = .failure(failure)
         }
         return Reply(
-            item: item, milliseconds: begin.duration(to: .now) / .milliseconds(1), result: result)
+            item: item, milliseconds: begin.duration(to: .now) / .milliseconds(1), result: result,
+            exit: exit)
     }
 
     private func take(_ reply: Reply, _ outcome: inout Outcome) {
@@ -97,6 +105,7 @@ struct InferRun: Sendable {
         switch reply.result {
         case .success(let outputs):
             outcome.latencies.append(reply.milliseconds)
+            if let exit = reply.exit { outcome.exits[exit, default: 0] += 1 }
             if let first = outcome.answers[reply.item] {
                 if first != outputs { outcome.differing += 1 }
             } else {
@@ -127,6 +136,6 @@ extension InferRun.Outcome {
             model: model, requests: requests, answered: latencies.count, errors: errors,
             differing: differing, seconds: seconds,
             perSecond: seconds > 0 ? Double(latencies.count) / seconds : 0,
-            latencyMilliseconds: latency, files: files)
+            latencyMilliseconds: latency, exits: exits.isEmpty ? nil : exits, files: files)
     }
 }

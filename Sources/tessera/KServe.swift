@@ -38,6 +38,19 @@ enum KServe {
     private struct RequestHeader: Encodable {
         struct Parameters: Encodable {
             var binary_data_output = true
+            var tessera_exit: Exit?
+        }
+        enum Exit: Encodable {
+            case none
+            case threshold(Double)
+
+            func encode(to encoder: any Encoder) throws {
+                var container = encoder.singleValueContainer()
+                switch self {
+                case .none: try container.encode(false)
+                case .threshold(let value): try container.encode(value)
+                }
+            }
         }
         struct Input: Encodable {
             struct Parameters: Encodable {
@@ -63,6 +76,11 @@ enum KServe {
             var parameters: Parameters?
         }
         var outputs: [Output]
+        var parameters: AnswerParameters?
+    }
+
+    private struct AnswerParameters: Decodable {
+        var tessera_exit: String?
     }
 
     /// The types by the protocol's names.
@@ -80,7 +98,8 @@ enum KServe {
 
     /// The body of a request for one item, and how many bytes of it are JSON.
     static func body(
-        _ inputs: [(metadata: TensorMetadata, bytes: ArraySlice<UInt8>)]
+        _ inputs: [(metadata: TensorMetadata, bytes: ArraySlice<UInt8>)],
+        exits: ExitWish = .usual
     ) throws -> (body: ByteBuffer, headerLength: Int) {
         let header = RequestHeader(
             inputs: inputs.map { input in
@@ -88,13 +107,31 @@ enum KServe {
                     name: input.metadata.name, datatype: input.metadata.datatype,
                     shape: input.metadata.shape,
                     parameters: .init(binary_data_size: input.bytes.count))
-            })
+            }, parameters: .init(tessera_exit: parameter(exits)))
         let text = try JSONText.bytes(header)
         var body = ByteBuffer()
         body.reserveCapacity(inputs.reduce(text.count) { $0 + $1.bytes.count })
         body.writeBytes(text)
         for input in inputs { body.writeBytes(input.bytes) }
         return (body, text.count)
+    }
+
+    private static func parameter(_ wish: ExitWish) -> RequestHeader.Exit? {
+        switch wish {
+        case .usual: nil
+        case .none: RequestHeader.Exit.none
+        case .threshold(let millionths):
+            .threshold(Double(millionths) / Double(ModelExit.unit))
+        }
+    }
+
+    /// The output that answered, an exit or what exits stand for; nil if no exits were looked at.
+    static func exit(_ answer: APIClient.Answer) throws -> String? {
+        guard let field = answer.headers.first(name: headerLengthField), let length = Int(field),
+            length > 0, length <= answer.body.readableBytes
+        else { return nil }
+        let bytes = Array(answer.body.readableBytesView.prefix(length))
+        return try JSONText.read(AnswerHeader.self, bytes).parameters?.tessera_exit
     }
 
     /// Reads the outputs of an answer.

@@ -41,6 +41,7 @@ struct ModelAddCommand: AsyncParsableCommand {
     @OptionGroup(title: "Planning") var planning: PlanningOptions
 
     @OptionGroup(title: "Packing for slow links") var calibration: CalibrationOptions
+    @OptionGroup(title: "Early exits") var exits: ExitOptions
 
     @OptionGroup(title: "Images") var image: ImageOptions
 
@@ -69,7 +70,7 @@ struct ModelAddCommand: AsyncParsableCommand {
                 let codecs = try await calibration.measured(model)
                 let upload = ModelUpload(client: client, model: model)
                 try await upload.send()
-                var settings = planning.isEmpty && codecs == nil ? nil : planning.settings()
+                var settings = settings ?? codecs.map { _ in planning.settings() }
                 settings?.codecs = codecs.map(CodecsDocument.init)
                 try await upload.addToCatalogue(name: name, settings: settings)
                 if waitSeconds > 0 {
@@ -80,6 +81,14 @@ struct ModelAddCommand: AsyncParsableCommand {
                 }
             }
         }
+    }
+
+    /// What the options say of planning and exits; nil if nothing.
+    private var settings: ModelSettingsDocument? {
+        guard !planning.isEmpty || !exits.isEmpty else { return nil }
+        var settings = planning.settings()
+        exits.change(&settings)
+        return settings
     }
 
     /// The model with what the options say of images, if it fits.

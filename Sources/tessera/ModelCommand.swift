@@ -10,7 +10,7 @@ struct ModelCommand: AsyncParsableCommand {
         commandName: "model", abstract: "Add, list, show, set and remove the mesh's models.",
         subcommands: [
             ModelAddCommand.self, ModelListCommand.self, ModelShowCommand.self,
-            ModelSetCommand.self, ModelRemoveCommand.self,
+            ModelSetCommand.self, ModelExitsCommand.self, ModelRemoveCommand.self,
         ])
 }
 
@@ -42,7 +42,7 @@ struct ModelListCommand: AsyncParsableCommand {
 /// `tessera model set`.
 struct ModelSetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "set", abstract: "Change how a model is planned.",
+        commandName: "set", abstract: "Change how a model is planned and answers early.",
         discussion: """
             Only what is given changes. The mesh decides a plan that follows, also if it is slower \
             than the one that runs; requests go on meanwhile.
@@ -61,10 +61,14 @@ struct ModelSetCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Planning") var planning: PlanningOptions
 
+    @OptionGroup(title: "Early exits") var exits: ExitOptions
+
     @OptionGroup var api: APIOptions
 
     func validate() throws {
-        if planning.isEmpty, !exact { throw ValidationError("Say what to change; see --help.") }
+        if planning.isEmpty, !exact, exits.isEmpty {
+            throw ValidationError("Say what to change; see --help.")
+        }
     }
 
     func run() async throws {
@@ -77,6 +81,7 @@ struct ModelSetCommand: AsyncParsableCommand {
             }
             var settings = planning.settings(changing: model.settings)
             if exact { settings.codecs = nil }
+            exits.change(&settings)
             let document = AddModelDocument(
                 name: name, manifest: model.manifest, settings: settings)
             let answer = try await client.call(

@@ -24,7 +24,8 @@ extension NodeBackend {
                 }, copies: model.replication, nodes: plan?.hosts.count ?? 0,
                 plansDecided: tally.plansDecided[model.manifest] ?? 0,
                 periodSeconds: plan.map { Double($0.predictedPeriodMicroseconds) / 1e6 },
-                latencySeconds: plan.map { Double($0.predictedLatencyMicroseconds) / 1e6 })
+                latencySeconds: plan.map { Double($0.predictedLatencyMicroseconds) / 1e6 },
+                exits: exitCounts(model))
         }
         addWork(of: snapshot, to: &metrics)
         metrics.peers = peers(snapshot)
@@ -48,6 +49,18 @@ extension NodeBackend {
             } ?? []
         metrics.process = ProcessFigures.now
         return metrics
+    }
+
+    /// What answered this entry's requests for a model with exits.
+    private func exitCounts(_ model: MeshSnapshot.Model) -> [AgentMetrics.Named] {
+        guard let outline = model.outline, let table = outline.exitTable(model.settings.exits)
+        else { return [] }
+        let places = table.exits.map(\.place) + [table.answer]
+        return places.enumerated().map { number, place in
+            .init(
+                outline.tensors[outline.outputs[place]].descriptor.name,
+                model.exitCounts[number] ?? 0)
+        }
     }
 
     private func memberCounts(_ snapshot: MeshSnapshot) -> [AgentMetrics.Named] {

@@ -51,6 +51,7 @@ struct NodeBackend: AgentBackend {
             name: name, manifest: model.manifest,
             inputs: outline.inputs.map { outline.tensors[$0].descriptor },
             outputs: outline.outputs.map { outline.tensors[$0].descriptor },
+            exits: model.settings.exits.map(\.output),
             weightBytes: outline.blobs.reduce(0) { $0 + $1.byteCount },
             readiness: model.usable == nil ? .notReady(reason: model.reason) : .ready)
     }
@@ -88,19 +89,28 @@ struct NodeBackend: AgentBackend {
             result = try await node.infer(
                 request.manifest, inputs: request.inputs.map(\.bytes),
                 deadline: request.deadline ?? Self.usualDeadline, model: request.model,
-                trace: request.trace)
+                exits: request.exits, trace: request.trace)
         } catch {
             traffic.noteFailure(at: node.uptime)
             throw error
         }
         let end = node.uptime
         traffic.noteAnswer(model: request.model, at: end, took: end - begin)
-        guard request.outputs.count == result.outputs.count else { throw .unknownModel }
+        var outputs = result.outputs
+        let exit = result.detail.exit
+        if let exit, exit.taken != nil, let values = outputs.first,
+            request.outputs.indices.contains(exit.answer)
+        {
+            // An exit's values stand for the answer's; nothing else was computed for sure.
+            outputs = request.outputs.map { _ in ByteBuffer() }
+            outputs[exit.answer] = values
+        }
+        guard request.outputs.count == outputs.count else { throw .unknownModel }
         return InferenceResponse(
-            outputs: zip(request.outputs, result.outputs).map { descriptor, bytes in
+            outputs: zip(request.outputs, outputs).map { descriptor, bytes in
                 InferenceTensor(descriptor: descriptor, bytes: bytes)
             }, plan: result.detail.attempt.plan, node: node.settings.name,
-            attempts: result.detail.attempts)
+            attempts: result.detail.attempts, exit: exit)
     }
 
     // MARK: Reading the mesh
@@ -285,6 +295,14 @@ struct NodeBackend: AgentBackend {
         do {
             let store = node.library.store
             let blobs = try await node.onDisk { try store.manifest(manifest).blobs }
+            if !settings.exits.isEmpty {
+                let outline = try await node.onDisk {
+                    try ModelCutter(try store.manifest(manifest)).outline
+                }
+                if let fault = outline.fault(of: settings.exits) {
+                    throw ControlError.invalid(reason: "the exits do not fit the model: \(fault)")
+                }
+            }
             let missing = blobs.count { !store.contains(.blob($0.id)) }
             guard missing == 0 else {
                 throw ControlError.invalid(

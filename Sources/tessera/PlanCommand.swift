@@ -43,6 +43,7 @@ struct PlanCommand: AsyncParsableCommand {
             if alternates { return showArming(plan) }
             showStages(plan)
             showPacking(plan.packing ?? [])
+            showExits(plan)
             showAlternates(plan)
             if offline.explain { showNotes(plan.used, head: "USED") }
             showNotes(plan.leftOut, head: "LEFT OUT")
@@ -110,6 +111,19 @@ struct PlanCommand: AsyncParsableCommand {
                 line.tensor, line.from, line.to, Figures.bytes(line.bytes), line.codec,
                 Figures.bytes(line.packedBytes), line.codecInUse ?? "-",
                 line.measuredBytes.map(Figures.bytes) ?? "-")
+        }
+        table.show()
+    }
+
+    private func showExits(_ plan: PlanDocument) {
+        guard let exits = plan.exits else { return }
+        Console.line()
+        var table = Table("EXIT", "MEASURE", ">THRESHOLD", ">PLANNED SHARE", ">ANSWERED HERE")
+        for exit in exits {
+            table.add(
+                Figures.printable(exit.output), exit.measure ?? "end of the model",
+                exit.threshold.map { Figures.decimal($0, places: 3) } ?? "-",
+                Figures.decimal(exit.share * 100, places: 1) + " %", "\(exit.answered)")
         }
         table.show()
     }

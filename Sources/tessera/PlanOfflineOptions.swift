@@ -58,6 +58,26 @@ struct PlanOfflineOptions: ParsableArguments {
             """, valueName: "clients"))
     var simulate: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Choose thresholds for early exits too, out of this table of what they do, written by \
+            `tessera model exits`; see Docs/Exits.md.
+            """, valueName: "file"))
+    var exits: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "With --exits: the least share of right answers, such as 97%.",
+            valueName: "percent"), transform: PlanQuantities.share)
+    var minAccuracy: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "With --exits: what is to be least, latency or energy, as expected with the exits.",
+            valueName: "objective"), transform: PlanQuantities.objective)
+    var minimize: PlanGoal.Objective?
+
     /// More clients than any plan lets into flight show nothing new.
     private static let clientsMax = 1_000
 
@@ -84,6 +104,13 @@ struct PlanOfflineOptions: ParsableArguments {
                 throw ValidationError("--simulate takes from 1 to \(Self.clientsMax) clients.")
             }
         }
+        guard exits != nil || (minAccuracy == nil && minimize == nil) else {
+            throw ValidationError("--min-accuracy and --minimize go with --exits.")
+        }
+        guard exits == nil || (minimize != .throughput && !pareto && simulate == nil) else {
+            throw ValidationError(
+                "--exits goes with --minimize latency or energy, without --pareto and --simulate.")
+        }
         guard !pareto || planning.mode?.baseline == nil else {
             throw ValidationError("--pareto compares the best plans; leave --mode out.")
         }
@@ -94,7 +121,9 @@ struct PlanOfflineOptions: ParsableArguments {
         }
     }
 
-    private var hasWishes: Bool { !planning.isEmpty || maxEnergy != nil || pareto }
+    private var hasWishes: Bool {
+        !planning.isEmpty || maxEnergy != nil || pareto || exits != nil
+    }
 
     /// What the plan is to be best at.
     var goal: PlanGoal {
@@ -105,6 +134,7 @@ struct PlanOfflineOptions: ParsableArguments {
 
     /// Plans and prints.
     func run(isJSON: Bool) async throws {
+        if let exits { return try await runExits(exits, isJSON: isJSON) }
         let kept = planning.keepInputLocal ?? 0
         let planners = [try await planner(keeping: kept)] + (kept > 0 ? [try await planner()] : [])
         let plan = try await Blocking.run {
@@ -123,6 +153,34 @@ struct PlanOfflineOptions: ParsableArguments {
             view.show()
             if simulate != nil { PlanOfflineView.show(served) }
         }
+    }
+
+    private func runExits(_ path: String, isJSON: Bool) async throws {
+        let table = try ExitTableFile(path: path)
+        let source = try await planner(keeping: planning.keepInputLocal ?? 0).source
+        let space: PlanSpace
+        let exits: [ExitSearch.Exit]
+        let positions: [Int]
+        switch source {
+        case .profile(let given):
+            space = given
+            positions = Array(0...given.end)
+            exits = try table.exits(of: given)
+        case .model(let outline, let spaces):
+            guard let narrow = spaces.last else {
+                throw CommandFailure("no plan: no node is there.")
+            }
+            space = narrow.space
+            positions = narrow.positions
+            exits = try table.exits(of: outline, positions: narrow.positions)
+        }
+        let search = ExitSearch(
+            space.withHeadroom(percent: planning.memoryHeadroom ?? 0), exits: exits,
+            latencyMax: planning.maxLatency, objective: minimize ?? .latency)
+        let plan = try await Blocking.run { [accuracy = minAccuracy ?? 0] in
+            try ExitPlan(search, table.policies, accuracyMin: accuracy, positions: positions)
+        }
+        if isJSON { Console.line(try JSONText.pretty(plan.document)) } else { plan.show() }
     }
 
     /// What the described mesh serves under virtual time, if that is asked for.

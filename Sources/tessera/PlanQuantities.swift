@@ -52,6 +52,15 @@ enum PlanQuantities {
         return .baseline(value)
     }
 
+    /// A share of all such as 97% or 99.5%, in millionths.
+    static func share(_ text: String) throws -> Int {
+        let digits = text.hasSuffix("%") ? text.dropLast() : text[...]
+        guard let value = Double(digits), value >= 0, value <= 100,
+            digits.utf8.allSatisfy({ "0123456789.".utf8.contains($0) })
+        else { throw ValidationError("'\(text)' is not a percentage from 0% to 100%.") }
+        return Int((value * 10_000).rounded())
+    }
+
     /// A number of operators.
     static func operators(_ text: String) throws -> Int {
         guard let value = Int(text), (0...ModelSettings.keepInputLocalMax).contains(value) else {

@@ -49,7 +49,7 @@ struct PlanView {
             boundMicroseconds: bound?.periodMicroseconds ?? 0,
             binding: bound.map { "\($0.binding)" } ?? "unknown",
             bottleneck: evaluation.map { words($0.bottleneck) } ?? "a node of it is lost",
-            exactness: exactness, local: local,
+            exactness: exactness, local: local, exits: exits,
             alternates: AlternateView(
                 snapshot: snapshot, model: model, outline: outline, bundle: bundle,
                 compileMicroseconds: compileMicroseconds
@@ -76,6 +76,32 @@ struct PlanView {
             entries: (bundle.primary.plan.entries ?? []).map { name($0.node) },
             otherwisePeriodMicroseconds: otherwise?.periodMicroseconds,
             otherwiseLatencyMicroseconds: otherwise?.latencyMicroseconds)
+    }
+
+    /// The model's exits and its end, with what each answers.
+    private var exits: [PlanDocument.ExitShareDocument]? {
+        let settings = model.settings.exits
+        guard let table = outline.exitTable(settings) else { return nil }
+        let shares = outline.exitShares(settings, counts: model.exitCounts)
+        var left = ModelExit.unit
+        var result: [PlanDocument.ExitShareDocument] = []
+        for (number, exit) in settings.enumerated() {
+            let producer = outline.tensors[outline.outputs[table.exits[number].place]].producer
+            let share = min(shares.first { $0.producer == producer }?.share ?? 0, left)
+            left -= share
+            result.append(
+                PlanDocument.ExitShareDocument(
+                    output: exit.output, measure: exit.measure.name,
+                    threshold: Double(exit.threshold) / Double(ModelExit.unit),
+                    share: Double(share) / Double(ModelExit.unit),
+                    answered: model.exitCounts[number] ?? 0))
+        }
+        result.append(
+            PlanDocument.ExitShareDocument(
+                output: outline.tensors[outline.outputs[table.answer]].descriptor.name,
+                measure: nil, threshold: nil, share: Double(left) / Double(ModelExit.unit),
+                answered: model.exitCounts[settings.count] ?? 0))
+        return result
     }
 
     private func words(_ bottleneck: PlanEvaluation.Bottleneck) -> String {

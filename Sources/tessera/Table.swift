@@ -9,13 +9,19 @@ struct Table {
     private var rows: [[String]] = []
 
     /// Makes a table; a name that begins with `>` is that of a right-aligned column.
-    init(_ names: String...) {
+    init(_ names: String...) { self.init(names) }
+
+    /// Likewise, of a list.
+    init(_ names: [String]) {
         alignments = names.map { $0.hasPrefix(">") ? .right : .left }
         rows = [names.map { $0.hasPrefix(">") ? String($0.dropFirst()) : $0 }]
     }
 
     /// Appends a row; missing cells are empty.
-    mutating func add(_ cells: String...) {
+    mutating func add(_ cells: String...) { add(cells) }
+
+    /// Likewise, of a list.
+    mutating func add(_ cells: [String]) {
         rows.append(cells.map(Self.oneLine))
     }
 

@@ -89,6 +89,17 @@ import Testing
         #expect(output.contains("traces \(Self.traces())"))
     }
 
+    @Test("requests leave early, and what each of them gets is what its exit says")
+    func exits() {
+        var left = 0
+        for seed in UInt64(1)...60 {
+            let outcome = Simulation(.drawn(seed: seed, length: .short)).run()
+            #expect(outcome.violation == nil, "seed \(seed)")
+            left += outcome.exits
+        }
+        #expect(left > 20)
+    }
+
     @Test("another seed gives another run")
     func seedsDiffer() {
         let first = Simulation(.drawn(seed: 3, length: .short))

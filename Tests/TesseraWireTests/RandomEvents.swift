@@ -74,6 +74,11 @@ enum RandomEvents {
             .submitted(
                 client: ClientID(number: generator.next()), manifest: generator.identity(),
                 inputs: [payload(1)], deadline: TimeSpan(nanoseconds: 1_234_567_891)),
+            .submitted(
+                client: ClientID(number: generator.next()), manifest: generator.identity(),
+                inputs: [payload(2)], deadline: TimeSpan(nanoseconds: 1),
+                exits: .threshold(750_000)),
+            .judged(attempt: generator.attempt(), exit: 1, confidence: 999_999),
             .abandoned(ClientID(number: 5)),
             .digested(ClientID(number: 6), generator.identity()),
             .crashesFound([

@@ -201,9 +201,16 @@ struct SampleGenerator {
                 latencyNanosecondsMax: optional { $0.number(max: WireLimits.byteCountMax) },
                 nanojoulesMax: optional { $0.number(max: WireLimits.byteCountMax) },
                 memoryHeadroomPercent: below(96)),
-            allowedModes: ModeSet(rawValue: UInt8(1 + below(7))),
+            allowedModes: ModeSet(rawValue: UInt8(1 + below(15))),
             baseline: optional { PlanBaseline.allCases[$0.below(6)] },
-            codecs: optional { $0.allowance() })
+            keepInputLocal: below(2) * number(max: ModelSettings.keepInputLocalMax),
+            codecs: optional { $0.allowance() },
+            exits: list(3) { generator in
+                ModelExit(
+                    output: generator.text(20), measure: generator.choice(),
+                    threshold: generator.below(ModelExit.unit + 1),
+                    share: generator.below(ModelExit.unit + 1))
+            })
     }
 
     mutating func allowance() -> CodecAllowance {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains the two committed digit models and writes all of `digits/` but the card.
+"""Trains the three committed digit models and writes all of `digits/` but the card.
 
 The data are scikit-learn's bundled handwritten digits: 1797 scans of 8x8 pixels. Each scan is drawn
 bilinearly onto a 64x64 canvas at a random place, size and angle, so that the networks have spatial
@@ -60,6 +60,16 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Threshold:
+    """What a threshold for the largest probability of every exit does."""
+
+    threshold: float
+    accuracy: float
+    shares: list[float]
+    operations: float
+
+
+@dataclass(frozen=True)
 class Result:
     """What the card says of one trained model."""
 
@@ -67,6 +77,8 @@ class Result:
     held_back_accuracy: float
     committed_accuracy: float
     recipe: Recipe
+    outputs: dict[str, float] | None = None
+    thresholds: list[Threshold] | None = None
 
 
 class ResidualBlock(nn.Module):
@@ -122,6 +134,50 @@ class DigitsCNN(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Maps images [N, 1, 64, 64] to logits [N, 10]."""
         return self.head(self.pool(self.stages(self.stem(image))).flatten(1))
+
+
+class DigitsExits(nn.Module):
+    """A residual network with a classifier behind each of its three stages.
+
+    An easy drawing is read by the first; each stage works on a quarter of the pixels of the one
+    before it with twice the channels, and has more blocks, so that leaving early saves most.
+    """
+
+    OUTPUTS = ("exit1", "exit2", "logits")
+    WIDTHS = (24, 48, 96)
+    BLOCKS = (1, 2, 4)
+
+    def __init__(self) -> None:
+        super().__init__()
+        first = self.WIDTHS[0]
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU()
+        )
+        stages: list[nn.Module] = []
+        inputs = first
+        for index, (width, blocks) in enumerate(zip(self.WIDTHS, self.BLOCKS, strict=True)):
+            strides = [1 if index == 0 else 2] + [1] * (blocks - 1)
+            stage: list[nn.Module] = []
+            for stride in strides:
+                stage.append(ResidualBlock(inputs, width, stride))
+                inputs = width
+            stages.append(nn.Sequential(*stage))
+        self.stages = nn.ModuleList(stages)
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * width, CLASSES)
+            )
+            for width in self.WIDTHS
+        )
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Maps images [N, 1, 64, 64] to the logits of each classifier, [N, 10]."""
+        x = self.stem(image)
+        logits = []
+        for stage, head in zip(self.stages, self.heads, strict=True):
+            x = stage(x)
+            logits.append(head(x))
+        return tuple(logits)
 
 
 class TransformerBlock(nn.Module):
@@ -199,6 +255,7 @@ class DigitsViT(nn.Module):
 
 MODELS: dict[str, tuple[type[nn.Module], Recipe]] = {
     "cnn": (DigitsCNN, Recipe(epochs=10, batch=32, peak_rate=2e-3, weight_decay=0.02)),
+    "exits": (DigitsExits, Recipe(epochs=16, batch=32, peak_rate=2e-3, weight_decay=0.02)),
     "vit": (DigitsViT, Recipe(epochs=45, batch=16, peak_rate=1e-3, weight_decay=0.05)),
 }
 
@@ -258,13 +315,83 @@ def train(model: nn.Module, split: Split, recipe: Recipe) -> None:
             for group in optimiser.param_groups:
                 group["lr"] = rate_at(progress, recipe.peak_rate)
             logits = model(place(split.train_scans[batch], generator))
-            loss = F.cross_entropy(logits, split.train_labels[batch], label_smoothing=0.05)
+            outputs = logits if isinstance(logits, tuple) else (logits,)
+            labels = split.train_labels[batch]
+            loss = sum(
+                F.cross_entropy(output, labels, label_smoothing=0.05) for output in outputs
+            ) / len(outputs)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             total += loss.item() * len(batch)
         print(f"  epoch {epoch + 1:3d}: loss {total / len(order):.4f}", flush=True)
+
+
+def operations(model: nn.Module) -> list[float]:
+    """Multiply-adds of one image up to each output of a model with exits, in millions."""
+    counts: dict[nn.Module, float] = {}
+
+    def note(module: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        weight = module.weight
+        counts[module] = weight.numel() * output[0, 0].numel() / 1e6
+
+    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
+    with torch.no_grad():
+        model.eval()(torch.zeros(1, 1, CANVAS, CANVAS))
+    for hook in hooks:
+        hook.remove()
+
+    def of(module: nn.Module) -> float:
+        return sum(counts.get(part, 0) for part in module.modules())
+
+    sums, total = [], of(model.stem)
+    for stage, head in zip(model.stages, model.heads, strict=True):
+        total += of(stage) + of(head)
+        sums.append(total)
+    return sums
+
+
+def thresholds(
+    outputs: list[np.ndarray], labels: np.ndarray, costs: list[float]
+) -> list[Threshold]:
+    """What each threshold for the largest probability does: the first sure output answers."""
+    rows = []
+    powers = [np.exp(o - o.max(1, keepdims=True)) for o in outputs]
+    sure = np.stack([(p / p.sum(1, keepdims=True)).max(1) for p in powers])
+    right = np.stack([o.argmax(1) == labels for o in outputs])
+    for threshold in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0):
+        leaves = sure >= threshold
+        leaves[-1] = True
+        taken = leaves.argmax(0)
+        shares = [float((taken == index).mean()) for index in range(len(outputs))]
+        rows.append(
+            Threshold(
+                threshold=threshold,
+                accuracy=float(right[taken, np.arange(len(labels))].mean()),
+                shares=shares,
+                operations=sum(s * c for s, c in zip(shares, costs, strict=True)),
+            )
+        )
+    return rows
+
+
+def make_exits(model: nn.Module, path: Path, split: Split, images: np.ndarray) -> dict:
+    """Exports and judges the model with exits, and writes what each of its outputs should be."""
+    names = DigitsExits.OUTPUTS
+    export(model, {"image": torch.zeros(1, 1, CANVAS, CANVAS)}, names, path)
+    outputs = [infer(path, images, name) for name in names]
+    labels = split.test_labels.numpy()
+    np.save(OUTPUT / "expected-exits.npy", np.stack(outputs, 1)[:COMMITTED_IMAGES])
+    return {
+        "outputs": {
+            name: float((o.argmax(1) == labels).mean())
+            for name, o in zip(names, outputs, strict=True)
+        },
+        "thresholds": thresholds(outputs, labels, operations(model)),
+        "logits": outputs[-1],
+    }
 
 
 def make_model(name: str, split: Split, images: np.ndarray) -> Result:
@@ -276,15 +403,21 @@ def make_model(name: str, split: Split, images: np.ndarray) -> Result:
     print(f"{name}: {parameters} parameters", flush=True)
     train(model, split, recipe)
     path = OUTPUT / f"digits-{name}.onnx"
-    export(model, {"image": torch.zeros(1, 1, CANVAS, CANVAS)}, ["logits"], path)
-    logits = infer(path, images)
-    np.save(OUTPUT / f"expected-{name}.npy", logits[:COMMITTED_IMAGES])
+    more = {}
+    if name == "exits":
+        more = make_exits(model, path, split, images)
+        logits = more.pop("logits")
+    else:
+        export(model, {"image": torch.zeros(1, 1, CANVAS, CANVAS)}, ["logits"], path)
+        logits = infer(path, images)
+        np.save(OUTPUT / f"expected-{name}.npy", logits[:COMMITTED_IMAGES])
     right = logits.argmax(1) == split.test_labels.numpy()
     return Result(
         parameters=parameters,
         held_back_accuracy=float(right.mean()),
         committed_accuracy=float(right[:COMMITTED_IMAGES].mean()),
         recipe=recipe,
+        **more,
     )
 
 
@@ -307,7 +440,7 @@ def write_facts(results: dict[str, Result], split: Split) -> None:
 
 
 def main() -> None:
-    """Makes both models, or the one named on the command line."""
+    """Makes all models, or the one named on the command line."""
     parser = argparse.ArgumentParser(description="Train the committed digit models.")
     parser.add_argument("--only", choices=MODELS, help="make just this one of them")
     only = parser.parse_args().only

@@ -40,7 +40,8 @@ extension Inference_ModelInferRequest {
         }
         return InferenceDraft(
             id: id.isEmpty ? nil : id, timeoutMicroseconds: try timeout(),
-            outputs: outputs.isEmpty ? nil : try wanted(), isBinaryUsual: true, inputs: drafts)
+            outputs: outputs.isEmpty ? nil : try wanted(), isBinaryUsual: true,
+            exits: try exitWish(), inputs: drafts)
     }
 
     private func wanted() throws(APIError) -> [InferenceDraft.Output] {
@@ -63,6 +64,15 @@ extension Inference_ModelInferRequest {
         }
         guard input.hasContents else { return .missing }
         return try input.contents.values(of: input.name)
+    }
+
+    private func exitWish() throws(APIError) -> ExitWish {
+        switch parameters[InferenceParameters.exit]?.parameterChoice {
+        case nil: return .usual
+        case .boolParam(let flag): return flag ? .usual : .none
+        case .doubleParam(let number): return try InferenceParameters.wish(threshold: number)
+        default: throw InferenceParameters.wrongExit
+        }
     }
 
     private func timeout() throws(APIError) -> Int64? {
@@ -112,6 +122,12 @@ extension Inference_ModelInferResponse {
             "tessera_node": .with { $0.stringParam = result.node },
             "tessera_attempts": .with { $0.int64Param = Int64(result.attempts) },
         ]
+        if let exits = result.exits {
+            parameters["tessera_exit"] = .with { $0.stringParam = exits.joined(separator: ",") }
+            parameters["tessera_confidences"] = .with {
+                $0.stringParam = result.confidences.joined(separator: ",")
+            }
+        }
         for output in result.outputs {
             outputs.append(
                 .with {

@@ -72,6 +72,16 @@ extension AgentMetrics {
                 .counter, "tessera_plan_changes_total",
                 "Plans that were decided for the model, as this agent saw it.",
                 models.map { MetricSample(Double($0.plansDecided), [Label("model", $0.name)]) }),
+            MetricFamily(
+                .counter, "tessera_exit_answers_total",
+                "Requests of this entry by what answered: an early exit, or the end of the model.",
+                models.flatMap { model in
+                    model.exits.map { exit in
+                        MetricSample(
+                            Double(exit.count),
+                            [Label("model", model.name), Label("output", exit.name)])
+                    }
+                }),
         ]
     }
 

@@ -35,12 +35,16 @@ public struct AgentMetrics: Sendable {
         public var periodSeconds: Double?
         /// What the plan's time of one item alone is expected to be; nil without a plan.
         public var latencySeconds: Double?
+        /// By what answered, an exit or the output for which exits stand: requests of this entry.
+        public var exits: [Named]
 
         /// Makes a model's figures.
         public init(
             name: String, isReady: Bool, weightBytes: Int?, copies: Int, nodes: Int,
-            plansDecided: Int, periodSeconds: Double?, latencySeconds: Double?
+            plansDecided: Int, periodSeconds: Double?, latencySeconds: Double?,
+            exits: [Named] = []
         ) {
+            self.exits = exits
             self.name = name
             self.isReady = isReady
             self.weightBytes = weightBytes

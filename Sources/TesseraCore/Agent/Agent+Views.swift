@@ -95,7 +95,15 @@ extension Agent {
             outline: outline, nodes: nodes, links: links, ballot: ballot,
             current: current?.primary.plan, lost: lost, goal: settings.goal,
             allowedModes: settings.allowedModes, baseline: settings.baseline,
-            keepInputLocal: settings.keepInputLocal, codecs: settings.codecs)
+            keepInputLocal: settings.keepInputLocal, codecs: settings.codecs,
+            exits: outline.exitShares(
+                settings.exits, counts: requests.exitCounts[outline.manifest] ?? [:]))
+    }
+
+    /// The exits of a model, as its settings say; nil if it has none.
+    func exitTable(_ manifest: ManifestID) -> ExitTable? {
+        let exits = mesh.catalogue.settings(of: manifest).exits
+        return exits.isEmpty ? nil : placement.outline(of: manifest)?.exitTable(exits)
     }
 
     /// What other models' current plans reserve on a node.

@@ -220,12 +220,17 @@ public struct Agent: Sendable {
             onEngineEvent(event, now: now, into: &directives)
         case .planned(let token, let result):
             onPlanned(token, result, now: now, into: &directives)
-        case .submitted(let client, let manifest, let inputs, let deadline, let trace):
+        case .submitted(let client, let manifest, let inputs, let deadline, let wish, let trace):
             if membership.keepsSomeSessions { reach(manifest, now: now) }
             let routing = routing(manifest)
             requests.onSubmitted(
-                client, manifest: manifest, inputs: inputs, deadline: deadline, trace: trace,
-                routing: routing, now: now, into: &directives)
+                client, manifest: manifest, inputs: inputs, deadline: deadline,
+                exits: exitTable(manifest)?.wished(wish), trace: trace, routing: routing, now: now,
+                into: &directives)
+        case .judged(let attempt, let exit, let confidence):
+            let answered = requests.onJudged(
+                attempt, exit: exit, confidence: confidence, now: now, into: &directives)
+            if let answered { advance(answered, now: now, into: &directives) }
         case .digested(let client, let digest):
             onDigested(client, digest, now: now, into: &directives)
         case .abandoned(let client):

@@ -58,9 +58,14 @@ public enum Directive: Hashable, Sendable {
     case sendSlice(SliceHeader, TensorPiece, codec: Codec = .none, to: NodeBoot)
     /// The core is done with the payload.
     case release(PayloadID)
-    /// The client's answer: one tensor per model output, in the model's order. The shell takes the
-    /// bytes at once; the payloads are released right after.
+    /// The client's answer: one tensor per model output, in the model's order, or only that of the
+    /// exit that the detail says was taken. The shell takes the bytes at once; the payloads are
+    /// released right after.
     case answer(ClientID, outputs: [JoinedTensor], AnswerDetail)
+    /// Measure how sure an exit's values are; ends in `judged`. The shell takes the bytes at once.
+    case judge(
+        attempt: AttemptID, exit: Int, tensor: JoinedTensor, type: ElementType,
+        measure: ExitMeasure)
     /// The client's error.
     case reject(ClientID, RequestError)
 
@@ -84,11 +89,14 @@ public struct AnswerDetail: Hashable, Sendable {
     public var attempt: AttemptID
     /// How many attempts were started.
     public var attempts: Int
+    /// What was seen of the model's exits; nil if it has none, or the client wanted none.
+    public var exit: ExitDetail?
 
     /// Makes the detail.
-    public init(attempt: AttemptID, attempts: Int) {
+    public init(attempt: AttemptID, attempts: Int, exit: ExitDetail? = nil) {
         self.attempt = attempt
         self.attempts = attempts
+        self.exit = exit
     }
 }
 

@@ -80,12 +80,14 @@ public enum Event: Hashable, Sendable {
     /// how long it is worth waiting. The trace decides nothing; a journal does not have it.
     case submitted(
         client: ClientID, manifest: ManifestID, inputs: [Payload], deadline: TimeSpan,
-        trace: TraceContext? = nil)
+        exits: ExitWish = .usual, trace: TraceContext? = nil)
     /// The client went away.
     case abandoned(ClientID)
     /// A slice arrived whole on the data connection.
     case sliceArrived(SliceHeader, Payload, from: NodeBoot)
 
+    /// The confidence in millionths that `Directive.judge` asked for.
+    case judged(attempt: AttemptID, exit: Int, confidence: Int)
     /// The digest that `Directive.digest` asked for.
     case digested(ClientID, InputDigest)
 

@@ -38,6 +38,9 @@ public struct MeshSnapshot: Sendable {
         public var problem: PlanningProblem?
         /// How the operator wants it planned.
         public var settings: ModelSettings
+        /// By the exits' numbers how many requests of this entry each answered; the number behind the
+        /// last one is that of the whole model.
+        public var exitCounts: [Int: Int] = [:]
     }
 
     /// The node and its run.
@@ -130,7 +133,7 @@ extension Agent {
                 problem: nil, settings: entry.settings)
         }
         let view = view(manifest)
-        return MeshSnapshot.Model(
+        var model = MeshSnapshot.Model(
             name: entry.name, manifest: manifest, outline: outline, current: current,
             armed: (current?.alternates ?? []).filter { isArmed($0.plan, id: $0.id) }.map(\.id),
             usable: routing.usable?.id, reason: routing.reason,
@@ -140,5 +143,7 @@ extension Agent {
                     outline,
                     current?.primary.plan.ballot ?? Ballot(round: 0, proposer: me), current)
             }, settings: entry.settings)
+        model.exitCounts = requests.exitCounts[manifest] ?? [:]
+        return model
     }
 }

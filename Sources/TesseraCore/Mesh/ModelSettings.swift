@@ -10,6 +10,10 @@ public struct ModelSettings: Hashable, Sendable {
     /// in never leaves it; 0 for no such wish.
     public var keepInputLocal: Int
 
+    /// The outputs by which a request may be answered early, in the order in which the model computes
+    /// them; all but one of its outputs, or none.
+    public var exits: [ModelExit]
+
     /// More operators than this no model has.
     public static let keepInputLocalMax = 1 << 20
 
@@ -19,12 +23,14 @@ public struct ModelSettings: Hashable, Sendable {
     /// Makes settings; without arguments, those of a model that nobody said anything about.
     public init(
         goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .usual, baseline: PlanBaseline? = nil,
-        keepInputLocal: Int = 0, codecs: CodecAllowance? = nil
+        keepInputLocal: Int = 0, codecs: CodecAllowance? = nil,
+        exits: [ModelExit] = []
     ) {
         self.goal = goal
         self.allowedModes = allowedModes
         self.baseline = baseline
         self.keepInputLocal = keepInputLocal
         self.codecs = codecs
+        self.exits = exits
     }
 }

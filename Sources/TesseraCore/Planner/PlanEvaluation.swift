@@ -147,6 +147,8 @@ struct PlanEvaluator {
         /// The part of the items that a fragment works on, in `1 / 2^16`: less than all of them for
         /// replicas.
         var parts: [Int]
+        /// The part of the items that get to a fragment before an exit answers them, in millionths.
+        var reach: [Int]
         /// Bytes and slices that a fragment hands over for an item that it works on, in `1 / 2^16`.
         var endpointBytes: [Int]
         var endpointSlices: [Int]
@@ -223,6 +225,7 @@ struct PlanEvaluator {
             of: plan, hosts: hosts, compute: zip(compute, parts).map { Self.part($0, $1) })
         var load = Load(
             compute: compute, parts: parts,
+            reach: plan.fragments.map { problem.share(atOperator: $0.operators.lowerBound) },
             endpointBytes: Array(repeating: 0, count: count),
             endpointSlices: Array(repeating: 0, count: count),
             transfers: Array(repeating: 0, count: count * count))
@@ -300,7 +303,24 @@ struct PlanEvaluator {
                 nodeFree[hosts[index]] = finish[index]
             }
         }
-        return (finish.max() ?? 0, waits)
+        return (expected(finish, plan), waits)
+    }
+
+    /// The time of an item: those that an exit answers end where its output is made.
+    private func expected(_ finish: [Int], _ plan: Plan) -> Int {
+        let last = finish.max() ?? 0
+        var left = ModelExit.unit
+        var sum = 0
+        for exit in problem.exits {
+            let made = plan.fragments.indices.filter {
+                plan.fragments[$0].operators.contains(exit.producer)
+            }.map { finish[$0] }.max()
+            let share = min(exit.share, left)
+            sum += CostArithmetic.scaled(made ?? last, by: share, over: ModelExit.unit)
+            left -= share
+        }
+        return left == ModelExit.unit
+            ? last : sum + CostArithmetic.scaled(last, by: left, over: ModelExit.unit)
     }
 
     private func busiest(
@@ -308,8 +328,9 @@ struct PlanEvaluator {
     ) -> (period: Int, bottleneck: PlanEvaluation.Bottleneck) {
         var nodeTime = [Int](repeating: 0, count: nodes.count)
         for index in hosts.indices {
-            nodeTime[hosts[index]] += Self.part(
-                load.compute[index] + endpoint[index], load.parts[index])
+            nodeTime[hosts[index]] += CostArithmetic.scaled(
+                Self.part(load.compute[index] + endpoint[index], load.parts[index]),
+                by: load.reach[index], over: ModelExit.unit)
         }
         var period = -1
         var bottleneck = PlanEvaluation.Bottleneck.window(0)
@@ -352,9 +373,13 @@ struct PlanEvaluator {
         for source in 0..<count {
             for target in 0..<count
             where load.transfers[source * count + target] > 0 && isCounted(source, target) {
-                bytes[hosts[source] * nodes.count + hosts[target]] += Self.part(
+                let shared = Self.part(
                     Self.part(load.transfers[source * count + target], load.parts[source]),
                     load.parts[target])
+                bytes[hosts[source] * nodes.count + hosts[target]] +=
+                    load.reach[target] == ModelExit.unit
+                    ? shared
+                    : CostArithmetic.scaled(shared, by: load.reach[target], over: ModelExit.unit)
             }
         }
         return bytes.indices.map { link in

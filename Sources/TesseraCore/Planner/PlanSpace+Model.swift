@@ -85,6 +85,8 @@ extension PlanSpace {
             },
             rows: splits ? Self.rowFigures(model) : nil,
             mediumBitsPerSecond: problem.mediumBitsPerSecond)
+        guard !problem.exits.isEmpty else { return }
+        self = weighted(by: model.positions.map(problem.share(atOperator:)))
     }
 
     /// What row splits of a model take, from one tile in the middle of each range.

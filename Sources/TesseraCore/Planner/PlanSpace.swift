@@ -288,6 +288,30 @@ public struct PlanSpace: Hashable, Sendable {
         return PlanSpace(figures)
     }
 
+    /// The same space with what each range takes, and what crosses each position, counted with the
+    /// share of items in millionths that get to the position where it begins.
+    func weighted(by shares: [Int]) -> PlanSpace {
+        guard shares.contains(where: { $0 < ModelExit.unit }) else { return self }
+        let count = positionCount
+        func weigh(_ table: [Int]) -> [Int] {
+            table.enumerated().map { slot, value in
+                CostArithmetic.scaled(value, by: shares[slot / count], over: ModelExit.unit)
+            }
+        }
+        var figures = box.figures
+        figures.times = times.map { weigh($0).map { max($0, 1) } }
+        figures.speeds = figures.times.map { max(SpaceCosts.rateUnit / $0[count - 1], 1) }
+        figures.crossingBytes = zip(crossingBytes, shares).map {
+            CostArithmetic.scaled($0, by: $1, over: ModelExit.unit)
+        }
+        figures.rows = rows.map { rows in
+            RowFigures(
+                counts: rows.counts, haloBytes: weigh(rows.haloBytes),
+                overheads: weigh(rows.overheads), excess: rows.excess.map(weigh))
+        }
+        return PlanSpace(figures)
+    }
+
     /// The space of what comes behind the first pieces, which run on each of `entries` for its own
     /// requests: without their memory, and where `countsHead` says so with their part of the time.
     ///

@@ -10,6 +10,7 @@ extension Planner {
     static func needsSearch(_ problem: PlanningProblem) -> Bool {
         problem.goal != PlanGoal() || problem.baseline != nil || problem.entry != nil
             || problem.mediumBitsPerSecond != nil || problem.keepInputLocal > 0
+            || !problem.exits.isEmpty
             || problem.allowedModes.union(.single) != .single
     }
 

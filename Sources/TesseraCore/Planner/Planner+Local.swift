@@ -9,7 +9,9 @@ extension Planner {
     func keepingInputLocal(_ model: CostModel) -> Choice? {
         let wide = Self.window(stageCount: min(model.nodes.count, model.end), latencyShare: 0)
         var best: Choice?
-        for first in Set([model.piecesKept, model.end]).sorted() {
+        // A baseline is run as it was published, behind the head.
+        let ends = problem.baseline == nil ? [model.piecesKept, model.end] : [model.piecesKept]
+        for first in Set(ends).sorted() {
             for window in [wide, Self.windowMin] {
                 let space = PlanSpace(model, window: window)
                 guard let choice = choice(model, space: space, first: first) else { continue }

@@ -76,13 +76,16 @@ public struct PlanningProblem: Hashable, Sendable {
     public var keepInputLocal: Int
     /// What was measured of packing the model's tensors; nil if nothing was.
     public var codecs: CodecAllowance?
+    /// The shares of requests that exits answer, in the order of the model: who is answered early
+    /// does not need the rest.
+    public var exits: [ExitShare]
 
     /// Makes a problem.
     public init(
         outline: ModelOutline, nodes: [Node], links: [Link], ballot: Ballot, current: Plan?,
         lost: [NodeBoot], goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .single,
         baseline: PlanBaseline? = nil, entry: NodeID? = nil, mediumBitsPerSecond: Int? = nil,
-        keepInputLocal: Int = 0, codecs: CodecAllowance? = nil
+        keepInputLocal: Int = 0, codecs: CodecAllowance? = nil, exits: [ExitShare] = []
     ) {
         self.outline = outline
         self.nodes = nodes
@@ -97,6 +100,12 @@ public struct PlanningProblem: Hashable, Sendable {
         self.mediumBitsPerSecond = mediumBitsPerSecond
         self.keepInputLocal = keepInputLocal
         self.codecs = codecs
+        self.exits = exits
+    }
+
+    /// The share of requests, in millionths, that no exit before a position of the model answered.
+    func share(atOperator position: Int) -> Int {
+        exits.reduce(ModelExit.unit) { $1.producer < position ? max($0 - $1.share, 0) : $0 }
     }
 }
 

@@ -19,12 +19,24 @@ extension RequestTable {
         var overdue: Timestamp
         /// Fragments that run now: their hosts are suspects if they die.
         var runs: [Int: Run] = [:]
+        /// Exits whose confidence was asked for, by their numbers.
+        var isAsked: Set<Int> = []
+        /// The confidences that are known, by the exits' numbers.
+        var confidences: [Int: Int] = [:]
 
         /// Where a route's slice belongs among the outputs; nil if the attempt does not use it.
         func place(of route: Int) -> (output: Int, place: Int)? {
             let output = layout.places[route]
             let routes = layout.routes(of: layout.entryReceives[output], choice)
             return routes.firstIndex(of: route).map { (output, $0) }
+        }
+
+        /// One output of the model; nil while a slice of it is missing.
+        func joinedOutput(_ output: Int) -> JoinedTensor? {
+            guard outputs.indices.contains(output) else { return nil }
+            let here = outputs[output].compactMap { $0 }
+            guard here.count == outputs[output].count else { return nil }
+            return JoinedTensor(pieces: here, blocks: layout.entryReceives[output].blocks)
         }
 
         /// Every output of the model; nil while a slice is missing.
@@ -45,7 +57,7 @@ extension RequestTable {
     private static let retryDelay = TimeSpan.milliseconds(5)
 
     /// The open attempt with this name.
-    private func find(_ id: AttemptID) -> (counter: UInt64, place: Int)? {
+    func find(_ id: AttemptID) -> (counter: UInt64, place: Int)? {
         guard id.request.entry == me,
             let place = requests[id.request.counter]?.running.firstIndex(where: { $0.id == id })
         else { return nil }
@@ -151,28 +163,35 @@ extension RequestTable {
         }
         request.running[index].outputs[output][place] = piece
         requests[counter] = request
+        if request.exits != nil {
+            return lookAtExits(counter, index, now: now, into: &directives)
+        }
         guard let outputs = request.running[index].joinedOutputs else { return nil }
-        requests[counter]?.running[index].outputs = []
+        answer(counter, index, outputs, nil, now: now, into: &directives)
+        return request.manifest
+    }
+
+    /// Answers a request by an attempt: with every output, or with that of an exit.
+    mutating func answer(
+        _ counter: UInt64, _ index: Int, _ outputs: [JoinedTensor], _ exit: ExitDetail?,
+        now: Timestamp, into directives: inout [Directive]
+    ) {
+        guard let request = requests[counter] else { return }
+        let attempt = request.running[index]
         directives.append(
             .answer(
                 request.client, outputs: outputs,
-                AnswerDetail(attempt: header.attempt, attempts: request.attempts)))
-        for piece in outputs.flatMap(\.pieces) { directives.append(.release(piece.payload.id)) }
-        if request.trace != nil {
-            directives.append(.trace(.ended(header.attempt, isAnswered: true)))
-        }
+                AnswerDetail(attempt: attempt.id, attempts: request.attempts, exit: exit)))
         if let lost = request.lost, let since = request.lostAt {
             directives.append(.report(.recovered(lost: lost, after: now - since)))
         }
-        // Every fragment that an output depends on has passed; nothing is left to cancel of this
-        // attempt unless the plan computes what no output needs.
-        if let attempt = requests[counter]?.running.remove(at: index) {
-            giveBack(attempt, into: &directives)
-        }
+        // Where every output is here, every fragment that one depends on has passed; nothing is left
+        // to cancel of this attempt unless the plan computes what no output needs.
+        endAttempt(
+            counter, index, isAnswered: true, cancels: exit?.taken != nil, into: &directives)
         rates[request.manifest, default: ServiceRate()].onAnswer(now: now)
         answers += 1
         finish(counter, into: &directives)
-        return request.manifest
     }
 
     /// A host began or ended a fragment of an attempt.
@@ -242,18 +261,19 @@ extension RequestTable {
         }
     }
 
-    /// Ends an attempt without an answer: its hosts forget it, its ticket goes back.
+    /// Ends an attempt: its ticket goes back, and its hosts forget it unless they are done.
     mutating func endAttempt(
-        _ counter: UInt64, _ place: Int, into directives: inout [Directive]
+        _ counter: UInt64, _ place: Int, isAnswered: Bool = false, cancels: Bool = true,
+        into directives: inout [Directive]
     ) {
         guard let attempt = requests[counter]?.running.remove(at: place) else { return }
         if requests[counter]?.trace != nil {
-            directives.append(.trace(.ended(attempt.id, isAnswered: false)))
+            directives.append(.trace(.ended(attempt.id, isAnswered: isAnswered)))
         }
         for case let piece? in attempt.outputs.joined() {
             directives.append(.release(piece.payload.id))
         }
-        for host in attempt.layout.hosts(attempt.choice) {
+        for host in attempt.layout.hosts(attempt.choice) where cancels {
             directives.append(.send(.request(.cancel(attempt: attempt.id)), to: host))
         }
         giveBack(attempt, into: &directives)

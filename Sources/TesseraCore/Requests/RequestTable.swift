@@ -23,6 +23,8 @@ struct RequestTable: Sendable {
         var deadline: Timestamp
         /// Where it stands in a trace, if it is traced.
         var trace: TraceContext?
+        /// The exits that may answer it; nil for none.
+        var exits: ExitTable?
         /// Since when it waits without a usable plan; nil while there is one.
         var stranded: Timestamp?
         /// The attempts in flight: one, and a second where the first is late.
@@ -98,6 +100,9 @@ struct RequestTable: Sendable {
     var answers = 0
     /// Attempts and what became of them, for the agent's counters.
     var counts = RequestCounts()
+    /// By model: how many requests each exit answered, by its number; the number behind the last one
+    /// is that of the whole model.
+    var exitCounts: [ManifestID: [Int: Int]] = [:]
 
     init(me: NodeBoot, limits: Limits = Limits()) {
         self.me = me
@@ -124,7 +129,7 @@ struct RequestTable: Sendable {
     /// Its inputs have been checked against the model.
     mutating func onSubmitted(
         _ client: ClientID, manifest: ManifestID, inputs: [Payload], deadline: TimeSpan,
-        trace: TraceContext? = nil,
+        exits: ExitTable? = nil, trace: TraceContext? = nil,
         routing: Routing, now: Timestamp, into directives: inout [Directive]
     ) {
         let bytes = inputs.reduce(0) { $0 + $1.byteCount }
@@ -152,7 +157,7 @@ struct RequestTable: Sendable {
         clients[client] = counter
         requests[counter] = Request(
             client: client, manifest: manifest, inputs: inputs, accepted: now,
-            deadline: now + min(deadline, limits.deadline), trace: trace,
+            deadline: now + min(deadline, limits.deadline), trace: trace, exits: exits,
             stranded: routing.usable == nil ? now : nil)
         nextWake = min(nextWake, now + min(deadline, limits.deadline))
         if refusedInputs.hasAny(of: manifest, now: now) {

@@ -14,7 +14,7 @@ extension Node {
     /// Cancelling the task gives the request up.
     public func infer(
         _ manifest: ManifestID, inputs: [ByteBuffer], deadline: TimeSpan, model: String? = nil,
-        trace: TraceContext? = nil
+        exits: ExitWish = .usual, trace: TraceContext? = nil
     ) async throws(RequestError) -> InferenceResult {
         let promise = shell.loop.makePromise(of: InferenceResult.self)
         let shell = shell
@@ -29,7 +29,8 @@ extension Node {
                 client.withLock { $0 = id }
                 shell.clients[id] = promise
                 let trace = shell.submit(
-                    id, manifest, inputs, deadline: deadline, model: model, trace: trace)
+                    id, manifest, inputs, deadline: deadline, model: model, exits: exits,
+                    trace: trace)
                 let request = shell.agent.request(of: id)?.text
                 if let request { shell.traces?.requestNamed(id, request) }
                 label.withLock { $0 = RequestLabel(request: request, trace: trace?.traceID) }
@@ -104,7 +105,7 @@ extension NodeShell {
     /// Hands a client's request to the core; gives its context in a trace.
     fileprivate func submit(
         _ client: ClientID, _ manifest: ManifestID, _ inputs: [ByteBuffer], deadline: TimeSpan,
-        model: String?, trace: TraceContext?
+        model: String?, exits: ExitWish, trace: TraceContext?
     ) -> TraceContext? {
         var context = trace
         if let traces {
@@ -114,7 +115,8 @@ extension NodeShell {
         handle(
             .submitted(
                 client: client, manifest: manifest,
-                inputs: inputs.map { payloads.insert($0) }, deadline: deadline, trace: context))
+                inputs: inputs.map { payloads.insert($0) }, deadline: deadline, exits: exits,
+                trace: context))
         return context
     }
 }

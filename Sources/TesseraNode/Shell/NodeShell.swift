@@ -179,6 +179,10 @@ final class NodeShell: @unchecked Sendable {
             traces?.requestAnswered(client, detail)
             clients.removeValue(forKey: client)?.succeed(
                 InferenceResult(outputs: buffers, detail: detail))
+        case .judge(let attempt, let exit, let tensor, let type, let measure):
+            let confidence = ExitConfidence.millionths(
+                of: payloads.source(of: tensor).bytes(), type: type, measure: measure)
+            handle(.judged(attempt: attempt, exit: exit, confidence: confidence))
         case .reject(let client, let error):
             traces?.requestFailed(client, reason: "\(error)")
             clients.removeValue(forKey: client)?.fail(error)

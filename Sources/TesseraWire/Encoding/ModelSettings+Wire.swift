@@ -18,7 +18,10 @@ extension ModelSettings: WireValue {
         if !Self.isValid(allowedModes) { writer.note(.invalidValue(what: "modes")) }
         writer.write(allowedModes.rawValue | (hasWishes ? Self.wishesBit : 0))
         writer.write(baseline.map(Self.number(of:)) ?? 0)
-        if hasWishes { writer.write(byteCount: keepInputLocal, "operators kept at the entry") }
+        if hasWishes {
+            writer.write(byteCount: keepInputLocal, "operators kept at the entry")
+            writer.write(list: exits, "exits", max: ModelExit.countMax)
+        }
         if writer.version >= 3 { writer.write(codecs) }
     }
 
@@ -50,6 +53,7 @@ extension ModelSettings: WireValue {
             guard keepInputLocal <= ModelSettings.keepInputLocalMax else {
                 throw .invalidValue(what: "operators kept at the entry")
             }
+            exits = try reader.readList("exits", max: ModelExit.countMax)
             guard hasWishes else { throw .invalidValue(what: "wishes that wish nothing") }
         }
         if reader.version >= 3 { codecs = try reader.readOptional("codecs") }
@@ -60,7 +64,7 @@ extension ModelSettings: WireValue {
     /// Settings without them have the bytes that they always had.
     private static let wishesBit: UInt8 = 0x80
 
-    private var hasWishes: Bool { keepInputLocal > 0 }
+    private var hasWishes: Bool { keepInputLocal > 0 || !exits.isEmpty }
 
     /// More headroom than this leaves nothing to plan with.
     package static let headroomMax = 95
@@ -82,5 +86,24 @@ extension ModelSettings: WireValue {
         }
         let index = Choice.allCases.index(Choice.allCases.startIndex, offsetBy: Int(number) - 1)
         return Choice.allCases[index]
+    }
+}
+
+extension ModelExit: WireValue {
+    /// Output (text), measure (1 byte), threshold and share in millionths (4 bytes each).
+    package func encode(into writer: inout WireWriter) {
+        writer.write(text: output, "exit", max: Self.nameBytesMax)
+        writer.write(measure)
+        writer.write(count: threshold, "threshold", max: Self.unit)
+        writer.write(count: share, "share of an exit", max: Self.unit)
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            output: try reader.readText("exit", max: Self.nameBytesMax),
+            measure: try reader.readChoice("measure"),
+            threshold: try reader.readCount("threshold", max: Self.unit),
+            share: try reader.readCount("share of an exit", max: Self.unit))
     }
 }

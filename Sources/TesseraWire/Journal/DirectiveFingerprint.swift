@@ -58,7 +58,7 @@ extension WireWriter {
             write(peerDirective: directive)
         case .fetch, .storeCatalogue, .discard, .compile, .unload, .execute, .plan:
             write(workDirective: directive)
-        case .sendSlice, .release, .answer, .reject, .digest:
+        case .sendSlice, .release, .answer, .judge, .reject, .digest:
             write(requestDirective: directive)
         case .trace: break
         case .report(let report):
@@ -152,6 +152,14 @@ extension WireWriter {
             for output in outputs { write(joined: output) }
             write(detail.attempt)
             write(Int64(detail.attempts))
+            if let exit = detail.exit { write(description: exit) }
+        case .judge(let attempt, let exit, let tensor, let type, let measure):
+            write(25 as UInt8)
+            write(attempt)
+            write(Int64(exit))
+            write(joined: tensor)
+            write(description: type)
+            write(measure.rawValue)
         case .reject(let client, let error):
             write(23 as UInt8)
             write(client.number)
@@ -205,6 +213,10 @@ extension WireWriter {
             ModelSettings(
                 goal: problem.goal, allowedModes: problem.allowedModes, baseline: problem.baseline,
                 keepInputLocal: problem.keepInputLocal, codecs: problem.codecs))
+        for exit in problem.exits {
+            write(Int64(exit.producer))
+            write(Int64(exit.share))
+        }
     }
 
     /// What is rare and for people is folded as its text.

@@ -120,6 +120,7 @@ extension Event: WireValue {
         case unpacks
         case sliceSent
         case codecsMeasured
+        case judged
     }
 
     /// A tag (1 byte), then the fields in the order of their declaration.
@@ -137,7 +138,8 @@ extension Event: WireValue {
         case .capabilityMeasured, .codecsMeasured, .compiled, .compileLacks, .compileFailed,
             .executed, .executionFailed, .planned:
             encodeEngineEvent(into: &writer)
-        case .submitted, .abandoned, .sliceArrived, .digested: encodeRequestEvent(into: &writer)
+        case .submitted, .abandoned, .sliceArrived, .digested, .judged:
+            encodeRequestEvent(into: &writer)
         case .leaveRequested: writer.write(Tag.leaveRequested)
         case .crashesFound(let marks):
             writer.write(Tag.crashesFound)
@@ -253,12 +255,19 @@ extension Event: WireValue {
 
     private func encodeRequestEvent(into writer: inout WireWriter) {
         switch self {
-        case .submitted(let client, let manifest, let inputs, let deadline, _):
+        case .submitted(let client, let manifest, let inputs, let deadline, let wish, _):
             writer.write(Tag.submitted)
             writer.write(client.number)
             writer.write(manifest)
             writer.write(list: inputs, "payloads", max: JournalLimits.partsMax)
             writer.write(deadline.nanoseconds)
+            switch wish {
+            case .usual: writer.write(0 as UInt8)
+            case .none: writer.write(1 as UInt8)
+            case .threshold(let threshold):
+                writer.write(2 as UInt8)
+                writer.write(count: threshold, "threshold", max: ModelExit.unit)
+            }
         case .abandoned(let client):
             writer.write(Tag.abandoned)
             writer.write(client.number)
@@ -267,6 +276,11 @@ extension Event: WireValue {
             writer.write(header)
             writer.write(payload)
             writer.write(sender)
+        case .judged(let attempt, let exit, let confidence):
+            writer.write(Tag.judged)
+            writer.write(attempt)
+            writer.write(count: exit, "exit", max: ModelExit.countMax)
+            writer.write(count: confidence, "confidence", max: ModelExit.unit)
         case .digested(let client, let digest):
             writer.write(Tag.digested)
             writer.write(client.number)
@@ -289,7 +303,7 @@ extension Event: WireValue {
         case .capabilityMeasured, .codecsMeasured, .compiled, .compileLacks, .compileFailed,
             .executed, .executionFailed, .planned:
             self = try Self.readEngineEvent(tag, &reader)
-        case .submitted, .abandoned, .sliceArrived, .digested:
+        case .submitted, .abandoned, .sliceArrived, .digested, .judged:
             self = try Self.readRequestEvent(tag, &reader)
         case .leaveRequested: self = .leaveRequested
         case .crashesFound:
@@ -367,6 +381,15 @@ extension Event: WireValue {
         }
     }
 
+    private static func readWish(_ reader: inout WireReader) throws(WireError) -> ExitWish {
+        switch try reader.read("exits", as: UInt8.self) {
+        case 0: return .usual
+        case 1: return .none
+        case 2: return .threshold(try reader.readCount("threshold", max: ModelExit.unit))
+        default: throw .invalidValue(what: "exits")
+        }
+    }
+
     private static func readRequestEvent(
         _ tag: Tag, _ reader: inout WireReader
     ) throws(WireError) -> Event {
@@ -375,8 +398,14 @@ extension Event: WireValue {
             .submitted(
                 client: ClientID(number: try reader.read("client")), manifest: try reader.read(),
                 inputs: try reader.readList("payloads", max: JournalLimits.partsMax),
-                deadline: TimeSpan(nanoseconds: try reader.read("deadline")))
+                deadline: TimeSpan(nanoseconds: try reader.read("deadline")),
+                exits: try readWish(&reader))
         case .abandoned: .abandoned(ClientID(number: try reader.read("client")))
+        case .judged:
+            .judged(
+                attempt: try reader.read(),
+                exit: try reader.readCount("exit", max: ModelExit.countMax),
+                confidence: try reader.readCount("confidence", max: ModelExit.unit))
         case .digested:
             .digested(ClientID(number: try reader.read("client")), try reader.read())
         default: .sliceArrived(try reader.read(), try reader.read(), from: try reader.read())

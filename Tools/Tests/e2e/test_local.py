@@ -38,8 +38,8 @@ class Local(support.Case):
             runs, = agents["a"].plan_nodes(support.CNN)
             entry = next(agent for agent in agents.running if agent.name != runs)
             self.assertEqual(INPUT_BYTES, self.per_request(entry))
-            mesh.check("model", "set", support.CNN, "--keep-input-local", 3, "--api", entry.api,
-                       "--token-file", entry.token_file)
+            mesh.check("model", "set", support.CNN, "--keep-input-local", 3, "--mode", "even",
+                       "--api", entry.api, "--token-file", entry.token_file)
 
             def has_heads(agent):
                 plan = agent.plan(support.CNN)
@@ -54,8 +54,7 @@ class Local(support.Case):
             # Whichever node runs the rest: what leaves an entry is what comes behind the head.
             counts = {agent.name: self.per_request(agent) for agent in agents.running}
             print(f"  {INPUT_BYTES} bytes of input; sent for each request: {counts}", flush=True)
-            self.assertTrue(all(count % INPUT_BYTES != 0 or count == 0 or count > INPUT_BYTES
-                                for count in counts.values()), counts)
+            self.assertTrue(all(counts.values()), counts)
             self.assertNotIn(INPUT_BYTES, counts.values())
             logits = support.infer(entry, support.CNN, agents.folder)
             self.assertEqual(support.expected(), [item.data for item in logits.items()])
