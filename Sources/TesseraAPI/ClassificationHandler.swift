@@ -50,7 +50,8 @@ struct ClassificationHandler: Sendable {
                 throw APIError(error, model: model.name)
             }
         }
-        let output = response.outputs[0].bytes
+        // Where exits were looked at, what they stand for is the answer.
+        let output = response.outputs[response.exit?.answer ?? 0].bytes
         let classes = image.classes(of: output.readableBytesView, atMost: count)
         return try .document(
             ClassificationDocument(

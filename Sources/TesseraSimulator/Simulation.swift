@@ -394,7 +394,8 @@ public final class Simulation {
             default: .usual
             }
         checks.ends.onSubmitted(
-            key, deadline: now + deadline, expected: model.answer(input, wish))
+            key, deadline: now + deadline, expected: model.answer(input, wish),
+            whole: model.expected(input))
         requestsSent += 1
         node.clients.append(client)
         let payload = Payload(
