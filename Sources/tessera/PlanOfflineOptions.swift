@@ -37,6 +37,8 @@ struct PlanOfflineOptions: ParsableArguments {
 
     @OptionGroup var planning: PlanningOptions
 
+    @OptionGroup(title: "Packing for slow links") var calibration: CalibrationOptions
+
     @Option(
         help: ArgumentHelp(
             "The most energy per item that will do, such as 2.5J.", valueName: "energy"),
@@ -74,6 +76,9 @@ struct PlanOfflineOptions: ParsableArguments {
         guard (modelFile == nil) == (topology == nil) else {
             throw ValidationError("--model and --topology need each other.")
         }
+        guard modelFile != nil || calibration.calibrate == nil else {
+            throw ValidationError("--calibrate goes with --model.")
+        }
         guard modelFile != nil || shapes.isEmpty else {
             throw ValidationError("--shape goes with --model.")
         }
@@ -105,9 +110,10 @@ struct PlanOfflineOptions: ParsableArguments {
 
     /// Plans and prints.
     func run(isJSON: Bool) async throws {
-        let plan = try await Blocking.run { [planner = try await planner()] in try planner.plan() }
+        let (planner, codecs) = try await planner()
+        let plan = try await Blocking.run { try planner.plan() }
         let view = PlanOfflineView(plan, explains: explain)
-        let served = try await simulated(plan)
+        let served = try await simulated(plan, codecs)
         if isJSON {
             var document = view.document
             document.simulated = served
@@ -120,14 +126,14 @@ struct PlanOfflineOptions: ParsableArguments {
 
     /// What the described mesh serves under virtual time, if that is asked for.
     private func simulated(
-        _ plan: PlanOffline.Plan
+        _ plan: PlanOffline.Plan, _ codecs: CodecAllowance?
     ) async throws -> PlanOfflineDocument.Simulated? {
         guard let simulate, let topology, let outline = plan.model?.outline else { return nil }
         let mesh = try Topology(path: topology).simulatedMesh
         let settings = ServedRun.Settings(
             planning: ModelSettings(
                 goal: planning.goal, allowedModes: planning.allow ?? .all,
-                baseline: planning.mode?.baseline), clients: simulate)
+                baseline: planning.mode?.baseline, codecs: codecs), clients: simulate)
         let figures = try await Blocking.run {
             try ServedRun.measure(outline, on: mesh, settings)
         }
@@ -138,27 +144,34 @@ struct PlanOfflineOptions: ParsableArguments {
         }
     }
 
-    private func planner() async throws -> PlanOffline {
+    private func planner() async throws -> (PlanOffline, CodecAllowance?) {
         let modes = planning.allow ?? .all
         let mode = planning.mode?.baseline
         let source: PlanOffline.Source
+        var codecs: CodecAllowance?
         if let profile {
             source = .profile(try PlanProfile(path: profile).space)
         } else if let modelFile, let topology {
             let nodes = try Topology(path: topology)
-            let outline = try await Self.outline(
-                of: ModelFile(path: modelFile, shapes: shapes.map(ModelFile.Shape.init(parsing:))))
+            let file = ModelFile(
+                path: modelFile, shapes: try shapes.map(ModelFile.Shape.init(parsing:)))
+            let found = try await Self.outline(of: file, calibration)
+            codecs = found.codecs
             source = .model(
-                outline, nodes.spaces(of: outline, modes: modes, baseline: mode))
+                found.outline,
+                nodes.spaces(of: found.outline, modes: modes, baseline: mode, codecs: codecs))
         } else {
             throw ValidationError("Say what to plan.")
         }
-        return PlanOffline(
+        let planner = PlanOffline(
             source: source, goal: goal, modes: modes, baseline: mode, wantsFront: pareto)
+        return (planner, codecs)
     }
 
     /// What the planner has to know of a model file.
-    static func outline(of file: ModelFile) async throws -> ModelOutline {
+    static func outline(
+        of file: ModelFile, _ calibration: CalibrationOptions?
+    ) async throws -> (outline: ModelOutline, codecs: CodecAllowance?) {
         try await Files.withTemporaryFolder { folder in
             let model = try await file.imported(into: folder)
             let outline: ModelOutline
@@ -170,7 +183,7 @@ struct PlanOfflineOptions: ParsableArguments {
             guard !outline.operators.isEmpty else {
                 throw CommandFailure("no plan: the model \(file.path) has no operators.")
             }
-            return outline
+            return (outline, try await calibration?.measured(model))
         }
     }
 }

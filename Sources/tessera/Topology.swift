@@ -88,7 +88,8 @@ struct Topology: Equatable {
 
     /// The spaces of a model's plans over the nodes, in the order in which they are tried.
     func spaces(
-        of outline: ModelOutline, modes: ModeSet, baseline: PlanBaseline?
+        of outline: ModelOutline, modes: ModeSet, baseline: PlanBaseline?,
+        codecs: CodecAllowance? = nil
     ) -> [ModelSpace] {
         let members = nodes.indices.map { index in
             NodeBoot(
@@ -103,7 +104,7 @@ struct Topology: Equatable {
             },
             links: [], ballot: Ballot(round: 1, proposer: members[0]), current: nil, lost: [],
             allowedModes: modes, baseline: baseline, entry: entry.map { members[$0].node },
-            mediumBitsPerSecond: links.mediumBitsPerSecond)
+            mediumBitsPerSecond: links.mediumBitsPerSecond, codecs: codecs)
         return ModelSpace.spaces(
             of: problem, links: links.links, milliwatts: nodes.map(\.milliwatts))
     }
