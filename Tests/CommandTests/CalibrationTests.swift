@@ -82,8 +82,8 @@ import Testing
             let cutter = try ModelCutter(model.manifest)
             let items = Array(
                 try CalibrationInputs.items(of: images, path: "images", outline: cutter.outline)
-                    .prefix(12))
-            #expect(items.count == 12)
+                    .prefix(4))
+            #expect(items.count == 4)
             let measure = Calibration.measure(of: cutter.outline)
             #expect(measure == .topClass)
             let calibration = Calibration(
@@ -96,7 +96,7 @@ import Testing
             #expect(some.tensors.contains { $0.tried.contains(where: \.isAllowed) })
             #expect(some.tensors.map(\.tensor) == exact.tensors.map(\.tensor))
             let error = try Calibration(
-                model: model, cutter: cutter, items: Array(items.prefix(3)), measure: .relativeError
+                model: model, cutter: cutter, items: Array(items.prefix(1)), measure: .relativeError
             ).run(maxDropPerMillion: 50)
             // A tenth of a thousandth of the range is more than 16 bits hold, and 8 bits lose more.
             #expect(error.dropPerMillion <= 50)

@@ -68,13 +68,13 @@ import Testing
 
     @Test("what was measured of packing never makes a plan worse, and the bound holds")
     func neverWorse() throws {
-        for seed in 0..<150 {
+        for seed in 0..<40 {
             var problem = PlannerInstances.random(
                 seed: UInt64(700_000 + seed), tightMemory: false, skips: true)
             for index in problem.links.indices { problem.links[index].bytesPerSecond /= 50 }
             let slow = try #require(PlannerInstances.bundle(problem)).bundle.primary.plan
             problem.codecs = allowance(
-                0..<problem.outline.tensors.count, lossless: 300 + seed * 4, [.int8])
+                0..<problem.outline.tensors.count, lossless: 300 + seed * 15, [.int8])
             let packed = try #require(PlannerInstances.bundle(problem)).bundle.primary.plan
             #expect(
                 packed.predictedPeriodMicroseconds * 100
