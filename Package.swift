@@ -129,7 +129,8 @@ let package = Package(
             name: "TesseraNode",
             dependencies: [
                 "TesseraCore", "TesseraWire", "TesseraCodec", "TesseraModel", "TesseraEngine",
-                "CDNSSD", nioCore, nioPosix, nioTLS, nioSSL, crypto, x509, asn1, logging, lifecycle, tracing,
+                "CDNSSD", nioCore, nioPosix, nioTLS, nioSSL, crypto, x509, asn1, logging, lifecycle,
+                tracing,
             ], swiftSettings: strict),
         .target(
             name: "TesseraAPI",
@@ -155,7 +156,8 @@ let package = Package(
             name: "tessera",
             dependencies: [
                 "TesseraCore", "TesseraWire", "TesseraModel", "TesseraEngine", "TesseraNode",
-                "TesseraAPI", "TesseraSimulator", "TesseraCodec", "OpenVINOShim", logging, lifecycle,
+                "TesseraAPI", "TesseraSimulator", "TesseraCodec", "OpenVINOShim", logging,
+                lifecycle,
                 unixSignals,
                 yams, crypto,
                 nioCore, nioPosix, nioHTTP1,
@@ -166,8 +168,8 @@ let package = Package(
         .executableTarget(
             name: "tessera-benchmarks",
             dependencies: [
-                "TesseraCore", "TesseraModel", "TesseraEngine", "TesseraNode", "OpenVINOShim",
-                nioCore, nioPosix, logging,
+                "TesseraCore", "TesseraCodec", "TesseraModel", "TesseraEngine", "TesseraNode",
+                "OpenVINOShim", nioCore, nioPosix, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tools/Benchmarks/Sources", swiftSettings: strict,
             linkerSettings: openVINORunPath),
@@ -212,7 +214,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "tessera", "TesseraAPI", "TesseraNode", "TesseraCore", "OpenVINOShim", logging,
+                "tessera", "TesseraAPI", "TesseraNode", "TesseraModel", "TesseraCore",
+                "OpenVINOShim", nioCore, logging,
             ],
             swiftSettings: strict, linkerSettings: openVINORunPath),
         .testTarget(name: "TidyTests", swiftSettings: strict),

@@ -109,7 +109,8 @@ extension CodecsDocument.Tensor {
                 (0...CodecAllowance.whole).contains(trial.dropPerMillion)
             else {
                 throw .invalid(
-                    reason: "codecs: tried is not a list of f16, bf16 and int8, in this order, with "
+                    reason:
+                        "codecs: tried is not a list of f16, bf16 and int8, in this order, with "
                         + "a dropPerMillion from 0 to \(CodecAllowance.whole)")
             }
             result.append(

@@ -22,7 +22,8 @@ extension Simulation {
         let sent = try overWire(SliceBeginPayload(begin), "a slice").value.begin(stream: 1)
         if isPacked { figures.packedSlices += 1 }
         var fate = Fate(
-            seed: scenario.seed, .packing, node.index, runNodes[other], UInt64(figures.packedSlices))
+            seed: scenario.seed, .packing, node.index, runNodes[other], UInt64(figures.packedSlices)
+        )
         let isUnreadable =
             isPacked && !network.isHealed
             && fate.chance(perMille: scenario.network.corruptPerMille)

@@ -110,7 +110,8 @@ struct Calibration {
     private func drop(_ outputs: [ByteBuffer], from reference: [ByteBuffer]) -> Double {
         switch measure {
         case .topClass:
-            return Self.best(Self.values(outputs[0])) == Self.best(Self.values(reference[0])) ? 0 : 1
+            return Self.best(Self.values(outputs[0])) == Self.best(Self.values(reference[0]))
+                ? 0 : 1
         case .relativeError:
             return zip(outputs, reference).map {
                 Self.relativeError(Self.values($0), Self.values($1))
@@ -197,7 +198,8 @@ struct Calibration {
         var done = 0.0
         for position in 1..<count {
             done += works[position - 1]
-            let part = count - 1 <= cutsMax ? position : min(parts - 1, Int(done / total * Double(parts)))
+            let part =
+                count - 1 <= cutsMax ? position : min(parts - 1, Int(done / total * Double(parts)))
             if best[part].map({ crossing[position] < crossing[$0] }) ?? true {
                 best[part] = position
             }
@@ -209,7 +211,8 @@ struct Calibration {
     static func tensors(of outline: ModelOutline, positions: [Int]) -> [Int] {
         let passing = outline.tensors.indices.filter { index in
             let tensor = outline.tensors[index]
-            guard tensor.descriptor.byteCount >= LinkCodecs.bytesMin, let last = tensor.consumers.last
+            guard tensor.descriptor.byteCount >= LinkCodecs.bytesMin,
+                let last = tensor.consumers.last
             else { return false }
             guard let producer = tensor.producer else { return true }
             return positions.contains { $0 > producer && $0 <= last }

@@ -58,7 +58,9 @@ struct CalibrationOptions: ParsableArguments {
     static func summary(_ allowance: CodecAllowance) -> String {
         var counts: [String] = []
         for codec in Codec.allCases where codec.isLossy {
-            let count = allowance.tensors.count { $0.tried.contains { $0.codec == codec && $0.isAllowed } }
+            let count = allowance.tensors.count {
+                $0.tried.contains { $0.codec == codec && $0.isAllowed }
+            }
             if count > 0 { counts.append("\(codec) at \(count)") }
         }
         let lossy = counts.isEmpty ? "none with loss" : counts.joined(separator: ", ")

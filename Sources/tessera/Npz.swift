@@ -58,7 +58,8 @@ enum NpzFile {
             if name.hasSuffix(".npy") { name.removeLast(4) }
             guard method == 0 else { throw Fault.compressed(name) }
             guard try number(local, 4) == localMark else { throw Fault.notZip }
-            let start = local + localSize + (try number(local + 26, 2)) + (try number(local + 28, 2))
+            let start =
+                local + localSize + (try number(local + 26, 2)) + (try number(local + 28, 2))
             guard start <= file.count, size <= file.count - start else { throw Fault.notZip }
             result.append((name, try NpyArray(file: Array(file[start..<(start + size)]))))
             place = nameStart + lengths.reduce(0, +)

@@ -37,6 +37,8 @@ struct PlanOfflineOptions: ParsableArguments {
 
     @OptionGroup var planning: PlanningOptions
 
+    @OptionGroup(title: "Packing for slow links") var calibration: CalibrationOptions
+
     @Option(
         help: ArgumentHelp(
             "The most energy per item that will do, such as 2.5J.", valueName: "energy"),
@@ -94,6 +96,9 @@ struct PlanOfflineOptions: ParsableArguments {
         guard (modelFile == nil) == (topology == nil) else {
             throw ValidationError("--model and --topology need each other.")
         }
+        guard modelFile != nil || calibration.calibrate == nil else {
+            throw ValidationError("--calibrate goes with --model.")
+        }
         guard modelFile != nil || shapes.isEmpty else {
             throw ValidationError("--shape goes with --model.")
         }
@@ -136,15 +141,16 @@ struct PlanOfflineOptions: ParsableArguments {
     func run(isJSON: Bool) async throws {
         if let exits { return try await runExits(exits, isJSON: isJSON) }
         let kept = planning.keepInputLocal ?? 0
-        let planners = [try await planner(keeping: kept)] + (kept > 0 ? [try await planner()] : [])
+        let (planner, codecs) = try await planner(keeping: kept)
+        let unkept = kept > 0 ? try await self.planner().planner : nil
         let plan = try await Blocking.run {
-            var plan = try planners[0].plan()
+            var plan = try planner.plan()
             // What the wish costs is what the best plan without it would save.
-            if planners.count > 1 { plan.otherwise = try planners[1].plan().sketch }
+            if let unkept { plan.otherwise = try unkept.plan().sketch }
             return plan
         }
         let view = PlanOfflineView(plan, explains: explain)
-        let served = try await simulated(plan)
+        let served = try await simulated(plan, codecs)
         if isJSON {
             var document = view.document
             document.simulated = served
@@ -157,7 +163,7 @@ struct PlanOfflineOptions: ParsableArguments {
 
     private func runExits(_ path: String, isJSON: Bool) async throws {
         let table = try ExitTableFile(path: path)
-        let source = try await planner(keeping: planning.keepInputLocal ?? 0).source
+        let source = try await planner(keeping: planning.keepInputLocal ?? 0).planner.source
         let space: PlanSpace
         let exits: [ExitSearch.Exit]
         let positions: [Int]
@@ -185,15 +191,15 @@ struct PlanOfflineOptions: ParsableArguments {
 
     /// What the described mesh serves under virtual time, if that is asked for.
     private func simulated(
-        _ plan: PlanOffline.Plan
+        _ plan: PlanOffline.Plan, _ codecs: CodecAllowance?
     ) async throws -> PlanOfflineDocument.Simulated? {
         guard let simulate, let topology, let outline = plan.model?.outline else { return nil }
         let mesh = try Topology(path: topology).simulatedMesh
         let settings = ServedRun.Settings(
             planning: ModelSettings(
-                goal: planning.goal, allowedModes: planning.allow ?? .all,
+                goal: planning.goal, allowedModes: planning.allow ?? .usual,
                 baseline: planning.mode?.baseline,
-                keepInputLocal: planning.keepInputLocal ?? 0), clients: simulate)
+                keepInputLocal: planning.keepInputLocal ?? 0, codecs: codecs), clients: simulate)
         let figures = try await Blocking.run {
             try ServedRun.measure(outline, on: mesh, settings)
         }
@@ -204,10 +210,13 @@ struct PlanOfflineOptions: ParsableArguments {
         }
     }
 
-    private func planner(keeping kept: Int = 0) async throws -> PlanOffline {
-        let modes = planning.allow ?? .all
+    private func planner(
+        keeping kept: Int = 0
+    ) async throws -> (planner: PlanOffline, codecs: CodecAllowance?) {
+        let modes = planning.allow ?? .usual
         let mode = planning.mode?.baseline
         let source: PlanOffline.Source
+        var codecs: CodecAllowance?
         if let profile {
             let space = try PlanProfile(path: profile).space
             try Self.checkEntry(space.entry, keeping: kept)
@@ -216,17 +225,21 @@ struct PlanOfflineOptions: ParsableArguments {
         } else if let modelFile, let topology {
             let nodes = try Topology(path: topology)
             try Self.checkEntry(nodes.entry, keeping: kept)
-            let outline = try await Self.outline(
-                of: ModelFile(path: modelFile, shapes: shapes.map(ModelFile.Shape.init(parsing:))))
+            let file = ModelFile(
+                path: modelFile, shapes: try shapes.map(ModelFile.Shape.init(parsing:)))
+            let found = try await Self.outline(of: file, calibration)
+            codecs = found.codecs
             source = .model(
-                outline,
+                found.outline,
                 nodes.spaces(
-                    of: outline, modes: modes, baseline: mode, keepInputLocal: kept))
+                    of: found.outline, modes: modes, baseline: mode, keepInputLocal: kept,
+                    codecs: codecs))
         } else {
             throw ValidationError("Say what to plan.")
         }
-        return PlanOffline(
+        let planner = PlanOffline(
             source: source, goal: goal, modes: modes, baseline: mode, wantsFront: pareto)
+        return (planner, codecs)
     }
 
     private static func checkEntry(_ entry: Int?, keeping kept: Int) throws {
@@ -238,7 +251,9 @@ struct PlanOfflineOptions: ParsableArguments {
     }
 
     /// What the planner has to know of a model file.
-    static func outline(of file: ModelFile) async throws -> ModelOutline {
+    static func outline(
+        of file: ModelFile, _ calibration: CalibrationOptions?
+    ) async throws -> (outline: ModelOutline, codecs: CodecAllowance?) {
         try await Files.withTemporaryFolder { folder in
             let model = try await file.imported(into: folder)
             let outline: ModelOutline
@@ -250,7 +265,7 @@ struct PlanOfflineOptions: ParsableArguments {
             guard !outline.operators.isEmpty else {
                 throw CommandFailure("no plan: the model \(file.path) has no operators.")
             }
-            return outline
+            return (outline, try await calibration?.measured(model))
         }
     }
 }

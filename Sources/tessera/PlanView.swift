@@ -57,11 +57,13 @@ struct PlanView {
             used: notes.filter(\.isUsed).map { note in
                 PlanDocument.NoteDocument(node: name(note.node), reason: note.text)
             }, leftOut: leftOut(notes.filter { !$0.isUsed }))
-        document.packing = PackingView(
-            plan: bundle.primary, outline: outline, expected: evaluation?.packing ?? [],
-            inUse: snapshot.packedRoutes.filter { $0.plan == bundle.primary.id }, me: snapshot.me,
-            name: name
-        ).documents
+        document.packing =
+            PackingView(
+                plan: bundle.primary, outline: outline, expected: evaluation?.packing ?? [],
+                inUse: snapshot.packedRoutes.filter { $0.plan == bundle.primary.id },
+                me: snapshot.me,
+                name: name
+            ).documents
         return document
     }
 

@@ -89,7 +89,7 @@ struct Topology: Equatable {
     /// The spaces of a model's plans over the nodes, in the order in which they are tried.
     func spaces(
         of outline: ModelOutline, modes: ModeSet, baseline: PlanBaseline?,
-        keepInputLocal: Int = 0
+        keepInputLocal: Int = 0, codecs: CodecAllowance? = nil
     ) -> [ModelSpace] {
         let members = nodes.indices.map { index in
             NodeBoot(
@@ -104,7 +104,8 @@ struct Topology: Equatable {
             },
             links: [], ballot: Ballot(round: 1, proposer: members[0]), current: nil, lost: [],
             allowedModes: modes, baseline: baseline, entry: entry.map { members[$0].node },
-            mediumBitsPerSecond: links.mediumBitsPerSecond, keepInputLocal: keepInputLocal)
+            mediumBitsPerSecond: links.mediumBitsPerSecond, keepInputLocal: keepInputLocal,
+            codecs: codecs)
         return ModelSpace.spaces(
             of: problem, links: links.links, milliwatts: nodes.map(\.milliwatts))
     }

@@ -162,7 +162,8 @@ import Foundation
     func topologies() async throws {
         let outline = try await PlanOfflineOptions.outline(
             of: ModelFile(
-                path: Self.repository + "/Tools/models/digits/digits-cnn.onnx", shapes: []))
+                path: Self.repository + "/Tools/models/digits/digits-cnn.onnx", shapes: []), nil
+        ).outline
         for name in Self.topologies {
             let topology = try Topology(path: "\(Self.repository)/Topologies/\(name).yaml")
             // The sums of latency and energy over sixteen nodes are for a release build.
@@ -188,7 +189,8 @@ import Foundation
     func baselines() async throws {
         let outline = try await PlanOfflineOptions.outline(
             of: ModelFile(
-                path: Self.repository + "/Tools/models/digits/digits-cnn.onnx", shapes: []))
+                path: Self.repository + "/Tools/models/digits/digits-cnn.onnx", shapes: []), nil
+        ).outline
         for name in Self.topologies {
             let topology = try Topology(path: "\(Self.repository)/Topologies/\(name).yaml")
             let best = try document(

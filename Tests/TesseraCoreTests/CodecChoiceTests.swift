@@ -106,7 +106,8 @@ import Testing
         LinkCodecs.RouteKey(plan: PlanID(1, 0, 0, 0), route: 0, peer: peer)
     }
 
-    @Test("what a trial shows is kept and smoothed; a codec that cannot hold the values is left out")
+    @Test(
+        "what a trial shows is kept and smoothed; a codec that cannot hold the values is left out")
     func learning() {
         var codecs = LinkCodecs()
         let start = Timestamp.zero

@@ -215,8 +215,8 @@ struct SampleGenerator {
 
     mutating func allowance() -> CodecAllowance {
         CodecAllowance(
-            measure: choice(), maxDropPerMillion: below(1_000_001), dropPerMillion: below(1_000_001),
-            itemCount: below(1 << 20),
+            measure: choice(), maxDropPerMillion: below(1_000_001),
+            dropPerMillion: below(1_000_001), itemCount: below(1 << 20),
             tensors: (0..<below(4)).map { index in
                 CodecAllowance.Tensor(
                     tensor: index * 7, losslessPerMille: below(1_001),

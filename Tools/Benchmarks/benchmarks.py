@@ -331,6 +331,25 @@ def planning(options):
     return {"cases": cases, "noise": idle.figures()}
 
 
+def codecs(options):
+    """How quickly each codec packs and unpacks, and from which link rate on it costs time."""
+    idle = Idle()
+    done = subprocess.run([PROGRAM, "codecs", "--size", str(options.size), "--count",
+                           str(options.count)], check=True, stdout=subprocess.PIPE, text=True)
+    cases = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = [["codec", "left", "pack MB/s", "unpack MB/s", "pays up to Mbit/s"]]
+    for case in cases:
+        packing, unpacking = (median(case[name]) / 1e9
+                              for name in ("packNanoseconds", "unpackNanoseconds"))
+        saved = case["bytes"] - case["packedBytes"]
+        rows.append([case["codec"], f"{case['packedBytes'] / case['bytes']:.1%}",
+                     f"{case['bytes'] / packing / 1e6:.0f}",
+                     f"{case['bytes'] / unpacking / 1e6:.0f}",
+                     f"{saved * 8 / (packing + unpacking) / 1e6:.0f}"])
+    table(rows)
+    return {"cases": cases, "noise": idle.figures()}
+
+
 # Plan quality.
 
 BASELINES = ["local", "even", "pipedream-like", "pipeedge-like", "modnn-like", "deepthings-like"]
@@ -445,6 +464,9 @@ def main():
     one.add_argument("--model", choices=["resnet50", "vit-base", "digits-cnn"])
     one = commands.add_parser("planning", help=planning.__doc__)
     one.add_argument("--problems", type=int, default=5, help="different problems of each case")
+    one = commands.add_parser("codecs", help=codecs.__doc__)
+    one.add_argument("--size", type=int, default=1024, help="KiB of the tensor")
+    one.add_argument("--count", type=int, default=50, help="how often each codec packs it")
     one = commands.add_parser("quality", help=quality.__doc__)
     one.add_argument("--model", choices=["resnet50", "vit-base", "digits-cnn"])
     options = parser.parse_args()
@@ -454,7 +476,7 @@ def main():
         parser.error(f"{PROGRAM} is not built; start this by Tools/Benchmarks/run")
     benchmark = {"overhead": overhead, "transport": transport, "pipeline": pipeline,
                  "recovery": recovery, "rows": rows, "suspicion": suspicion,
-                 "planning": planning, "quality": quality}[options.benchmark]
+                 "planning": planning, "codecs": codecs, "quality": quality}[options.benchmark]
     try:
         figures = benchmark(options)
     except mesh.Failed as error:

@@ -97,14 +97,15 @@ extension Agent {
                 target = header.attempt.request.entry
             default: continue
             }
-            guard target != me else { continue }
+            let rate = rate(to: target.node)
+            guard target != me, rate > 0 else { continue }
             var part = 1_000
             for case .fragment(let end) in [route.source, route.destination] {
                 part = part * plan.share(ofFragment: end) / 1_000
             }
             let time = CostArithmetic.scaled(
                 layout.descriptors[index].byteCount, by: 1_000_000_000,
-                over: Int(clamping: max(rate(to: target.node), 1)))
+                over: Int(clamping: rate))
             if index == header.route { own = time }
             sum += CostArithmetic.scaled(time, by: max(part, 1), over: 1_000)
         }

@@ -10,7 +10,8 @@ public struct ModelSpace: Hashable, Sendable {
     /// The spaces in which a plan is looked for: with buffers for as many attempts in flight as keep
     /// every stage busy; if other stages fit then, also with buffers for the least number.
     ///
-    /// The problem's nodes are ascending by member, at most `nodesMax`, and each has its rates.
+    /// The problem's nodes are ascending by member, at most `nodesMax`, and each has its rates. If
+    /// packing was measured, cuts count with what it leaves, and its own time does not.
     ///
     /// - Parameters:
     ///   - problem: The model and the nodes; its links do not count.
@@ -20,7 +21,7 @@ public struct ModelSpace: Hashable, Sendable {
     public static func spaces(
         of problem: PlanningProblem, links: [PlanSpace.Link], milliwatts: [Int?]
     ) -> [ModelSpace] {
-        let model = CostModel(problem)
+        let model = CostModel(problem, isPacked: problem.codecs != nil)
         invariant(
             model.nodes == problem.nodes && milliwatts.count == model.nodes.count,
             "all nodes of the problem can be used and are in order")

@@ -28,7 +28,9 @@ extension Planner {
                     armed[index] += moved
                 }
                 result.append(best.choice.plan)
-            } else if var plan = choose(CostModel(model.problem, excluding: lost, isPacked: model.isPacked))?.plan {
+            } else if var plan = choose(
+                CostModel(model.problem, excluding: lost, isPacked: model.isPacked))?.plan
+            {
                 plan.without = lost
                 result.append(plan)
             }

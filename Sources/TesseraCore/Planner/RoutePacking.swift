@@ -42,7 +42,9 @@ extension PlanningProblem {
         guard let codecs, let measured = codecs.measured(tensor) else { return [] }
         let type = outline.tensors[tensor].descriptor.type
         return [(.lossless, measured.losslessPerMille)]
-            + codecs.allowed(tensor).filter { $0.takes(type) }.map { ($0, $0.fixedPerMille ?? 1_000) }
+            + codecs.allowed(tensor).filter { $0.takes(type) }.map {
+                ($0, $0.fixedPerMille ?? 1_000)
+            }
     }
 
     /// The fewest bytes that packing may leave of a tensor.

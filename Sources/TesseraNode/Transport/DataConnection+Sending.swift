@@ -14,6 +14,7 @@ extension DataConnection {
                 } else {
                     self.transport.counters.change { $0.slicesDropped += 1 }
                     self.transport.tell { $0.sliceDropped(slice.header, to: member) }
+                    self.transport.gone(slice)
                 }
             }
             self.pump()
@@ -38,6 +39,9 @@ extension DataConnection {
         loop.execute {
             for slice in self.slices where slice.header.attempt == attempt && slice.stream != 0 {
                 self.frames.append(.sliceAbort(stream: slice.stream))
+            }
+            for slice in self.slices where slice.header.attempt == attempt {
+                self.transport.gone(slice)
             }
             self.slices.removeAll { $0.header.attempt == attempt }
             for (stream, slice) in self.incoming where slice.header.attempt == attempt {

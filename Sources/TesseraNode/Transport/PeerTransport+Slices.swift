@@ -62,9 +62,7 @@ extension PeerTransport {
     private func packed(_ slice: OutgoingSlice, for member: NodeBoot) {
         let attempt = slice.header.attempt
         // Given up: `cancelSlices` has taken it out.
-        guard let count = packing[attempt] else {
-            return tell { delegate in slice.sent.map { delegate.sliceSent($0) } }
-        }
+        guard let count = packing[attempt] else { return gone(slice) }
         packing[attempt] = count > 1 ? count - 1 : nil
         guard let session = session(member) else {
             return counters.change { $0.messagesDropped += 1 }
@@ -81,7 +79,14 @@ extension PeerTransport {
             counters.change { $0.slicesDropped += 1 }
             let member = session.member
             tell { $0.sliceDropped(slice.header, to: member) }
+            gone(slice)
         }
+    }
+
+    /// A slice waits for the link no more; from everywhere.
+    func gone(_ slice: OutgoingSlice) {
+        guard let sent = slice.sent else { return }
+        tell { $0.sliceSent(sent) }
     }
 
     /// Gives up every slice of an attempt that is on its way, out or in.
@@ -89,6 +94,9 @@ extension PeerTransport {
         controlLoop.preconditionInEventLoop()
         packing[attempt] = nil
         for session in sessions.values {
+            for slice in session.waitingSlices where slice.header.attempt == attempt {
+                gone(slice)
+            }
             session.waitingSlices.removeAll { $0.header.attempt == attempt }
             session.data.forEach { $0.cancel(attempt) }
         }

@@ -26,7 +26,7 @@ public protocol TransportDelegate: AnyObject, Sendable {
     func sliceCorrupt(_ header: SliceHeader, from member: NodeBoot, reason: String)
     /// A peer's run knows codecs.
     func peerUnpacks(_ member: NodeBoot)
-    /// A slice that might have been packed was handed to the kernel, or given up while it was packed.
+    /// A slice that might have been packed was handed to the kernel, or given up.
     func sliceSent(_ slice: SentSlice)
     /// A slice cannot be queued for sending; the peer is connected, its queue is full.
     func sliceDropped(_ header: SliceHeader, to member: NodeBoot)

@@ -8,7 +8,7 @@ enum WithinAllowance {
         guard codec.isLossy, allowance?.allowed(tensor).contains(codec) != true else { return }
         throw Violation(
             checker: "packing stays within the allowance", at: time,
-            what: "node \(node) packs tensor \(tensor) by codec \(codec), which its model does not allow"
-        )
+            what: "node \(node) packs tensor \(tensor) by codec \(codec), which its model does not "
+                + "allow")
     }
 }

@@ -4,6 +4,8 @@ import TesseraCore
 
 /// What arrives packed.
 enum CodecParsers {
+    /// Unpacks, packs and unpacks again.
+    ///
     /// First byte: codec and element type; second and third: the extents. The rest is what came.
     static func codecs(_ bytes: [UInt8]) {
         guard bytes.count > 3, let codec = Codec(rawValue: bytes[0] & 7),

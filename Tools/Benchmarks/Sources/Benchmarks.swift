@@ -13,6 +13,7 @@ struct Benchmarks: ParsableCommand {
         abstract: "The processes that Tools/Benchmarks/run starts and compares.",
         subcommands: [
             EngineCommand.self, ClientCommand.self, TransportCommand.self, PlanningCommand.self,
+            CodecsCommand.self,
         ])
 
     static func main() {
