@@ -172,7 +172,26 @@ struct NodeBackend: AgentBackend {
         return lines
     }
 
-    func members() async -> MembersDocument { members(await node.snapshot()) }
+    func members() async -> MembersDocument {
+        let facts = await node.peerFacts
+        var document = members(await node.snapshot())
+        for index in document.members.indices {
+            let member = document.members[index]
+            if member.isSelf {
+                document.members[index].release = release
+                document.members[index].protocolVersion = Int(Version.wireProtocol)
+            } else if let peer = facts.first(where: {
+                $0.member.node.hexadecimal == member.id && $0.member.boot.counter == member.boot
+            }) {
+                document.members[index].release = peer.release
+                document.members[index].protocolVersion = Int(peer.versions.maximum)
+                document.members[index].clockOffsetMicroseconds = peer.clock?.microseconds
+                document.members[index].clockUncertaintyMicroseconds =
+                    peer.clock?.uncertaintyMicroseconds
+            }
+        }
+        return document
+    }
 
     func members(_ snapshot: MeshSnapshot) -> MembersDocument {
         let links = snapshot.own.links
