@@ -184,7 +184,7 @@ struct NodeBackend: AgentBackend {
                 $0.member.node.hexadecimal == member.id && $0.member.boot.counter == member.boot
             }) {
                 document.members[index].release = peer.release
-                document.members[index].protocolVersion = Int(peer.versions.maximum)
+                document.members[index].protocolVersion = Int(peer.newestVersion)
                 document.members[index].clockOffsetMicroseconds = peer.clock?.microseconds
                 document.members[index].clockUncertaintyMicroseconds =
                     peer.clock?.uncertaintyMicroseconds

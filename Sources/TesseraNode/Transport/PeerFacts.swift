@@ -1,6 +1,6 @@
 import NIOCore
 public import TesseraCore
-public import TesseraWire
+import TesseraWire
 
 /// What a connected peer told of itself, for people: nothing is decided by it.
 public struct PeerFacts: Hashable, Sendable {
@@ -8,8 +8,8 @@ public struct PeerFacts: Hashable, Sendable {
     public var member: NodeBoot
     /// What its release calls itself; nil if it does not tell.
     public var release: String?
-    /// The versions of the protocol that it speaks.
-    public var versions: WireVersions
+    /// The newest version of the protocol that it speaks.
+    public var newestVersion: UInt16
     /// The version that is spoken with it.
     public var agreedVersion: UInt16
     /// What its clock shows beside this node's; nil if it does not tell.
@@ -63,7 +63,8 @@ extension PeerTransport {
                 let greeting = connection.peerGreeting, let version = connection.agreedVersion
             else { return nil }
             return PeerFacts(
-                member: session.member, release: greeting.release, versions: greeting.versions,
+                member: session.member, release: greeting.release,
+                newestVersion: greeting.versions.maximum,
                 agreedVersion: version, clock: session.clock.offset)
         }.sorted { $0.member < $1.member }
     }
