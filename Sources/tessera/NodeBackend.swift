@@ -264,16 +264,26 @@ struct NodeBackend: AgentBackend {
         // An upload that broke off may have left a part; the whole comes again.
         if !store.contains(item) { try await node.onDisk { try store.remove(item) } }
         guard !store.contains(item) else { return }
-        var offset = 0
-        for try await piece in body {
-            let at = offset
-            offset = try await node.onDisk {
-                try piece.withUnsafeReadableBytes { bytes in
-                    try store.append(bytes, to: item, at: at, totalByteCount: byteCount)
+        do {
+            var offset = 0
+            for try await piece in body {
+                let at = offset
+                offset = try await node.onDisk {
+                    try piece.withUnsafeReadableBytes { bytes in
+                        try store.append(bytes, to: item, at: at, totalByteCount: byteCount)
+                    }
                 }
             }
+            try await node.onDisk { try store.commit(item) }
+        } catch {
+            // Nobody goes on with it, and it counts with all its bytes. Also if this call is cancelled.
+            await Blocking.value {
+                // What another call is writing now stays; what cannot be removed is found at the
+                // next start.
+                if !store.contains(item) { try? store.remove(item) }
+            }
+            throw error
         }
-        try await node.onDisk { try store.commit(item) }
     }
 
     func hasManifest(_ id: ManifestID) async -> Bool {

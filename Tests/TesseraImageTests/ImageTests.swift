@@ -86,7 +86,8 @@ import Testing
         let tag: [UInt8] = isLittle ? [0x12, 1] : [1, 0x12]
         let other: [UInt8] = isLittle ? [0, 1] : [1, 0]
         let value = type == 3 ? two(number) + [0, 0] : four(number)
-        let entries = other + two(3) + four(1) + two(9) + [0, 0] + tag + two(type) + four(1) + value
+        let entries =
+            other + two(3) + four(1) + two(9) + [0, 0] + tag + two(type) + four(1) + value
         let mark = Array((isLittle ? "II" : "MM").utf8)
         let exif = Array("Exif\0\0".utf8) + mark + two(42) + four(8) + two(2) + entries + four(0)
         let file = ReferenceImages.files.first { $0.0 == "jpeg" }?.1 ?? []

@@ -76,13 +76,13 @@ import Testing
         let one = try TestPeer(keyring: keyring(old))
         let thief = try TestPeer(keyring: keyring(old))
         try one.join(thief)
+        // With the data connection there, the session ends for no other reason.
+        try slices(one, thief)
         try use(keyring(old, new), at: one)
         try use(keyring(new, old), at: one)
         let (used, thiefNode) = (try keyring(new), thief.member.node)
         let tag = used.used.tag
         #expect(try one.run { $0.membersWithout(tag: tag) } == [thiefNode])
-        // Both ends have their data connection, so that it is not for the lack of one that it ends.
-        try slices(one, thief)
         try use(used, at: one)
         try one.wait("the end") { $0.disconnections(of: thief.member) == 1 }
         try thief.wait("the end") { $0.disconnections(of: one.member) == 1 }
