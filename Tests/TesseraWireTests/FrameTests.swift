@@ -54,27 +54,7 @@ import Testing
             try processor.process(buffer: piece) { frames.append($0) }
         }
         try processor.finishProcessing(seenEOF: true) { frames.append($0) }
-        return joined(frames)
-    }
-
-    private static func joined(_ frames: [Frame]) -> [Frame] {
-        var result: [Frame] = []
-        for frame in frames {
-            switch (result.last, frame) {
-            case (.sliceBytes(let open, var bytes), .sliceBytes(let stream, let more))
-            where open == stream:
-                bytes.writeImmutableBuffer(more)
-                result[result.count - 1] = .sliceBytes(stream: stream, bytes)
-            case (.blobChunk(var chunk), .blobChunk(let more))
-            where chunk.id == more.id && more.offset == chunk.offset + chunk.bytes.readableBytes
-                && more.total == chunk.total:
-                chunk.bytes.writeImmutableBuffer(more.bytes)
-                result[result.count - 1] = .blobChunk(chunk)
-            default:
-                result.append(frame)
-            }
-        }
-        return result
+        return frames.joined
     }
 
     @Test("a conversation arrives the same however its bytes are split in two")
