@@ -34,6 +34,14 @@ public struct MemberDocument: Codable, Sendable, Equatable {
     public var operationsPerMicrosecond: UInt64?
     /// What decides the bits of its results, if known.
     public var fingerprint: String?
+    /// What its release calls itself, if it tells.
+    public var release: String?
+    /// The newest version of the protocol that it speaks, if the answering agent has a connection.
+    public var protocolVersion: Int?
+    /// Microseconds that its clock is ahead of the answering agent's, if it tells.
+    public var clockOffsetMicroseconds: Int64?
+    /// The offset is right within so many microseconds.
+    public var clockUncertaintyMicroseconds: Int64?
 
     /// Makes a member document.
     public init(

@@ -75,6 +75,8 @@ public enum WireLimits {
     public static let fingerprintBytesMax = 1_024
     /// Bytes of a reason for people; the writer cuts longer ones.
     public static let reasonBytesMax = 1_024
+    /// Bytes of what a release is called.
+    public static let releaseBytesMax = 64
     /// Bytes of a mesh tag.
     public static let tagBytesMax = 64
     /// Bytes of a public key: P-256 with its DER envelope takes 91.
@@ -92,6 +94,8 @@ public enum WireLimits {
     public static let sliceBytesMax = 1 << 31
     /// Measured or predicted microseconds: 35 years.
     public static let microsecondsMax: Int64 = 1 << 50
+    /// Microseconds since 1970 that a clock may show: a thousand years.
+    public static let timeOfDayMicrosecondsMax: Int64 = 1 << 55
     /// Microseconds of a remaining time: one day; the writer cuts longer ones.
     public static let remainingMicrosecondsMax: Int64 = 86_400_000_000
     /// Operations or bytes per microsecond: 10^18 a second.

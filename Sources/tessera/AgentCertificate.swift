@@ -1,9 +1,10 @@
 import Logging
+import Synchronization
 import TesseraAPI
 import TesseraNode
 
 /// The certificate of an agent's API, in files that may be exchanged while it serves.
-struct AgentCertificate: Sendable {
+final class AgentCertificate: Sendable {
     /// A chain of certificates is a few of them.
     private static let bytesMax = 1 << 20
 
@@ -11,6 +12,8 @@ struct AgentCertificate: Sendable {
     let certificate: APICertificate
     /// The files that are followed.
     let paths: [String]
+    /// What was in them when they were read last.
+    private let known: Mutex<[[UInt8]]>
 
     /// Reads the files; nil if the settings name none.
     init?(_ configuration: AgentConfiguration) throws {
@@ -24,10 +27,11 @@ struct AgentCertificate: Sendable {
             return nil
         }
         paths = [place, key]
-        let bytes = try Self.read(paths)
+        let files = try Self.read(paths)
+        known = Mutex(files)
         do {
             certificate = try APICertificate(
-                certificates: bytes.certificates, key: bytes.key, secondsSince1970: Self.now)
+                certificates: files[0], key: files[1], secondsSince1970: Self.now)
         } catch {
             throw Self.failure(error, paths)
         }
@@ -36,10 +40,15 @@ struct AgentCertificate: Sendable {
     /// Reads the files again; what is wrong with them changes nothing.
     func reload(_ logger: Logger) {
         do {
-            let bytes = try Self.read(paths)
+            let files = try Self.read(paths)
+            let isChanged = known.withLock { known in
+                defer { known = files }
+                return known != files
+            }
+            guard isChanged else { return }
             do {
                 try certificate.replace(
-                    certificates: bytes.certificates, key: bytes.key, secondsSince1970: Self.now)
+                    certificates: files[0], key: files[1], secondsSince1970: Self.now)
             } catch {
                 throw Self.failure(error, paths)
             }
@@ -56,16 +65,17 @@ struct AgentCertificate: Sendable {
 
     private static var now: Int { Int(Machine.secondsSince1970) }
 
-    private static func read(_ paths: [String]) throws -> (certificates: [UInt8], key: [UInt8]) {
+    /// The certificates, then the key.
+    private static func read(_ paths: [String]) throws -> [[UInt8]] {
         if let stamp = FileStamp(paths[1]), stamp.mode & 0o007 != 0 {
             throw CommandFailure(
                 "everybody on this machine may touch \(paths[1]), the key of the API. Run `chmod "
                     + "o= \(paths[1])`.")
         }
-        return (
+        return [
             try Files.read(paths[0], bytesMax: bytesMax, what: "the certificate of the API"),
-            try Files.read(paths[1], bytesMax: bytesMax, what: "the key of the API")
-        )
+            try Files.read(paths[1], bytesMax: bytesMax, what: "the key of the API"),
+        ]
     }
 
     private static func failure(_ error: APICertificateError, _ paths: [String]) -> CommandFailure {

@@ -36,14 +36,12 @@ struct AgentRun {
                 release: Version.current)
         }
         defer { traceFile?.flush() }
-        let adminToken = RandomToken.make()
-        let tokens = try AgentTokens(configuration, adminToken: adminToken)
+        let tokens = try AgentTokens(configuration, logger)
         let certificate = try AgentCertificate(configuration)
-        let watch = SecretWatch(path: configuration.secretFile, logger: logger)
-        if awaitsSecret { try await watch.awaitFile() }
-        let secrets = try await watch.read()
-        let node = try makeNode(secrets, logger, traceFile)
-        try AdminToken.write(adminToken, in: configuration.dataFolder)
+        let secretFile = SecretFile(path: configuration.secretFile, logger: logger)
+        if awaitsSecret { try await secretFile.awaitFile() }
+        let node = try makeNode(await secretFile.read(), logger, traceFile)
+        try tokens.writeAdminToken()
         var api = APIConfiguration(
             host: configuration.api.host, port: configuration.api.port,
             grpcPort: configuration.grpcPort, hostNames: configuration.apiHostNames,
@@ -66,16 +64,20 @@ struct AgentRun {
         let group = ServiceGroup(
             configuration: .init(
                 services: [
-                    .init(service: FileWatch([tokens.path]) { tokens.reload(logger) }),
+                    .init(
+                        service: FileWatch(tokens.paths) {
+                            await Blocking.value { tokens.reload(logger) }
+                        }),
                     .init(
                         service: FileWatch(certificate?.paths ?? []) {
-                            certificate?.reload(logger)
+                            await Blocking.value { certificate?.reload(logger) }
                         }),
+                    .init(
+                        service: FileWatch([secretFile.path]) { await secretFile.reload(node) }),
                     .init(service: service, failureTerminationBehavior: .cancelGroup),
                     .init(
                         service: NodeService(node: node),
                         successTerminationBehavior: .gracefullyShutdownGroup),
-                    .init(service: SecretService(watch: watch, node: node, first: secrets)),
                 ], logger: logger))
         try await run(group)
     }

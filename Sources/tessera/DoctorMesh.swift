@@ -12,6 +12,8 @@ struct DoctorMesh {
 
     /// How full the quota may be: from here on blobs of other nodes find no room.
     private static let quotaShareMax = 0.9
+    /// How far clocks may be apart: with more, a person who reads two logs side by side is misled.
+    private static let clockMicrosecondsMax: Int64 = 1_000_000
 
     /// Asks an agent.
     static func ask(_ options: APIOptions) async throws -> DoctorMesh {
@@ -43,7 +45,7 @@ struct DoctorMesh {
     /// What can be told without looking at this machine.
     func findings(address: String, mesh: String) -> [DoctorFinding] {
         [ready(address)] + (meshFinding(mesh).map { [$0] } ?? [])
-            + [version, engines, links, quota, limits].compactMap { $0 } + health
+            + [version, releases, clocks, engines, links, quota, limits].compactMap { $0 } + health
     }
 
     private func ready(_ address: String) -> DoctorFinding {
@@ -68,6 +70,60 @@ struct DoctorMesh {
                 "versions",
                 "the agent is \(status.release), and this program \(Version.current)",
                 next: "restart the agent with the newer of both")
+    }
+
+    /// The members that the agent has a connection to.
+    private var peers: [MemberDocument] { members.filter { $0.isConnected && !$0.isSelf } }
+
+    /// Agents one version of the protocol apart serve together; more is not promised.
+    private var releases: DoctorFinding? {
+        guard !peers.isEmpty else { return nil }
+        func text(_ name: String, _ member: MemberDocument?) -> String {
+            "\(name) has \(member?.release ?? "an older release")"
+                + (member?.protocolVersion.map { " (protocol \($0))" } ?? "")
+        }
+        let own = text("this agent", members.first(where: \.isSelf))
+        let others = peers.filter { $0.release != status.release }.map { text($0.name, $0) }
+        guard !others.isEmpty else {
+            return .good("releases", "all \(peers.count) peers have \(status.release) too")
+        }
+        return .warning(
+            "releases", (others.sorted() + [own]).joined(separator: ", "),
+            next: "upgrade the older ones, one device after the other; agents more than one "
+                + "version of the protocol apart refuse each other")
+    }
+
+    /// Requests do not rest on the time of day; whoever reads logs and traces of two devices does.
+    private var clocks: DoctorFinding? {
+        let told = peers.compactMap { peer in
+            peer.clockOffsetMicroseconds.map { (peer, $0, peer.clockUncertaintyMicroseconds ?? 0) }
+        }
+        guard !told.isEmpty else { return nil }
+        let wrong = told.filter { $1.magnitude > UInt64(Self.clockMicrosecondsMax + $2) }.map {
+            "that of \($0.name) is \(Self.clockText($1, within: $2))"
+        }
+        guard wrong.isEmpty else {
+            return .warning(
+                "clocks", "beside this agent's clock " + wrong.sorted().joined(separator: ", "),
+                next: "set the clock that is wrong, or start a time service there (`timedatectl "
+                    + "set-ntp true`); the mesh works without, and logs, events and traces of "
+                    + "these devices do not fit together")
+        }
+        let most = told.max { $0.1.magnitude < $1.1.magnitude }
+        return .good(
+            "clocks",
+            "\(told.count) compared; the farthest is "
+                + (most.map { "\($0.0.name)'s, \(Self.clockText($0.1, within: $0.2))" } ?? ""))
+    }
+
+    /// An offset as people read it.
+    private static func clockText(_ microseconds: Int64, within uncertainty: Int64) -> String {
+        let size = Int64(clamping: microseconds.magnitude)
+        let text =
+            size < 10_000_000
+            ? Figures.milliseconds(microseconds: size) + " ms" : Figures.span(microseconds: size)
+        return text + (microseconds < 0 ? " behind" : " ahead")
+            + " (within \(Figures.milliseconds(microseconds: uncertainty)) ms)"
     }
 
     /// Members with different engines serve together, but not to the last bit.

@@ -1,4 +1,5 @@
 import Logging
+import TesseraNode
 
 /// How lines of the log are written.
 enum LogFormat: String, CaseIterable, Sendable {
@@ -46,15 +47,15 @@ struct JSONLogHandler: LogHandler {
     static func line(
         time: String, level: Logger.Level, label: String, message: String, fields: Logger.Metadata
     ) -> String {
-        var text = "{\"time\":\(JSONText.quoted(time)),\"level\":\"\(level)\""
-        text += ",\"label\":\(JSONText.quoted(label)),\"message\":\(JSONText.quoted(message))"
+        var text = "{\"time\":\(time.quotedForJSON),\"level\":\"\(level)\""
+        text += ",\"label\":\(label.quotedForJSON),\"message\":\(message.quotedForJSON)"
         if !fields.isEmpty { text += ",\"fields\":" + object(fields, depth: 0) }
         return text + "}"
     }
 
     private static func object(_ fields: Logger.Metadata, depth: Int) -> String {
         let parts = fields.sorted { $0.key < $1.key }.map { key, value in
-            "\(JSONText.quoted(key)):\(Self.text(value, depth: depth))"
+            "\(key.quotedForJSON):\(Self.text(value, depth: depth))"
         }
         return "{" + parts.joined(separator: ",") + "}"
     }
@@ -64,7 +65,7 @@ struct JSONLogHandler: LogHandler {
         case .dictionary(let fields) where depth < depthMax: object(fields, depth: depth + 1)
         case .array(let values) where depth < depthMax:
             "[" + values.map { text($0, depth: depth + 1) }.joined(separator: ",") + "]"
-        default: JSONText.quoted("\(value)")
+        default: "\(value)".quotedForJSON
         }
     }
 }

@@ -182,7 +182,26 @@ struct NodeBackend: AgentBackend {
         return lines
     }
 
-    func members() async -> MembersDocument { members(await node.snapshot()) }
+    func members() async -> MembersDocument {
+        let facts = await node.peerFacts
+        var document = members(await node.snapshot())
+        for index in document.members.indices {
+            let member = document.members[index]
+            if member.isSelf {
+                document.members[index].release = release
+                document.members[index].protocolVersion = Int(Version.wireProtocol)
+            } else if let peer = facts.first(where: {
+                $0.member.node.hexadecimal == member.id && $0.member.boot.counter == member.boot
+            }) {
+                document.members[index].release = peer.release
+                document.members[index].protocolVersion = Int(peer.newestVersion)
+                document.members[index].clockOffsetMicroseconds = peer.clock?.microseconds
+                document.members[index].clockUncertaintyMicroseconds =
+                    peer.clock?.uncertaintyMicroseconds
+            }
+        }
+        return document
+    }
 
     func members(_ snapshot: MeshSnapshot) -> MembersDocument {
         let links = snapshot.own.links
@@ -255,16 +274,26 @@ struct NodeBackend: AgentBackend {
         // An upload that broke off may have left a part; the whole comes again.
         if !store.contains(item) { try await node.onDisk { try store.remove(item) } }
         guard !store.contains(item) else { return }
-        var offset = 0
-        for try await piece in body {
-            let at = offset
-            offset = try await node.onDisk {
-                try piece.withUnsafeReadableBytes { bytes in
-                    try store.append(bytes, to: item, at: at, totalByteCount: byteCount)
+        do {
+            var offset = 0
+            for try await piece in body {
+                let at = offset
+                offset = try await node.onDisk {
+                    try piece.withUnsafeReadableBytes { bytes in
+                        try store.append(bytes, to: item, at: at, totalByteCount: byteCount)
+                    }
                 }
             }
+            try await node.onDisk { try store.commit(item) }
+        } catch {
+            // Nobody goes on with it, and it counts with all its bytes. Also if this call is cancelled.
+            await Blocking.value {
+                // What another call is writing now stays; what cannot be removed is found at the
+                // next start.
+                if !store.contains(item) { try? store.remove(item) }
+            }
+            throw error
         }
-        try await node.onDisk { try store.commit(item) }
     }
 
     func hasManifest(_ id: ManifestID) async -> Bool {

@@ -12,7 +12,7 @@ struct TokenCommand: ParsableCommand {
             callers get tokens of their own, which can be taken away one by one. A running agent \
             takes changes over within two seconds.
             """,
-        subcommands: [TokenAdd.self, TokenList.self, TokenRemove.self])
+        subcommands: [TokenAdd.self, TokenList.self, TokenRemove.self, TokenRotate.self])
 }
 
 /// The file that the commands are about.
@@ -158,5 +158,32 @@ struct TokenRemove: ParsableCommand {
             entries.remove(at: index)
         }
         Console.message("removed \(name); a running agent refuses it within two seconds")
+    }
+}
+
+/// `tessera token rotate`.
+struct TokenRotate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rotate", abstract: "Exchange the agent's own admin token for a new one.",
+        discussion: """
+            For when somebody may have seen admin.token. A running agent takes the new one, and \
+            refuses the one before, within two seconds; the commands find it as before.
+            """)
+
+    @OptionGroup var options: TokenOptions
+
+    func run() throws {
+        let path = AdminToken.path(in: options.dataFolder)
+        guard FileStamp(path) != nil else {
+            throw CommandFailure(
+                "there is no \(path): an agent makes it at its first start. Name the agent's data "
+                    + "folder with --data-dir.", code: .nothingMatched)
+        }
+        do {
+            try AdminToken.write(RandomToken.make(), in: options.dataFolder)
+        } catch {
+            throw CommandFailure("\(error)")
+        }
+        Console.message("wrote a new token to \(path); a running agent takes it within two seconds")
     }
 }

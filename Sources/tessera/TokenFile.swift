@@ -102,20 +102,17 @@ struct TokenFile {
                     + "runs the agent, or name the agent's data folder with --data-dir.")
         }
         defer { close(descriptor) }
-        guard flock(descriptor, LOCK_EX) == 0, let owner = FileStamp(folder) else {
+        guard flock(descriptor, LOCK_EX) == 0 else {
             throw CommandFailure("\(folder) cannot be locked: \(Files.systemReason()).")
         }
         var entries = try read()
         try body(&entries)
         do {
-            try PrivateFile.write(path, Array(Self.text(entries).utf8))
+            // Root may look after an agent that runs as another user.
+            try PrivateFile.write(
+                path, Array(Self.text(entries).utf8), isOfFoldersOwner: true)
         } catch {
             throw CommandFailure("\(error)")
-        }
-        // Root may look after an agent that runs as another user.
-        if geteuid() == 0, chown(path, owner.user, owner.group) != 0 {
-            throw CommandFailure(
-                "\(path) cannot be given to the agent's user: \(Files.systemReason()).")
         }
     }
 

@@ -19,6 +19,19 @@ struct DoctorTests {
             isConnected: isConnected, isLeaving: false, fingerprint: fingerprint)
     }
 
+    /// A connected peer that tells its release and its clock.
+    private func peer(
+        _ name: String, release: String? = "0.1.0", version: Int = 3, ahead: Int64? = 0,
+        within: Int64 = 500
+    ) -> MemberDocument {
+        var member = member(name)
+        member.release = release
+        member.protocolVersion = version
+        member.clockOffsetMicroseconds = ahead
+        member.clockUncertaintyMicroseconds = ahead == nil ? nil : within
+        return member
+    }
+
     private func findings(
         _ members: [MemberDocument], metrics: [String: Double] = [:], health: [String] = []
     ) -> [String: DoctorFinding] {
@@ -51,6 +64,40 @@ struct DoctorTests {
         #expect(apart["members"]?.text == "no connection to b")
         #expect(apart["engines"]?.text.hasPrefix("2 different engines among 2 members") == true)
         #expect(findings([member("a", isSelf: true)])["members"]?.state == .warning)
+    }
+
+    @Test("peers with other releases are told")
+    func releases() {
+        var own = peer("a", ahead: nil)
+        own.isSelf = true
+        own.isConnected = false
+        #expect(findings([own])["releases"] == nil)
+        #expect(findings([own, peer("b"), peer("c")])["releases"]?.state == .good)
+        let mixed = findings([
+            own, peer("b"), peer("c", release: "0.2.0", version: 4),
+            peer("d", release: nil, version: 2),
+        ])["releases"]
+        #expect(mixed?.state == .warning)
+        #expect(
+            mixed?.text == "c has 0.2.0 (protocol 4), d has an older release (protocol 2), "
+                + "this agent has 0.1.0 (protocol 3)")
+    }
+
+    @Test("peers whose clocks are off by more than can be an error of measurement are told")
+    func clocks() {
+        func finding(_ peers: MemberDocument...) -> DoctorFinding? { findings(peers)["clocks"] }
+        #expect(finding(peer("b", ahead: nil)) == nil)
+        let fine = finding(peer("b", ahead: 1_200), peer("c", ahead: -990_000))
+        #expect(fine?.state == .good)
+        #expect(
+            fine?.text == "2 compared; the farthest is c's, 990 ms behind (within 0.50 ms)")
+        #expect(finding(peer("b", ahead: 1_000_501))?.state == .warning)
+        #expect(finding(peer("b", ahead: 1_000_501, within: 2_000))?.state == .good)
+        let wrong = finding(
+            peer("b", ahead: -7_205_000_000), peer("c", ahead: 5), peer("d", ahead: .min))
+        #expect(wrong?.state == .warning)
+        #expect(wrong?.text.contains("that of b is 2 h 0 min behind (within 0.50 ms)") == true)
+        #expect(wrong?.text.contains("that of c") == false)
     }
 
     @Test("a quota that is nearly full is told")

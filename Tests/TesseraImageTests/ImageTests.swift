@@ -70,6 +70,77 @@ import Testing
         }
     }
 
+    /// A side of what is seen.
+    private enum Side { case top, right, bottom, left }
+
+    /// Which sides the first row and column are, by the number in the file (CIPA DC-008).
+    private static let orientations: [(number: UInt8, row: Side, column: Side)] = [
+        (1, .top, .left), (2, .top, .right), (3, .bottom, .right), (4, .bottom, .left),
+        (5, .left, .top), (6, .right, .top), (7, .right, .bottom), (8, .left, .bottom),
+    ]
+
+    /// The JPEG file with EXIF data put behind its first marker: another tag, then the orientation.
+    private static func photo(_ number: UInt8, isLittle: Bool, type: UInt8 = 3) -> [UInt8] {
+        func two(_ value: UInt8) -> [UInt8] { isLittle ? [value, 0] : [0, value] }
+        func four(_ value: UInt8) -> [UInt8] { isLittle ? [value, 0, 0, 0] : [0, 0, 0, value] }
+        let tag: [UInt8] = isLittle ? [0x12, 1] : [1, 0x12]
+        let other: [UInt8] = isLittle ? [0, 1] : [1, 0]
+        let value = type == 3 ? two(number) + [0, 0] : four(number)
+        let entries =
+            other + two(3) + four(1) + two(9) + [0, 0] + tag + two(type) + four(1) + value
+        let mark = Array((isLittle ? "II" : "MM").utf8)
+        let exif = Array("Exif\0\0".utf8) + mark + two(42) + four(8) + two(2) + entries + four(0)
+        let file = ReferenceImages.files.first { $0.0 == "jpeg" }?.1 ?? []
+        return Array(file.prefix(2)) + [0xFF, 0xFF, 0xE1, 0, UInt8(exif.count + 2)] + exif
+            + file.dropFirst(2)
+    }
+
+    @Test("a photo is seen as the camera was held", arguments: [true, false])
+    func orientation(isLittle: Bool) throws {
+        let upright = try DecodedImage(file: Self.photo(1, isLittle: isLittle))
+        #expect(upright.width == 7 && upright.height == 5)
+        for (number, row, column) in Self.orientations {
+            let seen = try DecodedImage(
+                file: Self.photo(number, isLittle: isLittle, type: number % 2 == 0 ? 3 : 4))
+            let isTurned = row == .left || row == .right
+            try #require(seen.width == (isTurned ? 5 : 7), "orientation \(number)")
+            try #require(seen.height == (isTurned ? 7 : 5), "orientation \(number)")
+            for r in 0..<5 {
+                for c in 0..<7 {
+                    var (x, y) = (0, 0)
+                    for (side, place, last) in [(row, r, 4), (column, c, 6)] {
+                        switch side {
+                        case .top: y = place
+                        case .bottom: y = last - place
+                        case .left: x = place
+                        case .right: x = last - place
+                        }
+                    }
+                    let (from, to) = ((r * 7 + c) * 3, (y * seen.width + x) * 3)
+                    #expect(
+                        seen.pixels[to..<(to + 3)] == upright.pixels[from..<(from + 3)],
+                        "orientation \(number), row \(r), column \(c)")
+                }
+            }
+        }
+    }
+
+    @Test("EXIF data that make no sense leave a photo as it is stored")
+    func noOrientation() throws {
+        let upright = try DecodedImage(file: Self.photo(1, isLittle: true))
+        for number: UInt8 in [0, 9, 255] {
+            #expect(try DecodedImage(file: Self.photo(number, isLittle: false)) == upright)
+        }
+        // Another type, another count, a directory beyond the end, another kind of file.
+        let right = Self.photo(6, isLittle: false)
+        let start = 2 + 5 + 6
+        for (place, value) in [(25, 2), (29, 2), (4, 255), (3, 43), (9, 1)] as [(Int, UInt8)] {
+            var wrong = right
+            wrong[start + place] = value
+            #expect(try DecodedImage(file: wrong) == upright, "byte \(place)")
+        }
+    }
+
     @Test("a small file that would be a huge image is refused by its size")
     func bombs() {
         // The width of the PNG's head; its checksum is wrong then, so it is set, too.

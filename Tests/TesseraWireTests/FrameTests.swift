@@ -10,7 +10,7 @@ import Testing
         var generator = SampleGenerator(seed: seed)
         let greeting = Greeting(
             meshTag: "0011223344556677", member: generator.member(), listenPort: 8_701,
-            purpose: .data, name: "küche")
+            purpose: .data, name: "küche", release: "0.1.0")
         var header = generator.sliceHeader()
         header.type = .uint8
         header.shape = [sliceBytes]
@@ -32,7 +32,8 @@ import Testing
             .blobChunk(BlobChunk(id: blob, offset: 100, total: 200, bytes: bytes.prefix(100))),
             .blobChunk(BlobChunk(id: blob, offset: 0, total: 0, bytes: ByteBuffer())),
             .blobRefusal(BlobRefusal(id: blob, reason: .busy)),
-            .probe(seed), .probeReply(.max),
+            .probe(seed),
+            .probeReply(ProbeReply(number: .max, timeOfDayMicroseconds: 1_795_000_000_000_000)),
             .transferred(bytes: sliceBytes, microseconds: 1_234_567),
             .trial(left: 3, bytes.getSlice(at: 0, length: min(sliceBytes, 64 << 10)) ?? bytes),
             .goodbye(Goodbye(.leaving, detail: "SIGTERM")),
@@ -56,27 +57,7 @@ import Testing
             try processor.process(buffer: piece) { frames.append($0) }
         }
         try processor.finishProcessing(seenEOF: true) { frames.append($0) }
-        return joined(frames)
-    }
-
-    private static func joined(_ frames: [Frame]) -> [Frame] {
-        var result: [Frame] = []
-        for frame in frames {
-            switch (result.last, frame) {
-            case (.sliceBytes(let open, var bytes), .sliceBytes(let stream, let more))
-            where open == stream:
-                bytes.writeImmutableBuffer(more)
-                result[result.count - 1] = .sliceBytes(stream: stream, bytes)
-            case (.blobChunk(var chunk), .blobChunk(let more))
-            where chunk.id == more.id && more.offset == chunk.offset + chunk.bytes.readableBytes
-                && more.total == chunk.total:
-                chunk.bytes.writeImmutableBuffer(more.bytes)
-                result[result.count - 1] = .blobChunk(chunk)
-            default:
-                result.append(frame)
-            }
-        }
-        return result
+        return frames.joined
     }
 
     @Test("a conversation arrives the same however its bytes are split in two")
@@ -221,7 +202,7 @@ import Testing
         let versions = try #require(WireVersions(minimum: 1, maximum: 9))
         let greeting = Greeting(
             versions: versions, meshTag: "t", member: generator.member(), listenPort: 1,
-            purpose: .control, name: "later")
+            purpose: .control, name: "later", release: "9.0.0")
         var payload = try greeting.encodedBytes()
         payload.writeString("fields of version 9")
         var bytes = ByteBuffer()
@@ -308,6 +289,39 @@ import Testing
         var reader = WireReader(ByteBuffer(repeating: 0, count: 25))
         #expect(throws: WireError.invalidValue(what: "trace")) {
             try reader.read(TraceContext.self)
+        }
+    }
+
+    @Test("ends of version 2 are told no time of day, and tell no release")
+    func secondVersion() throws {
+        var generator = SampleGenerator(seed: 13)
+        let greeting = Greeting(
+            versions: try #require(WireVersions(minimum: 1, maximum: 2)), meshTag: "t",
+            member: generator.member(), listenPort: 1, purpose: .control, name: "old")
+        let reply = ProbeReply(number: 7, timeOfDayMicroseconds: 5)
+        var bytes = ByteBuffer()
+        try FrameEncoder(version: 2).write(.hello(greeting), into: &bytes)
+        try FrameEncoder(version: 2).write(.probeReply(reply), into: &bytes)
+        var decoder = FrameDecoder(side: .listener)
+        #expect(try decoder.decode(buffer: &bytes) == .hello(greeting))
+        #expect(decoder.agreedVersion == 2)
+        #expect(try decoder.decode(buffer: &bytes) == .probeReply(ProbeReply(number: 7)))
+    }
+
+    @Test("a clock that shows what cannot be is told as far as it can be, and refused beyond")
+    func timesOfDay() throws {
+        let max = WireLimits.timeOfDayMicrosecondsMax
+        for (time, told) in [(-5, 0), (Int64.max, max), (max, max), (3, 3)] as [(Int64, Int64)] {
+            let reply = ProbeReply(number: 1, timeOfDayMicroseconds: time)
+            let bytes = try TimedProbePayload(reply).encodedBytes()
+            #expect(try TimedProbePayload(decodingBytes: bytes).timeOfDayMicroseconds == told)
+        }
+        for wrong in [max + 1, -1] {
+            var bytes = ByteBuffer(integer: UInt64(1))
+            bytes.writeInteger(wrong)
+            #expect(throws: WireError.invalidValue(what: "time of day")) {
+                try TimedProbePayload(decodingBytes: bytes)
+            }
         }
     }
 

@@ -36,12 +36,15 @@ def make_system(root):
     os.remove(os.path.join(root, "etc", "hostname"))
 
 
+# What a command in a system gets: nothing of this machine's settings means anything there.
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
+               "DEBIAN_FRONTEND": "noninteractive"}
+
+
 def inside(root, *command):
     """Runs a command in the system as it lies on the disk."""
     shutil.copy("/etc/resolv.conf", os.path.join(root, "etc", "resolv.conf"))
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
-                   "DEBIAN_FRONTEND": "noninteractive"}
-    return output("chroot", root, *command, env=environment)
+    return output("chroot", root, *command, env=ENVIRONMENT)
 
 
 class Device:
@@ -83,7 +86,8 @@ class Device:
     def call(self, *command, text=""):
         """How a command in it ended."""
         return subprocess.run(["nsenter", "-t", self.leader, "-a", *command], input=text,
-                              capture_output=True, text=True, timeout=SECONDS)
+                              capture_output=True, text=True, timeout=SECONDS,
+                              env=ENVIRONMENT)
 
     def run(self, *command, text=""):
         """What a command in it prints; it must succeed."""

@@ -56,8 +56,12 @@ final class CrashMarks: Sendable {
         let descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, mode_t(0o600))
         guard descriptor >= 0 else { throw StoredFileError("open", path, errorNumber: errno) }
         defer { _ = close(descriptor) }
-        guard ftruncate(descriptor, off_t(byteCount)) == 0 else {
-            throw StoredFileError("write", path, errorNumber: errno)
+        // Written and not only made that long: on a full disk a mapped page that has no place there
+        // would end the process when it is first touched.
+        let zeros = [UInt8](repeating: 0, count: byteCount)
+        let written = systemWrite(descriptor, zeros, byteCount)
+        guard written == byteCount else {
+            throw StoredFileError("write", path, errorNumber: written < 0 ? errno : ENOSPC)
         }
         guard
             let start = mmap(

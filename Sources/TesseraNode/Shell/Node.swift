@@ -212,6 +212,11 @@ public final class Node: Sendable {
     /// The bytes of the connections to each peer.
     public var peerTraffic: [PeerTraffic] { transport.peerTraffic }
 
+    /// What the connected peers told of themselves, ascending by member.
+    public var peerFacts: [PeerFacts] {
+        get async { await onLoop { $0.transport.peerFacts } }
+    }
+
     /// How each fragment that this node holds ran.
     public var fragmentFigures: [FragmentFigures] { engine.fragmentFigures }
 

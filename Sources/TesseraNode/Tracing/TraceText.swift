@@ -5,21 +5,9 @@ enum TraceText {
     /// Longer texts are cut: reasons of engines may be pages.
     private static let textScalarsMax = 1_024
 
-    /// A text in quotes.
+    /// A text in quotes, not longer than is of use.
     static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars.prefix(textScalarsMax) {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
+        String(text.unicodeScalars.prefix(textScalarsMax)).quotedForJSON
     }
 
     /// Attributes, ascending by name.

@@ -29,6 +29,8 @@ final class ControlConnection: ChannelInboundHandler {
     private(set) var opened = NIODeadline.now()
     /// The node that its certificate names, once this side has greeted it.
     private(set) var greetedNode: NodeID?
+    /// What the peer said of itself, once it is known.
+    private(set) var peerGreeting: Greeting?
     /// Whether an end of it belongs to another mesh or speaks another protocol.
     private(set) var isMisfit = false
     /// Whether the network connection ever came about.
@@ -62,6 +64,9 @@ final class ControlConnection: ChannelInboundHandler {
 
     /// The tag of the secret that its certificate proves.
     var provenTag: String? { verdict.tag }
+
+    /// The version of the protocol that the ends agreed on, once they did.
+    var agreedVersion: UInt16? { input.agreedVersion }
 
     /// Whether this node dialled it.
     var isDialled: Bool { origin.isDialled }
@@ -217,14 +222,13 @@ final class ControlConnection: ChannelInboundHandler {
             (.retiring(let member), .message(let message)):
             transport.controlReceived(message, from: member)
         case (.open(let member), .probe(let time)):
-            send(.probeReply(time))
+            send(.probeReply(transport.answer(toProbe: time)))
             if !isConfirmed {
                 isConfirmed = true
                 transport.controlConfirmed(self, of: member)
             }
-        case (.open(let member), .probeReply(let time)):
-            let now = NIODeadline.now().uptimeNanoseconds
-            transport.roundTripMeasured(nanoseconds: Int64(now - min(time, now)), of: member)
+        case (.open(let member), .probeReply(let reply)):
+            transport.probeAnswered(reply, of: member)
         case (.retiring, .probe), (.retiring, .probeReply), (.open, .keepalive),
             (.retiring, .keepalive):
             break
@@ -263,6 +267,7 @@ final class ControlConnection: ChannelInboundHandler {
         if !isDialled { send(.welcome(Welcome(version: version, greeting: own))) }
         encoder = FrameEncoder(version: version)
         state = .open(greeting.member)
+        peerGreeting = greeting
         opened = .now()
         lastHeard = opened
         // The listener opened before it answered, so for the dialler both sides are open.

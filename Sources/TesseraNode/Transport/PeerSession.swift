@@ -23,6 +23,8 @@ final class PeerSession {
     var waitingFetches: [BlobFetch] = []
     /// What was measured of the link.
     var link = LinkEstimator()
+    /// What the peer's clock shows beside this node's.
+    var clock = ClockComparison()
     /// Trials of the link so far, and when the last one began.
     var trials = 0
     var lastTrial: NIODeadline?

@@ -219,8 +219,8 @@ public final class PeerTransport: @unchecked Sendable {
     func greeting(for purpose: ConnectionPurpose) -> Greeting {
         Greeting(
             versions: versions, meshTag: trust.withLock { $0.keyring.used.tag }, member: member,
-            listenPort: address.port,
-            purpose: purpose, name: configuration.name)
+            listenPort: address.port, purpose: purpose, name: configuration.name,
+            release: versions.maximum >= 3 ? configuration.release : nil)
     }
 
     /// Calls the delegate later, in order; from everywhere.

@@ -21,6 +21,10 @@ public struct TransportConfiguration: Sendable {
     public var dataEncryption: Bool
     /// The versions of the protocol that it speaks.
     public var versions = WireVersions.supported
+    /// What this release calls itself.
+    public var release = Version.current
+    /// What this node's clock shows, in microseconds since 1970.
+    var timeOfDayMicroseconds: @Sendable () -> Int64 = { TimeOfDay.microseconds }
     /// Where the transport writes what it does.
     public var logger: Logger
 

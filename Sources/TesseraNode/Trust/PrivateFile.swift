@@ -1,8 +1,12 @@
 /// Files that only the agent's user may read.
 public enum PrivateFile {
     /// Replaces the file, readable and writable by its owner only, or leaves it as it was.
-    public static func write(_ path: String, _ bytes: [UInt8]) throws(StoredFileError) {
-        try StoredFile.replace(path, bytes: bytes)
+    ///
+    /// What root writes is root's, or on demand that of the folder's owner.
+    public static func write(
+        _ path: String, _ bytes: [UInt8], isOfFoldersOwner: Bool = false
+    ) throws(StoredFileError) {
+        try StoredFile.replace(path, bytes: bytes, isOfFoldersOwner: isOfFoldersOwner)
     }
 
     /// Makes a folder that only its owner may look into, and those above it, unless they are there.

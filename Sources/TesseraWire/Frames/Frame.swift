@@ -99,8 +99,8 @@ public enum Frame: Hashable, Sendable {
     case blobRefusal(BlobRefusal)
     /// Are you there? The number is the asker's own and comes back.
     case probe(UInt64)
-    /// The answer to a probe, with its number.
-    case probeReply(UInt64)
+    /// The answer to a probe.
+    case probeReply(ProbeReply)
     /// So many bytes of slices arrived from you in so much time: what your link to me does.
     case transferred(bytes: Int, microseconds: Int64)
     /// Bytes that mean nothing: they show how fast the link is where nothing else travels. So many

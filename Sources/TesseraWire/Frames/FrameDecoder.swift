@@ -198,7 +198,7 @@ public struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
         case .blobRequest: return .blobRequest(try BlobRequest(decodingBytes: payload))
         case .blobRefusal: return .blobRefusal(try BlobRefusal(decodingBytes: payload))
         case .probe: return .probe(try ProbePayload(decodingBytes: payload).number)
-        case .probeReply: return .probeReply(try ProbePayload(decodingBytes: payload).number)
+        case .probeReply: return .probeReply(try probeReply(payload))
         case .transferred:
             let transfer = try TransferPayload(decodingBytes: payload)
             return .transferred(bytes: transfer.bytes, microseconds: transfer.microseconds)
@@ -207,5 +207,14 @@ public struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
             return .trial(left: trial.left, trial.bytes)
         case .sliceChunk, .blobChunk: throw .unexpectedFrame("\(header.kind) in one piece")
         }
+    }
+
+    private func probeReply(_ payload: ByteBuffer) throws(WireError) -> ProbeReply {
+        guard let version, version >= 3 else {
+            return ProbeReply(number: try ProbePayload(decodingBytes: payload).number)
+        }
+        let timed = try TimedProbePayload(decodingBytes: payload)
+        return ProbeReply(
+            number: timed.number, timeOfDayMicroseconds: timed.timeOfDayMicroseconds)
     }
 }

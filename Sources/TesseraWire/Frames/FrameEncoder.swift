@@ -51,8 +51,12 @@ public struct FrameEncoder: Sendable {
         case .blobRefusal(let refusal): try write(.blobRefusal, refusal, into: &buffer)
         case .probe(let number):
             try write(.probe, ProbePayload(number: number), into: &buffer)
-        case .probeReply(let number):
-            try write(.probeReply, ProbePayload(number: number), into: &buffer)
+        case .probeReply(let reply):
+            if version.map({ $0 < 3 }) ?? true {
+                try write(.probeReply, ProbePayload(number: reply.number), into: &buffer)
+            } else {
+                try write(.probeReply, TimedProbePayload(reply), into: &buffer)
+            }
         case .transferred(let bytes, let microseconds):
             let payload = TransferPayload(bytes: bytes, microseconds: microseconds)
             try write(.transferred, payload, into: &buffer)

@@ -23,8 +23,8 @@ enum FrameKind: UInt8, CaseIterable {
         switch self {
         case .hello, .welcome, .goodbye: WireLimits.greetingBytesMax
         case .keepalive, .sliceAbort: 0
-        case .probe, .probeReply: 8
-        case .transferred: 16
+        case .probe: 8
+        case .probeReply, .transferred: 16
         case .trial: WireLimits.trialBytesMax + 4
         case .message: WireLimits.messageBytesMax
         case .sliceBegin, .blobRequest, .blobRefusal: WireLimits.headBytesMax

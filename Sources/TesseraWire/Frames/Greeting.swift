@@ -26,11 +26,13 @@ public struct Greeting: Hashable, Sendable {
     public var purpose: ConnectionPurpose
     /// The node's name, for people.
     public var name: String
+    /// What the node's release calls itself, for people; nil if it does not tell.
+    public var release: String?
 
     /// Makes a greeting.
     public init(
         versions: WireVersions = .supported, meshTag: String, member: NodeBoot,
-        listenPort: UInt16, purpose: ConnectionPurpose, name: String
+        listenPort: UInt16, purpose: ConnectionPurpose, name: String, release: String? = nil
     ) {
         self.versions = versions
         self.meshTag = meshTag
@@ -38,12 +40,13 @@ public struct Greeting: Hashable, Sendable {
         self.listenPort = listenPort
         self.purpose = purpose
         self.name = name
+        self.release = release
     }
 }
 
 extension Greeting: WireValue {
     /// Versions, mesh tag (text), member, listen port (2 bytes, not 0), purpose (1 byte), name
-    /// (text).
+    /// (text), release (text), which ends that know version 3 append.
     package func encode(into writer: inout WireWriter) {
         writer.write(versions)
         writer.write(text: meshTag, "mesh tag", max: WireLimits.tagBytesMax)
@@ -52,6 +55,9 @@ extension Greeting: WireValue {
         writer.write(listenPort)
         writer.write(purpose)
         writer.write(text: name, "node name", max: WireLimits.nameBytesMax)
+        if let release {
+            writer.write(text: release, "release", max: WireLimits.releaseBytesMax)
+        }
     }
 
     /// Reads that layout.
@@ -63,6 +69,9 @@ extension Greeting: WireValue {
             purpose: try reader.readChoice("purpose"),
             name: try reader.readText("node name", max: WireLimits.nameBytesMax))
         if listenPort == 0 { throw .invalidValue(what: "listen port") }
+        // Ends of versions 1 and 2 say nothing more.
+        guard reader.remainingBytes > 0 else { return }
+        release = try reader.readText("release", max: WireLimits.releaseBytesMax)
     }
 }
 

@@ -1,6 +1,50 @@
 import NIOCore
 
-/// The payload of `probe` and `probeReply`.
+/// The answer to a probe.
+public struct ProbeReply: Hashable, Sendable {
+    /// The number of the probe.
+    public var number: UInt64
+    /// What the clock of the answering end shows, in microseconds since 1970; nil in versions 1 and 2.
+    ///
+    /// For people only: nothing is decided by it.
+    public var timeOfDayMicroseconds: Int64?
+
+    /// Makes an answer.
+    public init(number: UInt64, timeOfDayMicroseconds: Int64? = nil) {
+        self.number = number
+        self.timeOfDayMicroseconds = timeOfDayMicroseconds
+    }
+}
+
+/// The payload of `probeReply` since version 3.
+struct TimedProbePayload: WireValue {
+    var number: UInt64
+    var timeOfDayMicroseconds: Int64
+
+    /// A clock that shows what cannot be is told as far as it can be.
+    init(_ reply: ProbeReply) {
+        number = reply.number
+        timeOfDayMicroseconds = min(
+            max(0, reply.timeOfDayMicroseconds ?? 0), WireLimits.timeOfDayMicrosecondsMax)
+    }
+
+    /// The number (8 bytes), microseconds since 1970 (8 bytes).
+    package func encode(into writer: inout WireWriter) {
+        writer.write(number)
+        writer.write(timeOfDayMicroseconds)
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        number = try reader.read("probe")
+        timeOfDayMicroseconds = try reader.read("time of day")
+        guard (0...WireLimits.timeOfDayMicrosecondsMax).contains(timeOfDayMicroseconds) else {
+            throw .invalidValue(what: "time of day")
+        }
+    }
+}
+
+/// The payload of `probe`, and in versions 1 and 2 of `probeReply`.
 struct ProbePayload: WireValue {
     var number: UInt64
 

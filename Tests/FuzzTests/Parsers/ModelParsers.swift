@@ -55,7 +55,8 @@ enum ModelParsers {
         else { return }
         guard let image = attempt({ try DecodedImage(file: bytes) }) else { return }
         require(
-            image.width == size.width && image.height == size.height, "an image changed its size")
+            (image.width, image.height) == size || (image.height, image.width) == size,
+            "an image changed its size")
         require(
             image.pixels.count == image.width * image.height * image.channels,
             "an image has other bytes than its size says")

@@ -18,7 +18,7 @@ enum WireParsers {
         let repaired = withChecksums(stream)
         let whole = decoded(repaired, side: side, piece: repaired.count)
         let pieces = decoded(repaired, side: side, piece: 1 + Int(first >> 1))
-        require(joined(whole.frames) == joined(pieces.frames), "frames differ by their pieces")
+        require(whole.frames.joined == pieces.frames.joined, "frames differ by their pieces")
         require(whole.hasFailed == pieces.hasFailed, "an error depends on the pieces")
         guard let version = whole.version else { return }
         var buffer = ByteBuffer()
@@ -28,7 +28,7 @@ enum WireParsers {
             fatalError("fuzz: a frame that was read cannot be written: \(frame)")
         }
         let again = decoded(Array(buffer.readableBytesView), side: side, piece: .max)
-        require(joined(again.frames) == joined(whole.frames), "frames do not survive")
+        require(again.frames.joined == whole.frames.joined, "frames do not survive")
     }
 
     private struct Conversation {
@@ -56,26 +56,6 @@ enum WireParsers {
             result.hasFailed = true
         }
         result.version = decoder.agreedVersion
-        return result
-    }
-
-    /// Chunks may be cut anywhere: their bytes are what counts.
-    private static func joined(_ frames: [Frame]) -> [Frame] {
-        var result: [Frame] = []
-        for frame in frames {
-            switch (result.last, frame) {
-            case (.sliceBytes(let open, var bytes), .sliceBytes(let stream, let more))
-            where open == stream:
-                bytes.writeImmutableBuffer(more)
-                result[result.count - 1] = .sliceBytes(stream: stream, bytes)
-            case (.blobChunk(var chunk), .blobChunk(let more))
-            where chunk.id == more.id && chunk.total == more.total
-                && chunk.offset + chunk.bytes.readableBytes == more.offset:
-                chunk.bytes.writeImmutableBuffer(more.bytes)
-                result[result.count - 1] = .blobChunk(chunk)
-            default: result.append(frame)
-            }
-        }
         return result
     }
 

@@ -37,7 +37,7 @@ enum Seeds {
     private static func frames(_ generator: inout SampleGenerator) throws -> [Seed] {
         let greeting = Greeting(
             meshTag: "0011223344556677", member: generator.member(), listenPort: 8_701,
-            purpose: .data, name: "küche")
+            purpose: .data, name: "küche", release: "0.1.0")
         let payload = ByteBuffer(bytes: (0..<60).map { UInt8($0) })
         let blob = generator.identity(BlobID.self)
         var header = generator.sliceHeader()
@@ -49,7 +49,8 @@ enum Seeds {
             .sliceBytes(stream: 3, payload), .sliceAbort(stream: 7),
             .blobRequest(BlobRequest(id: blob, isManifest: true, offset: 7, length: 1 << 20)),
             .blobChunk(BlobChunk(id: blob, offset: 100, total: 200, bytes: payload)),
-            .blobRefusal(BlobRefusal(id: blob, reason: .busy)), .probe(1), .probeReply(.max),
+            .blobRefusal(BlobRefusal(id: blob, reason: .busy)), .probe(1),
+            .probeReply(ProbeReply(number: .max, timeOfDayMicroseconds: 1_795_000_000_000_000)),
             .transferred(bytes: 60, microseconds: 1_234_567), .trial(left: 3, payload),
             .goodbye(Goodbye(.leaving, detail: "SIGTERM")),
         ]

@@ -20,8 +20,10 @@ guard let chosen = Parser(rawValue: name) else {
 // Why unsafe: set here before the loop begins, and read by one thread.
 nonisolated(unsafe) var parser = chosen
 
-var count = CommandLine.argc
-var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
+// libFuzzer would take the parser's name for a folder of inputs: it sees the program's name there.
+var count = CommandLine.argc - 1
+var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv + 1
+arguments?.pointee = CommandLine.unsafeArgv[0]
 exit(
     LLVMFuzzerRunDriver(&count, &arguments) { data, size in
         parser.feed(Array(UnsafeBufferPointer(start: data, count: size)))

@@ -55,7 +55,7 @@ final class TestPeer: TransportDelegate, @unchecked Sendable {
         keyring: MeshKeyring, name: String = "test", versions: WireVersions = .supported,
         identity: NodeIdentity = .test(), host: String = "127.0.0.1", port: UInt16 = 0,
         incomingSliceBytesMax: Int = 256 << 20, dataEncryption: Bool = true,
-        blobs: any BlobSource = NoBlobs()
+        blobs: any BlobSource = NoBlobs(), secondsAhead: Int64 = 0
     ) throws {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
@@ -64,6 +64,10 @@ final class TestPeer: TransportDelegate, @unchecked Sendable {
             keyring: keyring, incomingSliceBytesMax: incomingSliceBytesMax,
             dataEncryption: dataEncryption, logger: logger)
         configuration.versions = versions
+        configuration.release = "\(name) 1.0"
+        configuration.timeOfDayMicroseconds = {
+            TimeOfDay.microseconds + secondsAhead * 1_000_000
+        }
         transport = try PeerTransport(
             configuration, controlLoop: control.next(), dataLoops: data, blobs: blobs)
         try transport.start(delegate: self).wait()
@@ -180,6 +184,10 @@ extension [Happening] {
 
     var refusals: [String] {
         compactMap { if case .refused(let reason) = $0 { reason } else { nil } }
+    }
+
+    var measurements: [LinkMeasurement] {
+        compactMap { if case .linkMeasured(let link) = $0 { link } else { nil } }
     }
 
     var unreachables: [String] {

@@ -30,6 +30,15 @@ import Testing
         }
     }
 
+    /// Sends a slice each way and waits for both.
+    private func slices(_ one: TestPeer, _ two: TestPeer) throws {
+        for (from, to) in [(one, two), (two, one)] {
+            let (header, receiver) = (SliceHeader.test(from.member, 1, byteCount: 4), to.member)
+            try from.run { $0.sendSlice(header, ByteBuffer(bytes: [1, 2, 3, 4]), to: receiver) }
+            try to.wait("the slice") { $0.slices.contains { $0.header == header } }
+        }
+    }
+
     @Test("a session stays through all steps of an exchange, and its datagrams are heard")
     func exchange() throws {
         let one = try TestPeer(keyring: keyring(old))
@@ -67,6 +76,8 @@ import Testing
         let one = try TestPeer(keyring: keyring(old))
         let thief = try TestPeer(keyring: keyring(old))
         try one.join(thief)
+        // With the data connection there, the session ends for no other reason.
+        try slices(one, thief)
         try use(keyring(old, new), at: one)
         try use(keyring(new, old), at: one)
         let (used, thiefNode) = (try keyring(new), thief.member.node)
@@ -118,6 +129,61 @@ import Testing
         try one.run { $0.sendSlice(header, ByteBuffer(bytes: [1, 2, 3, 4]), to: receiver) }
         try two.wait("the slice") { !$0.slices.isEmpty }
         return two.happenings.slices.first?.header.trace
+    }
+
+    @Test("peers tell their release, and how far their clock is ahead", arguments: [0, 1])
+    func facts(dialler: Int) throws {
+        let keyring = try keyring(old)
+        let peers = [
+            try TestPeer(keyring: keyring, name: "cellar"),
+            try TestPeer(keyring: keyring, name: "kitchen", secondsAhead: 7_200),
+        ]
+        try peers[dialler].join(peers[1 - dialler])
+        for (peer, other, ahead) in [
+            (peers[0], "kitchen 1.0", 7_200_000_000), (peers[1], "cellar 1.0", -7_200_000_000),
+        ] as [(TestPeer, String, Int64)] {
+            // A measured link has a round trip, so an answer came.
+            try peer.wait("an answer") { !$0.measurements.isEmpty }
+            let facts = try #require(try peer.run { $0.peerFacts }.first)
+            #expect(facts.release == other)
+            #expect(facts.newestVersion == Version.wireProtocol)
+            #expect(facts.agreedVersion == Version.wireProtocol)
+            let clock = try #require(facts.clock)
+            #expect((clock.microseconds - ahead).magnitude <= clock.uncertaintyMicroseconds)
+        }
+        try peers.forEach { try $0.stop() }
+    }
+
+    @Test("a peer that speaks version 2 tells neither")
+    func factsOfOld() throws {
+        let keyring = try keyring(old)
+        let versions = try #require(WireVersions(minimum: 1, maximum: 2))
+        let one = try TestPeer(keyring: keyring)
+        let two = try TestPeer(keyring: keyring, versions: versions)
+        try one.join(two)
+        try one.wait("an answer") { !$0.measurements.isEmpty }
+        let facts = try #require(try one.run { $0.peerFacts }.first)
+        #expect(facts.release == nil && facts.clock == nil)
+        #expect(facts.newestVersion == 2 && facts.agreedVersion == 2)
+        try one.stop()
+        try two.stop()
+    }
+
+    @Test("of some answers the quickest tells the offset of a clock")
+    func comparison() {
+        var comparison = ClockComparison()
+        #expect(comparison.offset == nil)
+        for (peer, trip) in [(1_500, 900_000), (1_030, 40_000), (1_900, 1_800_000)] {
+            comparison.answered(
+                peerMicroseconds: Int64(peer), atMicroseconds: 1_000,
+                roundTripNanoseconds: Int64(trip))
+        }
+        #expect(comparison.offset == ClockOffset(microseconds: 50, uncertaintyMicroseconds: 20))
+        for _ in 0..<8 {
+            comparison.answered(
+                peerMicroseconds: 0, atMicroseconds: -5, roundTripNanoseconds: 60_000)
+        }
+        #expect(comparison.offset == ClockOffset(microseconds: 30, uncertaintyMicroseconds: 30))
     }
 
     @Test("agents without a common version say on both sides which one is behind")

@@ -163,16 +163,19 @@ class Doctor(support.Case):
 
             def measured():
                 document = agent.get("/tessera/v1/members") or {"members": []}
-                return all("fingerprint" in member for member in document["members"])
-            mesh.wait(60, "all engines are measured", measured)
+                return all("fingerprint" in member for member in document["members"]) and any(
+                    "clockOffsetMicroseconds" in member for member in document["members"])
+            mesh.wait(60, "all engines are measured, and clocks compared", measured)
             mesh.wait(60, "a takes requests", lambda: agent.get("/v2/health/ready"))
             flags = ["--api", agent.api, "--listen", agent.peers, "--grpc-port",
                      agent.grpc.rsplit(":", 1)[1]]
             checks = self.run_doctor(*flags, "--mesh", "test", folder=agent.folder)
-            for name in ("agent", "versions", "engines", "members", "quota", "peer port",
+            for name in ("agent", "versions", "releases", "clocks", "engines", "members",
+                         "quota", "peer port",
                          "API port", "gRPC port", "data folder"):
                 self.assert_state("ok", checks[name])
             self.assertIn("accepts connections", checks["peer port"]["text"])
+            self.assertRegex(checks["clocks"]["text"], r"^1 compared; the farthest is b's, ")
             self.assertNotIn("mesh", checks)
             self.assert_state("warning", self.run_doctor(*flags, "--mesh", "other")["mesh"],
                               "test", "other", "--mesh")

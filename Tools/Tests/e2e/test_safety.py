@@ -83,6 +83,48 @@ class Tokens(support.Case):
         finally:
             agents.close()
 
+    def test_admin_token(self):
+        """The admin token outlives a restart, can be exchanged, and is made anew if others may
+        have read it."""
+        agents = mesh.Mesh([], discovery="none")
+        self.addCleanup(agents.close)
+        agent = agents.make("a").start().await_ready()
+
+        def read():
+            with open(agent.token_file, encoding="ascii") as file:
+                return file.read().strip()
+
+        def may_change(token):
+            return self.status(agent, token, "DELETE", "/tessera/v1/models/none") == 404
+        first = read()
+        self.assertRegex(first, "^[0-9a-f]{64}$")
+        for end in (agent.kill, agent.leave):
+            end()
+            agent.start().await_ready()
+            self.assertEqual(first, read())
+            self.assertTrue(may_change(first))
+        self.token(agent, "rotate")
+        second = read()
+        self.assertNotEqual(first, second)
+        mesh.wait(10, "the new token is known", lambda: may_change(second))
+        self.assertFalse(may_change(first))
+        # What is no token changes nothing, and neither does none.
+        os.remove(agent.token_file)
+        mesh.wait(10, "it says so", lambda: agent.said("the tokens of the API stay"))
+        self.assertTrue(may_change(second))
+        self.assert_fails(mesh.run("token", "rotate", "--data-dir", agent.folder), 2, "first start")
+        agent.leave()
+        for text, mode in ((second, 0o644), ("x" * 64, 0o600)):
+            with open(agent.token_file, "w", encoding="ascii") as file:
+                file.write(text)
+            os.chmod(agent.token_file, mode)
+            agent.start().await_ready()
+            self.assertTrue(agent.said("makes a new admin token", "tessera token rotate"))
+            self.assertNotIn(read(), (first, second, text))
+            self.assertEqual(0o600, os.stat(agent.token_file).st_mode & 0o777)
+            self.assertTrue(may_change(read()))
+            agent.leave()
+
     def test_anonymous(self):
         """Who says so serves beyond loopback without tokens, but nobody changes anything."""
         agents = mesh.Mesh([], discovery="none")

@@ -8,8 +8,8 @@ from support import load, mesh
 
 # Debug builds speak what they are told. A program of an older release is the better witness.
 OLD_PROGRAM = os.environ.get("TESSERA_OLD_PROGRAM")
-OLD, NEW, FAR = "1-2", "1-3", "4-5"
 NEWEST = 3
+OLD, NEW, FAR = f"1-{NEWEST - 1}", f"1-{NEWEST}", f"{NEWEST + 1}-{NEWEST + 2}"
 SECONDS = 40
 
 
@@ -61,7 +61,8 @@ class Versions(support.Case):
                 self.make(agents, name, versions).start().await_ready()
             for agent in agents.running:
                 mesh.wait(SECONDS, f"{agent.name} says it", lambda: agent.said(
-                    "old speaks versions 1 to 3", "new speaks versions 4 to 5",
+                    f"old speaks versions 1 to {NEWEST}",
+                    f"new speaks versions {NEWEST + 1} to {NEWEST + 2}",
                     "update tessera on old"))
                 self.assertEqual([agent.name], agent.members())
 

@@ -1,0 +1,1 @@
+../../TesseraWireTests/FrameJoining.swift
