@@ -16,7 +16,9 @@ struct PlanCache {
         var goal: PlanGoal
         var modes: ModeSet
         var baseline: PlanBaseline?
+        var keepInputLocal: Int
         var codecs: CodecAllowance?
+        var exits: [ExitShare]
     }
 
     private static let entriesMax = 256
@@ -29,7 +31,8 @@ struct PlanCache {
         var key = Key(
             manifest: problem.outline.manifest, nodes: problem.nodes, links: problem.links,
             current: nil, lost: problem.lost, goal: problem.goal, modes: problem.allowedModes,
-            baseline: problem.baseline, codecs: problem.codecs)
+            baseline: problem.baseline, keepInputLocal: problem.keepInputLocal,
+            codecs: problem.codecs, exits: problem.exits)
         if var current = problem.current {
             // Routes follow from the fragments.
             current.routes = []

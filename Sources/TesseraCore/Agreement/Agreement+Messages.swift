@@ -134,7 +134,7 @@ extension Agreement {
     ) -> AgreementRefusal? {
         guard let current = model.register.current, !model.hasConflict,
             // The operator's wish may be a slower plan than the one that runs.
-            view.settings == ModelSettings(),
+            !wishesForPlan(view.settings),
             current.primary.plan.hosts.allSatisfy({ view.pool.contains($0) })
         else { return nil }
         let problem = view.problem(outline, bundle.primary.plan.ballot, current)
@@ -144,6 +144,14 @@ extension Agreement {
             then * 4 > now * 5
         else { return nil }
         return .worse(currentPeriodMicroseconds: now, proposedPeriodMicroseconds: then)
+    }
+
+    /// Whether the operator asked for something that a plan is chosen by: what packing may change
+    /// makes none slower.
+    private func wishesForPlan(_ settings: ModelSettings) -> Bool {
+        var settings = settings
+        settings.codecs = nil
+        return settings != ModelSettings()
     }
 
     private mutating func onDecided(
