@@ -138,6 +138,29 @@ import Testing
         #expect(whole.stages.map(\.mode) == [.single])
     }
 
+    @Test("all plans of a bundle fit their model, also where an alternate is planned anew")
+    func alternates() throws {
+        var anew = 0
+        for seed in UInt64(0)..<24 {
+            var numbers = TestNumbers(seed: seed)
+            var outline = outline(reads: [[-1], [0], [0], [0], [1, 2, 3]])
+            for index in outline.blobs.indices {
+                outline.blobs[index].byteCount = numbers.next(1...8_000_000)
+            }
+            let whole = FragmentMemory.of(0..<5, in: outline).bytes(window: 8)
+            var problem = problem(outline, nodes: numbers.next(2...3))
+            for index in problem.nodes.indices {
+                problem.nodes[index].freeMemoryBytes = whole / 100 * numbers.next(60...120)
+            }
+            guard let bundle = PlannerInstances.bundle(problem)?.bundle else { continue }
+            for plan in bundle.all.map(\.plan) {
+                #expect(PlanCheck.reason(against: plan, outline: outline) == nil, "seed \(seed)")
+                if plan.stages != bundle.primary.plan.stages { anew += 1 }
+            }
+        }
+        #expect(anew > 0)
+    }
+
     @Test("with branches allowed a plan is never worse", arguments: [0, 1])
     func neverWorse(objective: Int) throws {
         var better = 0

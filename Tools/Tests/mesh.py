@@ -99,7 +99,7 @@ class Agent:
     def start(self):
         """Starts the process; `await_ready` waits until it is up."""
         assert self.process is None
-        self._lines, self._ready = [], threading.Event()
+        self._lines, self._ready, self._came_up = [], threading.Event(), False
         command = [self.program, "agent", "--name", self.name, "--data-dir", self.folder]
         for name, value in self.flags.items():
             for one in value if isinstance(value, list) else [value]:
@@ -127,12 +127,14 @@ class Agent:
                     self.host, self.port = match[1], int(match[2])
                     self.peers = f"{match[3]}:{match[4]}"
                     self.id = match[6]
+                    self._came_up = True
                     ready.set()
         ready.set()
 
     def await_ready(self):
         """Waits for the line that says that the agent is up."""
-        if not self._ready.wait(START_SECONDS) or self.process.poll() is not None:
+        # A process that closed its output may not have ended yet.
+        if not (self._ready.wait(START_SECONDS) and self._came_up and self.process.poll() is None):
             raise Failed(f"agent {self.name} did not start:\n{self.tail()}")
         return self
 

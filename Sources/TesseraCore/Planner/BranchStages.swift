@@ -9,6 +9,8 @@
 /// item, so that it never makes a plan worse.
 struct BranchStages {
     private let problem: PlanningProblem
+    /// The nodes that may be used: not all of the problem's where one is lost.
+    private let hosts: [NodeBoot]
     private let evaluator: PlanEvaluator
     private let regions: [BranchRegion]
 
@@ -20,8 +22,9 @@ struct BranchStages {
     private static let nodesMax = 8
 
     /// Looks at the graph.
-    init(_ problem: PlanningProblem, evaluator: PlanEvaluator) {
+    init(_ problem: PlanningProblem, hosts: [NodeBoot], evaluator: PlanEvaluator) {
         self.problem = problem
+        self.hosts = hosts
         self.evaluator = evaluator
         regions = Array(problem.outline.branchRegions.prefix(Self.regionsMax))
     }
@@ -80,7 +83,7 @@ struct BranchStages {
     /// How many nodes may share a region.
     var nodeCounts: ClosedRange<Int>? {
         let most = min(
-            regions.map(\.branches.count).max() ?? 0, problem.nodes.count, Self.nodesMax)
+            regions.map(\.branches.count).max() ?? 0, hosts.count, Self.nodesMax)
         return most > 1 ? 2...most : nil
     }
 
@@ -113,7 +116,7 @@ struct BranchStages {
         func time(_ branch: Range<Int>, _ host: NodeBoot) -> Int {
             evaluator.nanoseconds(of: Fragment(host: host, operators: branch))
         }
-        let others = problem.nodes.map(\.member).filter { $0 != home }
+        let others = hosts.filter { $0 != home }
             .map { (time(region.operators, $0), $0) }
             .sorted { $0 < $1 }.map(\.1)
         var lanes = ([home] + others.prefix(count - 1)).map { Lane(host: $0, time: 0) }

@@ -119,7 +119,7 @@ extension Planner {
         // Baselines are measured as they were published.
         guard problem.baseline == nil else { return whole }
         if problem.allowedModes.contains(.branches),
-            let branched = branched(parts, instead: whole, window: window)
+            let branched = branched(parts, instead: whole, model: model, window: window)
         {
             return branched
         }
@@ -132,9 +132,10 @@ extension Planner {
 
     /// The best division of parallel regions over several nodes, if it meets the goal better.
     private func branched(
-        _ parts: [StageParts], instead whole: Choice?, window: Int
+        _ parts: [StageParts], instead whole: Choice?, model: CostModel, window: Int
     ) -> Choice? {
-        let stages = BranchStages(problem, evaluator: evaluator)
+        let stages = BranchStages(
+            problem, hosts: model.nodes.map(\.member), evaluator: evaluator)
         var best = whole
         for count in stages.nodeCounts.map(Array.init) ?? [] {
             guard let divided = stages.divided(parts, over: count),

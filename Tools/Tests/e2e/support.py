@@ -11,7 +11,7 @@ import kserve  # noqa: E402
 import load  # noqa: E402
 import mesh  # noqa: E402
 
-CNN, VIT = "digits-cnn", "digits-vit"
+CNN, VIT, BRANCHES = "digits-cnn", "digits-vit", "digits-branches"
 IMAGES = os.path.join(mesh.DIGITS, "images.npy")
 CLIENTS = 16
 # Of what the mesh answers at most: what must go without loss or refusal (issue, property 2).

@@ -59,6 +59,27 @@ class Modes(support.Case):
                     logits = support.infer(agents[name], support.CNN, agents.folder)
                     self.assertEqual(support.expected(), [item.data for item in logits.items()])
 
+    def test_branches(self):
+        """Branches of one network on several agents at once. One of them is killed under load."""
+        model = support.BRANCHES
+        with mesh.Mesh("abc") as agents:
+            agents["a"].add(model, support.file(model), "--objective", "latency",
+                            "--allow", "single,branches")
+            agents.await_ready(model)
+            work = load.Load(agents.running, model, support.images(), 2).start()
+            mesh.wait(60, "branches on several agents", lambda: all(
+                "branches" in modes(agent, model) and len(agent.plan_nodes(model)) > 1
+                for agent in agents.running))
+            count = work.count
+            mesh.wait(30, "answers under it", lambda: work.count >= count + 50)
+            victim = next(name for name in agents["a"].plan_nodes(model) if name != "a")
+            agents[victim].kill()
+            count = work.count
+            mesh.wait(30, "answers after the loss", lambda: work.count >= count + 50)
+            mesh.wait(30, f"a plan without {victim}", lambda: all(
+                victim not in agent.plan_nodes(model) for agent in agents.running))
+            self.assert_all_right(work.stop(), model)
+
     def test_set(self):
         """The operator changes the mode of a model under load; nothing is lost meanwhile."""
         with mesh.Mesh("abc") as agents:
