@@ -43,7 +43,7 @@ def main() -> int:
     """Checks every model, also after one has failed."""
     images = np.load(FOLDER / "images.npy")
     labels = np.load(FOLDER / "labels.npy")
-    verdicts = [check(name, images, labels) for name in ("cnn", "exits", "vit")]
+    verdicts = [check(name, images, labels) for name in ("branches", "cnn", "exits", "vit")]
     return 0 if all(verdicts) else 1
 
 

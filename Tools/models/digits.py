@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains the three committed digit models and writes all of `digits/` but the card.
+"""Trains the four committed digit models and writes all of `digits/` but the card.
 
 The data are scikit-learn's bundled handwritten digits: 1797 scans of 8x8 pixels. Each scan is drawn
 bilinearly onto a 64x64 canvas at a random place, size and angle, so that the networks have spatial
@@ -180,6 +180,42 @@ class DigitsExits(nn.Module):
         return tuple(logits)
 
 
+class DigitsBranches(nn.Module):
+    """Four narrow residual networks on the same image, whose features only the last layer joins.
+
+    Each could run on a device of its own: the image goes out, 64 numbers come back.
+    """
+
+    BRANCHES = 4
+    WIDTHS = (24, 40, 64)
+    BLOCKS = (3, 2, 2)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(self.branch() for _ in range(self.BRANCHES))
+        self.head = nn.Linear(self.BRANCHES * self.WIDTHS[-1], CLASSES)
+
+    @classmethod
+    def branch(cls) -> nn.Sequential:
+        """A stem of stride 2, three stages of blocks and the average over the image."""
+        inputs = cls.WIDTHS[0]
+        layers: list[nn.Module] = [
+            nn.Conv2d(1, inputs, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(inputs),
+            nn.ReLU(),
+        ]
+        for index, (width, blocks) in enumerate(zip(cls.WIDTHS, cls.BLOCKS, strict=True)):
+            for block in range(blocks):
+                stride = 2 if index > 0 and block == 0 else 1
+                layers.append(ResidualBlock(inputs, width, stride))
+                inputs = width
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Maps images [N, 1, 64, 64] to logits [N, 10]."""
+        return self.head(torch.cat([branch(image) for branch in self.branches], 1))
+
+
 class TransformerBlock(nn.Module):
     """A pre-normalised attention layer and feed-forward layer, each with its residual."""
 
@@ -254,6 +290,10 @@ class DigitsViT(nn.Module):
 
 
 MODELS: dict[str, tuple[type[nn.Module], Recipe]] = {
+    "branches": (
+        DigitsBranches,
+        Recipe(epochs=10, batch=32, peak_rate=2e-3, weight_decay=0.02),
+    ),
     "cnn": (DigitsCNN, Recipe(epochs=10, batch=32, peak_rate=2e-3, weight_decay=0.02)),
     "exits": (DigitsExits, Recipe(epochs=16, batch=32, peak_rate=2e-3, weight_decay=0.02)),
     "vit": (DigitsViT, Recipe(epochs=45, batch=16, peak_rate=1e-3, weight_decay=0.05)),
