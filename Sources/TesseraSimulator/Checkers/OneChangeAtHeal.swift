@@ -4,7 +4,8 @@ import TesseraCore
 ///
 /// An entry that had no plan changes none when it takes the other part's; neither does one whose
 /// plan still was that of before the split, since a decision of its part may be on its way to it.
-/// What a part decides before it sees anybody of the other one has nothing to do with the heal.
+/// What a part decides before it sees anybody of the other one has nothing to do with the heal, also
+/// for those who hear of it when they have.
 ///
 /// Only for runs in which nothing but one split goes wrong, on devices with memory to spare: any
 /// other trouble may be a reason for another plan, and so may memory that the plans of the parts
@@ -22,6 +23,8 @@ struct OneChangeAtHeal {
     private var hosts: [Key: [NodeBoot]] = [:]
     private var stranded: Set<Key> = []
     private var changes: [Key: Int] = [:]
+    /// Decided after the healing by somebody who saw nobody of another part yet.
+    private var alone: Set<Ballot> = []
 
     /// Everybody can reach everybody from now on.
     ///
@@ -44,7 +47,11 @@ struct OneChangeAtHeal {
         let key = Key(member: member, manifest: plan.manifest)
         let isFirst = hosts.updateValue(plan.hosts, forKey: key) == nil
         guard !isFirst, let healedAt, time - healedAt < Self.span else { return }
-        guard alive.contains(where: { side($0) != side(member) }) else { return }
+        guard alive.contains(where: { side($0) != side(member) }) else {
+            alone.insert(plan.ballot)
+            return
+        }
+        guard !alone.contains(plan.ballot) else { return }
         guard stranded.remove(key) == nil else { return }
         changes[key, default: 0] += 1
         guard let count = changes[key], count > 1 else { return }
