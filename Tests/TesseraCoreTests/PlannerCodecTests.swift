@@ -84,22 +84,30 @@ import Testing
         }
     }
 
-    @Test("an entry that lost its allowance on the way is completed, and no other one")
+    @Test("an entry that lost settings on the way is completed, and no other one")
     func completed() {
         let manifest = ManifestID(1, 0, 0, 0)
-        let whole = CatalogueEntry(
-            name: "digits", manifest: manifest, version: 3, author: NodeID(7, 0, 0, 0),
-            settings: ModelSettings(codecs: allowance(0..<2, lossless: 500, [])))
-        var stripped = whole
-        stripped.settings.codecs = nil
-        var catalogue = Catalogue()
-        _ = catalogue.merge(stripped, now: .zero)
-        #expect(catalogue.merge(whole, now: .zero) == .changed(loser: nil))
-        #expect(catalogue.settings(of: manifest).codecs != nil)
-        #expect(catalogue.merge(stripped, now: .zero) == .unchanged)
-        #expect(catalogue.settings(of: manifest).codecs != nil)
-        var other = whole
-        other.settings.goal.objective = .latency
-        #expect(!other.completes(stripped))
+        let codecs = allowance(0..<2, lossless: 500, [])
+        let wishes = [
+            ModelSettings(codecs: codecs), ModelSettings(keepInputLocal: 3),
+            ModelSettings(allowedModes: .all), ModelSettings(allowedModes: .branches),
+        ]
+        for settings in wishes {
+            let whole = CatalogueEntry(
+                name: "digits", manifest: manifest, version: 3, author: NodeID(7, 0, 0, 0),
+                settings: settings)
+            var stripped = whole
+            stripped.settings = settings.asVersion2PassesOn
+            #expect(stripped != whole)
+            var catalogue = Catalogue()
+            _ = catalogue.merge(stripped, now: .zero)
+            #expect(catalogue.merge(whole, now: .zero) == .changed(loser: nil))
+            #expect(catalogue.settings(of: manifest) == settings)
+            #expect(catalogue.merge(stripped, now: .zero) == .unchanged)
+            #expect(catalogue.settings(of: manifest) == settings)
+            var other = whole
+            other.settings.goal.objective = .latency
+            #expect(!other.completes(stripped))
+        }
     }
 }

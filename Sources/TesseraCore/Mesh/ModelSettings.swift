@@ -33,4 +33,15 @@ public struct ModelSettings: Hashable, Sendable {
         self.codecs = codecs
         self.exits = exits
     }
+    /// What is left of the settings when a peer that speaks version 2 of the protocol, or 1, passes
+    /// them on: neither what is kept at the entry, nor exits, codecs or the mode `branches`.
+    public var asVersion2PassesOn: ModelSettings {
+        var old = self
+        old.keepInputLocal = 0
+        old.exits = []
+        old.codecs = nil
+        old.allowedModes.formIntersection(.usual)
+        if old.allowedModes.isEmpty { old.allowedModes = .single }
+        return old
+    }
 }

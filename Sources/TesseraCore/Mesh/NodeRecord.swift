@@ -226,13 +226,13 @@ public struct CatalogueEntry: Hashable, Sendable {
         (version, author) > (other.version, other.author)
     }
 
-    /// Whether this is the very entry `other`, with the codecs that it lost on its way.
+    /// Whether this is the very entry `other`, with the settings that it lost on its way.
     ///
     /// Peers of an older version of the protocol pass entries on without them.
     public func completes(_ other: CatalogueEntry) -> Bool {
-        guard other.settings.codecs == nil, settings.codecs != nil else { return false }
-        var without = self
-        without.settings.codecs = nil
-        return without == other
+        guard self != other else { return false }
+        var passedOn = self
+        passedOn.settings = settings.asVersion2PassesOn
+        return passedOn == other
     }
 }

@@ -142,7 +142,7 @@ public struct ModeSet: OptionSet, Hashable, Sendable {
     public static let rows = ModeSet(rawValue: 4)
     /// Each node of a group computes branches of the graph.
     public static let branches = ModeSet(rawValue: 8)
-    /// What a model may use unless its settings say otherwise: agents of protocol 1 know no more.
+    /// What a model may use unless its settings say otherwise: agents of protocol 2 know no more.
     public static let usual: ModeSet = [.single, .replicas, .rows]
     /// All of them.
     public static let all: ModeSet = [.single, .replicas, .rows, .branches]

@@ -2,9 +2,11 @@ package import TesseraCore
 
 extension ModelSettings: WireValue {
     /// Objective (1 byte), optional limits of period, latency (nanoseconds) and energy (nanojoules) of
-    /// 8 bytes each, memory headroom in percent (1 byte), modes (1 byte, a bit for each; the highest
-    /// bit says that wishes follow), baseline (1 byte, 0 for none), and the wishes if any is there;
-    /// since version 3 what codecs may change, if anything.
+    /// 8 bytes each, memory headroom in percent (1 byte), modes (1 byte, a bit for each), baseline
+    /// (1 byte, 0 for none); since version 3 how many operators are kept at the entry, the exits, and
+    /// what codecs may change, if anything.
+    ///
+    /// An older version gets what it knows of them: ``asVersion2PassesOn``.
     package func encode(into writer: inout WireWriter) {
         writer.write(Self.number(of: goal.objective))
         for limit in [goal.periodNanosecondsMax, goal.latencyNanosecondsMax, goal.nanojoulesMax] {
@@ -16,13 +18,13 @@ extension ModelSettings: WireValue {
         }
         writer.write(UInt8(truncatingIfNeeded: goal.memoryHeadroomPercent))
         if !Self.isValid(allowedModes) { writer.note(.invalidValue(what: "modes")) }
-        writer.write(allowedModes.rawValue | (hasWishes ? Self.wishesBit : 0))
+        let isOld = writer.version < 3
+        writer.write((isOld ? asVersion2PassesOn.allowedModes : allowedModes).rawValue)
         writer.write(baseline.map(Self.number(of:)) ?? 0)
-        if hasWishes {
-            writer.write(byteCount: keepInputLocal, "operators kept at the entry")
-            writer.write(list: exits, "exits", max: ModelExit.countMax)
-        }
-        if writer.version >= 3 { writer.write(codecs) }
+        guard !isOld else { return }
+        writer.write(byteCount: keepInputLocal, "operators kept at the entry")
+        writer.write(list: exits, "exits", max: ModelExit.countMax)
+        writer.write(codecs)
     }
 
     /// Reads that layout.
@@ -38,8 +40,7 @@ extension ModelSettings: WireValue {
         let energy = try limit()
         let headroom = Int(try reader.read("memory headroom", as: UInt8.self))
         guard headroom <= Self.headroomMax else { throw .invalidValue(what: "memory headroom") }
-        let bits = try reader.read("modes", as: UInt8.self)
-        let modes = ModeSet(rawValue: bits & ~Self.wishesBit)
+        let modes = ModeSet(rawValue: try reader.read("modes", as: UInt8.self))
         guard Self.isValid(modes) else { throw .invalidValue(what: "modes") }
         let baseline = try reader.read("baseline", as: UInt8.self)
         self.init(
@@ -48,23 +49,14 @@ extension ModelSettings: WireValue {
                 nanojoulesMax: energy, memoryHeadroomPercent: headroom),
             allowedModes: modes,
             baseline: baseline == 0 ? nil : try Self.choice(baseline, what: "baseline"))
-        if bits & Self.wishesBit != 0 {
-            keepInputLocal = try reader.readByteCount("operators kept at the entry")
-            guard keepInputLocal <= ModelSettings.keepInputLocalMax else {
-                throw .invalidValue(what: "operators kept at the entry")
-            }
-            exits = try reader.readList("exits", max: ModelExit.countMax)
-            guard hasWishes else { throw .invalidValue(what: "wishes that wish nothing") }
+        guard reader.version >= 3 else { return }
+        keepInputLocal = try reader.readByteCount("operators kept at the entry")
+        guard keepInputLocal <= ModelSettings.keepInputLocalMax else {
+            throw .invalidValue(what: "operators kept at the entry")
         }
-        if reader.version >= 3 { codecs = try reader.readOptional("codecs") }
+        exits = try reader.readList("exits", max: ModelExit.countMax)
+        codecs = try reader.readOptional("codecs")
     }
-
-    /// In the byte of modes: wishes follow.
-    ///
-    /// Settings without them have the bytes that they always had.
-    private static let wishesBit: UInt8 = 0x80
-
-    private var hasWishes: Bool { keepInputLocal > 0 || !exits.isEmpty }
 
     /// More headroom than this leaves nothing to plan with.
     package static let headroomMax = 95
