@@ -13,6 +13,7 @@ from processes import (
     quantile, rate, request, spread, table)
 from recovery import MODELS as RECOVERY_MODELS, recovery
 from rows import MODELS as ROW_MODELS, rows
+from simulator import simulator
 
 # Where Tools/models/make leaves the models that are too large to be committed.
 DIGITS = os.path.join(ROOT, "Tools", "models", "digits", "digits-cnn.onnx")
@@ -469,6 +470,10 @@ def main():
     one.add_argument("--count", type=int, default=50, help="how often each codec packs it")
     one = commands.add_parser("quality", help=quality.__doc__)
     one.add_argument("--model", choices=["resnet50", "vit-base", "digits-cnn"])
+    one = commands.add_parser("simulator", help=simulator.__doc__)
+    one.add_argument("--seeds", type=int, default=100)
+    one.add_argument("--sizes", default="10,100", help="nodes in the meshes of the table of membership")
+    one.add_argument("--agreement", default="4,8,16,32", help="nodes in those of the table of decisions")
     options = parser.parse_args()
     options.models = dict(entry.split("=", 1) for entry in options.model_file)
     options.model_path = lambda name: model_path(name, options.models)
@@ -476,7 +481,8 @@ def main():
         parser.error(f"{PROGRAM} is not built; start this by Tools/Benchmarks/run")
     benchmark = {"overhead": overhead, "transport": transport, "pipeline": pipeline,
                  "recovery": recovery, "rows": rows, "suspicion": suspicion,
-                 "planning": planning, "codecs": codecs, "quality": quality}[options.benchmark]
+                 "planning": planning, "codecs": codecs, "quality": quality,
+                 "simulator": simulator}[options.benchmark]
     try:
         figures = benchmark(options)
     except mesh.Failed as error:
