@@ -294,6 +294,31 @@ import Testing
         #expect(mesh.nodes[mesh.pool[1]]?.hasConflict(manifest) == false)
     }
 
+    @Test("who came after a decision may follow it with good reason when the others decide anew")
+    func successorOfGrownMesh() throws {
+        var mesh = AgreementMesh(count: 4)
+        let all = mesh.pool
+        let part = Array(all[2...])
+        mesh.pool = part
+        mesh.decide()
+        let first = try #require(mesh.current(part[0]))
+        mesh.pool = all
+        mesh.consider(part[0])
+        mesh.pool = part
+        let round = first.primary.plan.ballot.round + 1
+        mesh.receive(decided(round: round, on: 3), from: part[1], at: part[0])
+        #expect(mesh.current(part[0]) != first)
+        mesh.pool = all
+        let news = AgreementMessage.decided(
+            manifest: manifest, ballot: first.primary.plan.ballot, bundle: first, isFresh: false)
+        mesh.receive(news, from: all[0], at: part[0])
+        let isFresh = mesh.messages.map { item -> Bool? in
+            if case .decided(_, _, _, let isFresh) = item.message { isFresh } else { nil }
+        }
+        #expect(!isFresh.contains(true))
+        #expect(mesh.nodes[part[0]]?.hasConflict(manifest) == true)
+    }
+
     @Test("without a plan otherwise, nodes that flapped are used too")
     func flappingIsBetterThanNothing() {
         var mesh = AgreementMesh(count: 3)

@@ -68,7 +68,7 @@ extension Agreement {
         var settlesUntil = Timestamp.zero
         /// The ballots of the plans that the current one came after, newest last.
         private(set) var formerBallots: [Ballot] = []
-        /// The nodes that could vote when the current plan was decided.
+        /// The nodes that could vote when the current plan was decided, or since.
         private var decidedVoters: [NodeID] = []
         /// Whether nodes that flapped are used too: without them there was no plan.
         var takesFlapping = false
@@ -94,8 +94,8 @@ extension Agreement {
 
         /// Notes a decision and the one before it, if it was made just now.
         ///
-        /// It comes after that one only if most who could vote then could vote now: else another part
-        /// of the mesh may follow the earlier one with good reason. It also comes after a decision of
+        /// It comes after that one only if most who could vote under it could vote now: else another
+        /// part of the mesh may follow the earlier one with good reason. It also comes after a decision of
         /// a part that was met before if all that this one used could vote.
         mutating func noteSuccession(of former: Ballot?, voters: [NodeBoot]) {
             let nodes = voters.map(\.node)
@@ -110,6 +110,15 @@ extension Agreement {
             }
             rivals = []
             decidedVoters = nodes
+        }
+
+        /// Notes who can vote while the current plan stands: who came after its decision follows it
+        /// like the others.
+        mutating func noteVoters(_ voters: [NodeBoot]) {
+            guard register.current != nil else { return }
+            for voter in voters where !decidedVoters.contains(voter.node) {
+                decidedVoters.append(voter.node)
+            }
         }
 
         /// Notes a decision that met the current one.

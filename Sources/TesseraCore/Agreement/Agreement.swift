@@ -152,6 +152,7 @@ struct Agreement: Sendable {
         }
         var model = models[manifest] ?? Model()
         defer { models[manifest] = model }
+        model.noteVoters(view.voters)
         if let lease = model.lease, lease.until <= now || !isAlive(lease.bundle, view) {
             model.lease = nil
         }
