@@ -58,7 +58,7 @@ extension Agreement {
         case .yes:
             if sender != me {
                 model.yielding = (sender, now + Self.yieldTime)
-                model.proposed = (ballot, Look(view))
+                model.proposed = (ballot, Look(view), members)
             }
             directives.append(
                 .send(
@@ -188,7 +188,8 @@ extension Agreement {
             model.settlesUntil = now + (hasConflict ? Self.mergedSpan : Self.improvedSpan)
         }
         if isFresh || hasGivenWay { model.conflictSince = nil }
-        model.noteSuccession(of: isFresh ? former : nil, voters: view.voters)
+        model.noteSuccession(
+            of: isFresh ? former : nil, by: bundle.primary.plan.ballot, seen: view.voters)
         model.lease = nil
         model.yielding = nil
         model.need = nil

@@ -47,8 +47,9 @@ extension Agreement {
         var considered = Look()
         /// The operator's settings that it saw; nil before the first one.
         var consideredSettings: ModelSettings?
-        /// What this node saw when the round began that it promised last, its own included.
-        var proposed: (ballot: Ballot, look: Look)?
+        /// What this node saw when the round began that it promised last, its own included, and the
+        /// members of that round.
+        var proposed: (ballot: Ballot, look: Look, members: [NodeBoot])?
         /// The settings that this node's last round planned with.
         var plannedSettings: (ballot: Ballot, settings: ModelSettings)?
         var consideredAt = Timestamp.zero
@@ -97,7 +98,15 @@ extension Agreement {
         /// It comes after that one only if most who could vote under it could vote now: else another
         /// part of the mesh may follow the earlier one with good reason. It also comes after a decision of
         /// a part that was met before if all that this one used could vote.
-        mutating func noteSuccession(of former: Ballot?, voters: [NodeBoot]) {
+        ///
+        /// - Parameters:
+        ///   - former: The decision before it.
+        ///   - ballot: The decision. If this node promised it, the members of its round could vote.
+        ///   - seen: Who could vote as far as this node sees, which may not know of a loss yet.
+        mutating func noteSuccession(
+            of former: Ballot?, by ballot: Ballot, seen: [NodeBoot]
+        ) {
+            let voters = proposed?.ballot == ballot ? proposed?.members ?? seen : seen
             let nodes = voters.map(\.node)
             let common = decidedVoters.count { nodes.contains($0) }
             if let former {

@@ -191,9 +191,10 @@ struct Agreement: Sendable {
         let token = nextToken
         nextToken += 1
         model.plannedSettings = (ballot, view.settings)
-        model.proposed = (ballot, Look(view))
+        let members = Array(view.voters.prefix(Self.poolMax))
+        model.proposed = (ballot, Look(view), members)
         model.round = PlanRound(
-            ballot: ballot, need: need, view: Array(view.voters.prefix(Self.poolMax)),
+            ballot: ballot, need: need, view: members,
             phase: .planning(token: token), startedAt: now,
             deadline: now + Self.planTimeout
                 * (1 << Int64(min(model.failures, Self.planTimeoutDoublings))))
