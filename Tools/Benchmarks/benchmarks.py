@@ -23,8 +23,9 @@ def model_path(name, given):
     """The file of a model: as given, committed, or made."""
     if given.get(name):
         return given[name]
-    if name == "digits-cnn":
-        return DIGITS
+    committed = os.path.join(os.path.dirname(DIGITS), name + ".onnx")
+    if os.path.exists(committed):
+        return committed
     cache = os.environ.get("TESSERA_MODELS", os.path.join(ROOT, ".build", "models"))
     path = os.path.join(cache, name + ".onnx")
     if not os.path.exists(path):

@@ -84,8 +84,9 @@ def pis(count):
 class Bench:
     """A case in a lab of its own."""
 
-    def __init__(self, case, goal, options, off=()):
+    def __init__(self, case, goal, options, off=(), max_drop=""):
         self.case, self.goal, self.options, self.off = case, goal, options, off
+        self.max_drop = max_drop
         self.lab = Lab(f"papers-{os.getpid()}")
         self.name = "paper"
 
@@ -98,8 +99,13 @@ class Bench:
             entry, *others = self.case.names
             self.lab.up(path, off=others)
         try:
-            compare.add_model(self.lab, self.options.model_path(self.case.model), self.name,
-                              ["--objective", self.goal, "--allow", "single"])
+            self.add(["--objective", self.goal, "--allow", "single"])
+            if self.max_drop:
+                with tempfile.TemporaryDirectory(prefix="tessera-papers-") as folder:
+                    path = os.path.join(folder, "inputs.npz")
+                    compare.write_items(path, self.lab.agent(entry).get(f"/v2/models/{self.name}"))
+                    self.add(["--calibrate", path, "--max-drop", self.max_drop,
+                              "--compare", "relative-error"])
             for name in others:
                 self.lab.provision(entry, name)
                 if name not in self.off:
@@ -118,6 +124,11 @@ class Bench:
 
     def __exit__(self, *_):
         Lab(self.lab.name).down()
+
+    def add(self, flags):
+        """Adds the model at the entry, or measures anew what packing changes of its answers."""
+        compare.add_model(
+            self.lab, self.options.model_path(self.case.model), self.name, flags)
 
     def plan(self):
         """What the entry says of the plan that it follows."""

@@ -4,9 +4,12 @@ import array
 import json
 import math
 import os
+import random
 import statistics
 import subprocess
+import tempfile
 import time
+import zipfile
 
 from . import agents
 from .errors import LabError
@@ -41,6 +44,20 @@ def inputs_of(metadata):
             data = bytes(count * size)
         found[tensor["name"]] = kserve.Array(descr, shape, data)
     return found
+
+
+def write_items(path, metadata, count=4):
+    """Some items for each input of a model, seeded, as .npz: what `model add --calibrate` reads."""
+    generator = random.Random(1)
+    with zipfile.ZipFile(path, "w") as archive, tempfile.TemporaryDirectory() as folder:
+        for name, item in inputs_of(metadata).items():
+            data = item.data * count
+            if item.descr == "<f4":
+                data = array.array(
+                    "f", (generator.random() for _ in range(len(data) // 4))).tobytes()
+            plain = os.path.join(folder, "items.npy")
+            kserve.save(plain, kserve.Array(item.descr, (count, *item.shape[1:]), data))
+            archive.write(plain, f"{name}.npy")
 
 
 def predict(program, model, topology_file, flags, clients=None):

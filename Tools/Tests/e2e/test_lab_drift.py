@@ -25,7 +25,7 @@ links:
 entry: board-1
 """
 SLOWED, PART = "board-3", 4
-# Issue "slow devices and drift": the bounds.
+# What a change of speed may take, and what it must give.
 SECONDS_TO_SLOWED, SECONDS_TO_RESTORED, SHARE_OF_STARTED = 10, 15, 0.85
 
 
