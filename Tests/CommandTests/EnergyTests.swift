@@ -36,7 +36,10 @@ struct EnergyTests {
             }
         }
 
-        deinit { try? FileManager.default.removeItem(atPath: root) }
+        deinit {
+            // What cannot be removed is the temporary folder's to clear.
+            try? FileManager.default.removeItem(atPath: root)
+        }
 
         func write(_ text: String, _ folder: String, _ file: String = "energy_uj") throws {
             try Data((text + "\n").utf8).write(to: URL(filePath: "\(root)/\(folder)/\(file)"))
