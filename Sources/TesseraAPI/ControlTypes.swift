@@ -34,6 +34,8 @@ public struct MemberDocument: Codable, Sendable, Equatable {
     public var operationsPerMicrosecond: UInt64?
     /// What decides the bits of its results, if known.
     public var fingerprint: String?
+    /// Watts that it draws beyond idle while its engine works, if it says so.
+    public var powerWatts: Double?
     /// What its release calls itself, if it tells.
     public var release: String?
     /// The newest version of the protocol that it speaks, if the answering agent has a connection.
@@ -260,6 +262,8 @@ public struct PlanDocument: Codable, Sendable, Equatable {
     public var leftOut: [NoteDocument]
     /// Routes that are expected to be packed, or are packed by the agent that was asked.
     public var packing: [PackingDocument]?
+    /// What an item takes; nil if an older agent answered.
+    public var energy: EnergyDocument?
 
     /// An early exit, or the end of the model, and the requests that it answers.
     public struct ExitShareDocument: Codable, Sendable, Equatable {

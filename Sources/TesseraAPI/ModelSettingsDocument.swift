@@ -8,6 +8,8 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
     public var maxPeriodMicroseconds: Int64?
     /// The longest time of one item alone.
     public var maxLatencyMicroseconds: Int64?
+    /// The most energy per item.
+    public var maxEnergyMicrojoules: Int64?
     /// Percent of each node's memory that stay free.
     public var memoryHeadroomPercent: Int
     /// The modes that stages may have: of `single`, `replicas`, `rows`, `branches`.
@@ -54,6 +56,8 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
     private static let modeSets: [ModeSet] = [.single, .replicas, .rows, .branches]
     /// A day, in microseconds; limits of plans are shorter.
     private static let microsecondsMax: Int64 = 86_400_000_000
+    /// A megajoule; items take less.
+    private static let microjoulesMax: Int64 = 1_000_000_000_000
     /// The most percent of memory that may stay free.
     public static let headroomMax = 95
 
@@ -62,6 +66,7 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
         objective = settings.goal.objective.rawValue
         maxPeriodMicroseconds = settings.goal.periodNanosecondsMax.map { Int64($0 / 1_000) }
         maxLatencyMicroseconds = settings.goal.latencyNanosecondsMax.map { Int64($0 / 1_000) }
+        maxEnergyMicrojoules = settings.goal.nanojoulesMax.map { Int64($0 / 1_000) }
         memoryHeadroomPercent = settings.goal.memoryHeadroomPercent
         modes = Self.names(of: settings.allowedModes)
         baseline = settings.baseline?.rawValue
@@ -85,12 +90,13 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
                 "objective \"\(self.objective.prefix(40))\" is not one of "
                     + PlanGoal.Objective.allCases.map(\.rawValue).joined(separator: ", "))
         }
-        for (name, limit) in [
-            ("maxPeriodMicroseconds", maxPeriodMicroseconds),
-            ("maxLatencyMicroseconds", maxLatencyMicroseconds),
+        for (name, limit, most) in [
+            ("maxPeriodMicroseconds", maxPeriodMicroseconds, Self.microsecondsMax),
+            ("maxLatencyMicroseconds", maxLatencyMicroseconds, Self.microsecondsMax),
+            ("maxEnergyMicrojoules", maxEnergyMicrojoules, Self.microjoulesMax),
         ] {
-            guard limit.map({ (1...Self.microsecondsMax).contains($0) }) ?? true else {
-                throw fail("\(name) is not from 1 to \(Self.microsecondsMax)")
+            guard limit.map({ (1...most).contains($0) }) ?? true else {
+                throw fail("\(name) is not from 1 to \(most)")
             }
         }
         guard (0...Self.headroomMax).contains(memoryHeadroomPercent) else {
@@ -123,6 +129,7 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
                 objective: objective,
                 periodNanosecondsMax: maxPeriodMicroseconds.map { Int($0) * 1_000 },
                 latencyNanosecondsMax: maxLatencyMicroseconds.map { Int($0) * 1_000 },
+                nanojoulesMax: maxEnergyMicrojoules.map { Int($0) * 1_000 },
                 memoryHeadroomPercent: memoryHeadroomPercent),
             allowedModes: allowed, baseline: wanted, keepInputLocal: keepInputLocal ?? 0,
             codecs: try codecs?.allowance(), exits: try wantedExits())
@@ -211,6 +218,7 @@ extension ModelSettingsDocument {
         exits = try Self.exits(json["exits"])
         maxPeriodMicroseconds = try number("maxPeriodMicroseconds")
         maxLatencyMicroseconds = try number("maxLatencyMicroseconds")
+        maxEnergyMicrojoules = try number("maxEnergyMicrojoules")
         keepInputLocal = try number("keepInputLocal").map { Int(clamping: $0) }
         memoryHeadroomPercent = Int(try number("memoryHeadroomPercent") ?? 0)
         if let value = json["codecs"], value != .null {

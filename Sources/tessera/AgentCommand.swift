@@ -102,6 +102,14 @@ struct AgentOptions: ParsableArguments {
     @Option(help: "Threads for computing. Default: as many as processors.")
     var threads: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            What the device draws beyond idle while its engine works, such as 6.4; plans by energy \
+            use nodes alone that say it. Default: not known. See Docs/Energy.md.
+            """, valueName: "watts"))
+    var powerWatts: String?
+
     @Option(help: ArgumentHelp("What is logged. Default: info.", valueName: "level"))
     var logLevel: String?
 
@@ -141,6 +149,7 @@ struct AgentOptions: ParsableArguments {
             (.apiCertificate, apiCertificate), (.apiKey, apiKey),
             (.dataFolder, dataFolder), (.mesh, mesh), (.secretFile, secretFile),
             (.discovery, discovery), (.memory, memory), (.disk, disk), (.threads, threads),
+            (.powerWatts, powerWatts),
             (.logLevel, logLevel), (.logFormat, logFormat), (.traceFile, traceFile),
             (.journal, journal),
         ]

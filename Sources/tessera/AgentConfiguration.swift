@@ -46,6 +46,8 @@ struct AgentConfiguration: Sendable {
     var diskBytes: Int
     /// Threads of the engine.
     var threads: Int
+    /// What the device draws beyond idle while its engine works; nil if nobody says.
+    var milliwatts: Int?
     /// What is logged.
     var logLevel: Logger.Level
     /// How lines of the log are written.
@@ -106,6 +108,7 @@ struct AgentConfiguration: Sendable {
         threads = try reader.value(.threads, usual: "\(Machine.processors)") { text in
             Int(text).flatMap { (1...Self.threadsMax).contains($0) ? $0 : nil }
         }
+        milliwatts = try reader.optional(.powerWatts, Self.milliwatts)
         logLevel = try reader.value(.logLevel, usual: "info", Logger.Level.init(rawValue:))
         logFormat = try reader.value(.logFormat, usual: "text", LogFormat.init(rawValue:))
         traceFile = try reader.optional(.traceFile, Self.path)
@@ -147,6 +150,14 @@ struct AgentConfiguration: Sendable {
                 }
             }
         return isFine ? text : nil
+    }
+
+    /// Reads watts such as `6.4`, to the milliwatt.
+    static func milliwatts(_ text: String) -> Int? {
+        guard let watts = Double(text), text.utf8.allSatisfy({ "0123456789.".utf8.contains($0) }),
+            watts <= Topology.wattsMax
+        else { return nil }
+        return Topology.milliwatts(watts)
     }
 
     private static func place(_ text: String) -> HostPort? { HostPort(text) }
@@ -264,6 +275,7 @@ private struct SettingReader {
             case .discovery: DiscoveryMode.allCases.map(\.rawValue).joined(separator: ", ")
             case .memory, .disk: "a number of bytes such as 1500000, 512M or 2G"
             case .threads: "a number from 1 to 1024"
+            case .powerWatts: "watts from 0 to 1000000, such as 6.4"
             case .logLevel: Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
             case .seed: "HOST:PORT"
             case .apiAnonymous: "none, read or infer"

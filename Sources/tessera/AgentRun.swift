@@ -47,11 +47,13 @@ struct AgentRun {
             grpcPort: configuration.grpcPort, hostNames: configuration.apiHostNames,
             tokens: tokens.tokens, anonymousRight: configuration.anonymousRight)
         api.certificate = certificate?.certificate
+        let energy = EnergyMeter()
         let scheme = certificate == nil ? "http" : "https"
         let name = configuration.name
         let host = configuration.api.reachable.host
         let service = APIService(
-            backend: NodeBackend(node: node, release: Version.current, traceFile: traceFile),
+            backend: NodeBackend(
+                node: node, release: Version.current, traceFile: traceFile, energy: energy),
             configuration: api,
             logger: logger
         ) { ports in
@@ -74,6 +76,7 @@ struct AgentRun {
                         }),
                     .init(
                         service: FileWatch([secretFile.path]) { await secretFile.reload(node) }),
+                    .init(service: EnergyWatch(energy, node: node)),
                     .init(service: service, failureTerminationBehavior: .cancelGroup),
                     .init(
                         service: NodeService(node: node),
@@ -94,7 +97,8 @@ struct AgentRun {
                 secrets: secrets,
                 discovery: configuration.discovery, seeds: configuration.seeds,
                 memoryBytes: configuration.memoryBytes, diskBytes: configuration.diskBytes,
-                threads: configuration.threads, journalFile: configuration.journalFile),
+                threads: configuration.threads, milliwatts: configuration.milliwatts,
+                journalFile: configuration.journalFile),
             logger: logger, tracer: traceFile.map { FileTracer($0) })
     }
 

@@ -20,6 +20,7 @@ enum AgentSetting: String, CaseIterable, Sendable {
     case memory
     case disk
     case threads
+    case powerWatts = "power-watts"
     case logLevel = "log-level"
     case logFormat = "log-format"
     case traceFile = "trace-file"

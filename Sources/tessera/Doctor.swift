@@ -32,7 +32,8 @@ struct Doctor {
             await Blocking.value { MulticastCheck.run() },
         ] + ports.map { port($0, $1, $2, isAgentThere: isAgentThere) } + [
             clock(Machine.secondsSince1970), DiskCheck.dataFolder(configuration.dataFolder),
-            disk(), memory(isAgentThere: isAgentThere), secret(),
+            disk(), memory(isAgentThere: isAgentThere),
+            Self.energy(milliwatts: configuration.milliwatts, EnergyZones()), secret(),
         ] + (certificate().map { [$0] } ?? [])
     }
 
@@ -135,6 +136,15 @@ struct Doctor {
                     + "and traces are wrong")
         }
         return .good("clock", "it shows \(text)")
+    }
+
+    /// Whether energy is modelled, measured, both or neither: each is well, and to be known.
+    static func energy(milliwatts: Int?, _ zones: EnergyZones) -> DoctorFinding {
+        let power =
+            milliwatts.map {
+                "modelled with \(Figures.decimal(Double($0) / 1_000, places: 3)) W"
+            } ?? "not modelled: no --power-watts is given, so plans by energy leave this node out"
+        return .good("energy", power + "; " + EnergyMeter.summary(zones))
     }
 
     private func disk() -> DoctorFinding {

@@ -22,6 +22,11 @@ enum Figures {
         milliseconds(Double(microseconds) / 1_000)
     }
 
+    /// An energy in joules or millijoules.
+    static func energy(joules: Double) -> String {
+        joules < 1 ? milliseconds(joules * 1_000) + " mJ" : milliseconds(joules) + " J"
+    }
+
     /// A span as days, hours, minutes and seconds, the two greatest of them.
     static func span(microseconds: Int64) -> String {
         let seconds = microseconds / 1_000_000

@@ -93,7 +93,7 @@ enum Files {
         String(cString: strerror(number))
     }
 
-    private static func reason(_ error: any Error) -> String {
+    static func reason(_ error: any Error) -> String {
         // Foundation hides the system's words in the error beneath.
         if let posix = (error as? CocoaError)?.underlying as? POSIXError {
             return String(cString: strerror(posix.code.rawValue))

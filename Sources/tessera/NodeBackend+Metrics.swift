@@ -17,7 +17,7 @@ extension NodeBackend {
         metrics.members = memberCounts(snapshot)
         metrics.models = snapshot.models.map { model in
             let plan = model.current?.primary.plan
-            return AgentMetrics.Model(
+            var figures = AgentMetrics.Model(
                 name: model.name, isReady: model.usable != nil,
                 weightBytes: model.outline.map { outline in
                     outline.blobs.reduce(0) { $0 + $1.byteCount }
@@ -26,6 +26,8 @@ extension NodeBackend {
                 periodSeconds: plan.map { Double($0.predictedPeriodMicroseconds) / 1e6 },
                 latencySeconds: plan.map { Double($0.predictedLatencyMicroseconds) / 1e6 },
                 exits: exitCounts(model))
+            figures.joulesPerItem = joulesPerItem(model)
+            return figures
         }
         addWork(of: snapshot, to: &metrics)
         metrics.peers = peers(snapshot)
@@ -42,6 +44,8 @@ extension NodeBackend {
         metrics.limits = tally.limits.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) }
         metrics.transport = transportCounts
         metrics.codecs = codecWork
+        metrics.energy = AgentMetrics.Energy(
+            powerWatts: node.settings.milliwatts.map { Double($0) / 1_000 }, zones: energy.zones)
         metrics.traceSpans =
             traceFile.map { file in
                 let counts = file.counts
@@ -49,6 +53,15 @@ extension NodeBackend {
             } ?? []
         metrics.process = ProcessFigures.now
         return metrics
+    }
+
+    /// What an item of a model takes by the nodes' powers; nil if one is not known.
+    private func joulesPerItem(_ model: MeshSnapshot.Model) -> Double? {
+        guard let plan = model.current?.primary.plan, let problem = model.problem,
+            // Most meshes have none: nothing is worked out then.
+            problem.nodes.contains(where: { $0.capability.milliwatts != nil })
+        else { return nil }
+        return PlanEvaluation.evaluate(plan, problem)?.nanojoules.map { Double($0) / 1e9 }
     }
 
     /// What answered this entry's requests for a model with exits.

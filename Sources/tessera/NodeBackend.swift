@@ -10,6 +10,8 @@ struct NodeBackend: AgentBackend {
     let release: String
     /// Where spans are written, if they are.
     var traceFile: TraceFile?
+    /// What is measured of energy.
+    let energy: EnergyMeter
     private let interfaces = InterfaceCache()
     let traffic = TrafficMeter()
     let images = ImageInputs()
@@ -208,7 +210,7 @@ struct NodeBackend: AgentBackend {
         return MembersDocument(
             members: snapshot.members.map { member in
                 let capability = member.record?.capability
-                return MemberDocument(
+                var document = MemberDocument(
                     name: member.record?.name ?? member.member.node.short,
                     id: member.member.node.hexadecimal, boot: member.member.boot.counter,
                     address: member.address.description, status: "\(member.status)",
@@ -220,6 +222,8 @@ struct NodeBackend: AgentBackend {
                     threads: capability?.threads, memoryBytes: capability?.memoryBytes,
                     operationsPerMicrosecond: capability?.operationsPerMicrosecond,
                     fingerprint: capability?.fingerprint.text)
+                document.powerWatts = capability?.milliwatts.map { Double($0) / 1_000 }
+                return document
             }.sorted { ($0.name, $0.id) < ($1.name, $1.id) })
     }
 
@@ -233,8 +237,21 @@ struct NodeBackend: AgentBackend {
             return .unknownModel
         }
         let compileMicroseconds = await node.compileMicroseconds
-        return PlanView(snapshot, model, compileMicroseconds: compileMicroseconds)
-            .map { .plan($0.document) } ?? .none(reason: model.reason)
+        let view = PlanView(snapshot, model, compileMicroseconds: compileMicroseconds)
+        guard var document = view?.document else { return .none(reason: model.reason) }
+        document.energy?.counter = energy.summary
+        document.energy?.measured = energy.measured(
+            node: node.settings.name, keys: ownFragments(of: model))
+        return .plan(document)
+    }
+
+    /// What this node runs of a model's plan.
+    private func ownFragments(of model: MeshSnapshot.Model) -> [FragmentKey] {
+        let fragments = model.current?.primary.plan.fragments ?? []
+        return fragments.filter { $0.host == node.member }.map { fragment in
+            FragmentKey(
+                manifest: model.manifest, operators: fragment.operators, rows: fragment.rows)
+        }
     }
 
     func events(after sequence: UInt64, follow: Bool) async -> EventStream {

@@ -67,6 +67,7 @@ struct PlanCommand: AsyncParsableCommand {
             "  bound:    \(span(plan.boundMicroseconds)) per answer, by "
                 + Figures.printable(plan.binding) + "; bound / expected: \(reached) %")
         Console.line("  limit:    " + Figures.printable(plan.bottleneck))
+        if let energy = plan.energy { showEnergy(energy) }
         Console.line("  exact:    " + Figures.printable(plan.exactness))
         if let local = plan.local {
             var text =
@@ -79,6 +80,11 @@ struct PlanCommand: AsyncParsableCommand {
             }
             Console.line(text)
         }
+    }
+
+    private func showEnergy(_ energy: EnergyDocument) {
+        Console.line("  energy:   " + Figures.printable(energy.modelledText))
+        if let text = energy.measuredText { Console.line("            " + Figures.printable(text)) }
     }
 
     private func showStages(_ plan: PlanDocument) {

@@ -39,12 +39,6 @@ struct PlanOfflineOptions: ParsableArguments {
 
     @OptionGroup(title: "Packing for slow links") var calibration: CalibrationOptions
 
-    @Option(
-        help: ArgumentHelp(
-            "The most energy per item that will do, such as 2.5J.", valueName: "energy"),
-        transform: PlanQuantities.nanojoules)
-    var maxEnergy: Int?
-
     @Flag(
         help: "Show also every plan that none beats in period and latency (and energy, if known).")
     var pareto = false
@@ -127,15 +121,11 @@ struct PlanOfflineOptions: ParsableArguments {
     }
 
     private var hasWishes: Bool {
-        !planning.isEmpty || maxEnergy != nil || pareto || exits != nil
+        !planning.isEmpty || pareto || exits != nil
     }
 
     /// What the plan is to be best at.
-    var goal: PlanGoal {
-        var goal = planning.goal
-        goal.nanojoulesMax = maxEnergy
-        return goal
-    }
+    var goal: PlanGoal { planning.goal }
 
     /// Plans and prints.
     func run(isJSON: Bool) async throws {

@@ -64,7 +64,18 @@ struct PlanView {
                 me: snapshot.me,
                 name: name
             ).documents
+        document.energy = energy(evaluation)
         return document
+    }
+
+    /// What an item takes by the nodes' powers, and which of the plan's nodes do not say theirs.
+    private func energy(_ evaluation: PlanEvaluation?) -> EnergyDocument {
+        let unknown = bundle.primary.plan.hosts.filter { host in
+            problem.nodes.first { $0.member == host }?.capability.milliwatts == nil
+        }
+        return EnergyDocument(
+            joulesPerItem: evaluation?.nanojoules.map { Double($0) / 1e9 },
+            unknownNodes: unknown.map { name($0.node) }.sorted())
     }
 
     /// What keeping the input at the entry costs, if the model's settings want it.

@@ -8,7 +8,7 @@ struct PlanningOptions: ParsableArguments {
         help: ArgumentHelp(
             """
             What is to be best: throughput (the period of a stream), latency (of one item alone) \
-            or energy (per item; needs the watts of every node). Default: throughput.
+            or energy (per item; of nodes whose watts are known). Default: throughput.
             """, valueName: "objective"), transform: PlanQuantities.objective)
     var objective: PlanGoal.Objective?
 
@@ -21,6 +21,12 @@ struct PlanningOptions: ParsableArguments {
         help: ArgumentHelp("The longest latency that will do, such as 80ms.", valueName: "time"),
         transform: PlanQuantities.nanoseconds)
     var maxLatency: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "The most energy per item that will do, such as 2.5J.", valueName: "energy"),
+        transform: PlanQuantities.nanojoules)
+    var maxEnergy: Int?
 
     @Option(
         help: ArgumentHelp(
@@ -54,15 +60,16 @@ struct PlanningOptions: ParsableArguments {
 
     /// Whether nothing is said.
     var isEmpty: Bool {
-        objective == nil && maxPeriod == nil && maxLatency == nil && memoryHeadroom == nil
-            && allow == nil && mode == nil && keepInputLocal == nil
+        objective == nil && maxPeriod == nil && maxLatency == nil && maxEnergy == nil
+            && memoryHeadroom == nil && allow == nil && mode == nil && keepInputLocal == nil
     }
 
     /// What a plan is to be best at.
     var goal: PlanGoal {
         PlanGoal(
             objective: objective ?? .throughput, periodNanosecondsMax: maxPeriod,
-            latencyNanosecondsMax: maxLatency, memoryHeadroomPercent: memoryHeadroom ?? 0)
+            latencyNanosecondsMax: maxLatency, nanojoulesMax: maxEnergy,
+            memoryHeadroomPercent: memoryHeadroom ?? 0)
     }
 
     /// What the options say; the rest as in `old`.
@@ -71,6 +78,8 @@ struct PlanningOptions: ParsableArguments {
         if let objective { result.objective = objective.rawValue }
         if let maxPeriod { result.maxPeriodMicroseconds = Self.microseconds(maxPeriod) }
         if let maxLatency { result.maxLatencyMicroseconds = Self.microseconds(maxLatency) }
+        // A limit, as settings have it: at least 1.
+        if let maxEnergy { result.maxEnergyMicrojoules = Int64(max(1, maxEnergy / 1_000)) }
         if let memoryHeadroom { result.memoryHeadroomPercent = memoryHeadroom }
         if let allow { result.modes = ModelSettingsDocument.names(of: allow) }
         if let mode { result.baseline = mode.baseline?.rawValue }

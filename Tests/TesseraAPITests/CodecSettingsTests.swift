@@ -33,6 +33,20 @@ import Testing
         #expect(try back.settings() == settings())
     }
 
+    @Test("a limit of the energy comes back from JSON in whole microjoules, and has limits itself")
+    func energy() throws {
+        let settings = ModelSettings(goal: PlanGoal(objective: .energy, nanojoulesMax: 2_500_000))
+        let document = ModelSettingsDocument(settings)
+        #expect(document.maxEnergyMicrojoules == 2_500)
+        let back = try ModelSettingsDocument(json: try json(document))
+        #expect(try back.settings() == settings)
+        for wrong: Int64 in [0, -1, 1_000_000_000_001] {
+            var document = document
+            document.maxEnergyMicrojoules = wrong
+            #expect(throws: ControlError.self) { try document.settings() }
+        }
+    }
+
     @Test("an allowance that makes no sense is refused with the field")
     func refused() throws {
         func expectRefused(_ change: (inout CodecsDocument) -> Void) throws {

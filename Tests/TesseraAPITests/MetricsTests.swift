@@ -93,6 +93,35 @@ struct MetricsTests {
         }
     }
 
+    @Test("energy is shown where it is known, in joules and watts, and not otherwise")
+    func energy() {
+        var metrics = AgentMetrics(
+            release: "1", wireProtocol: 1, name: "n", mesh: "m", engine: "e", uptimeSeconds: 1,
+            isReady: true)
+        func model(_ name: String, joules: Double?) -> AgentMetrics.Model {
+            var model = AgentMetrics.Model(
+                name: name, isReady: true, weightBytes: 1, copies: 1, nodes: 1, plansDecided: 1,
+                periodSeconds: 1, latencySeconds: 1)
+            model.joulesPerItem = joules
+            return model
+        }
+        metrics.models = [model("dark", joules: nil)]
+        let none = MetricText.render(metrics.families)
+        #expect(!none.contains("joules") && !none.contains("watts"))
+        metrics.models.append(model("lit", joules: 0.25))
+        metrics.energy = .init(
+            powerWatts: 6.4, zones: [.init(name: "package-0", joules: 12.5)])
+        let text = MetricText.render(metrics.families)
+        for line in [
+            "tessera_node_power_watts 6.4",
+            "tessera_plan_predicted_energy_joules{model=\"lit\"} 0.25",
+            "tessera_processor_energy_joules_total{zone=\"package-0\"} 12.5",
+        ] {
+            #expect(text.contains(line + "\n"), "\(line)")
+        }
+        #expect(!text.contains("energy_joules{model=\"dark\"}"))
+    }
+
     @Test("an agent answers at /metrics, and counts what it answered and refused")
     func overHTTP() async throws {
         var configuration = APIHarness.configuration()

@@ -144,7 +144,7 @@ struct SampleGenerator {
             }, movedBytesPerMicrosecond: rate(),
             handover: optional {
                 HandoverCost(nanosecondsPerSlice: $0.rate(), picosecondsPerByte: $0.rate())
-            },
+            }, milliwatts: optional { $0.number(max: Capability.milliwattsMax) },
             fingerprint: EngineFingerprint(text: text(40)))
     }
 

@@ -4,6 +4,7 @@ extension AgentMetrics {
     /// The metrics of these figures.
     public var families: [MetricFamily] {
         agentFamilies + modelFamilies + requestFamilies + fragmentFamilies + codecFamilies
+            + energyFamilies
             + peerFamilies + meshFamilies + processFamilies
     }
 

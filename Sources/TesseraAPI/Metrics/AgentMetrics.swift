@@ -35,6 +35,9 @@ public struct AgentMetrics: Sendable {
         public var periodSeconds: Double?
         /// What the plan's time of one item alone is expected to be; nil without a plan.
         public var latencySeconds: Double?
+        /// What an item is expected to take, in joules; nil where the power of a node of the plan is not
+        /// known.
+        public var joulesPerItem: Double?
         /// By what answered, an exit or the output for which exits stand: requests of this entry.
         public var exits: [Named]
 
@@ -197,6 +200,8 @@ public struct AgentMetrics: Sendable {
     public var limits: [Named] = []
     /// What the transport counted, by the names of metrics without `tessera_` and `_total`.
     public var transport: [Named] = []
+    /// What is known of energy.
+    public var energy = Energy()
     /// What codecs did to slices.
     public var codecs: [CodecWork] = []
     /// Spans by what became of them; empty if none are written.

@@ -28,15 +28,16 @@ extension Agent {
         // but what it hosts goes on, and it is better than nothing.
         let hosts = agreement.current(manifest)?.primary.plan.hosts ?? []
         let takesFlapping = agreement.takesFlapping(manifest)
+        let settings = mesh.catalogue.settings(of: manifest)
         let pool = voters.filter { member in
             takesFlapping || stable.contains(member) || hosts.contains(member)
         }
         return Agreement.View(
             isCatalogued: mesh.catalogue.models.contains { $0.manifest == manifest },
-            settings: mesh.catalogue.settings(of: manifest),
+            settings: settings,
             outline: placement.outline(of: manifest), voters: voters, pool: pool, usable: usable,
             connected: connectedMembers, measuredLinks: measuredLinks(among: pool),
-            speeds: pool.map { record(of: $0)?.capability?.operationsPerMicrosecond ?? 0 },
+            speeds: speeds(of: pool, countsEnergy: settings.goal.countsEnergy),
             isOutside: chosen.map { !$0.contains(me) } ?? false,
             missingBlobs: agreement.current(manifest) == nil ? placement.lost(manifest).count : 0,
             isDead: { [membership] member in
@@ -52,6 +53,14 @@ extension Agent {
         guard let record = record(of: member), record.capability != nil, !record.isLeaving
         else { return false }
         return record.holdings.contains { $0.manifest == manifest }
+    }
+
+    /// What nodes say of their speeds and, where that counts, of their powers.
+    private func speeds(of pool: [NodeBoot], countsEnergy: Bool) -> [UInt64] {
+        let capabilities = pool.map { record(of: $0)?.capability }
+        let speeds = capabilities.map { $0?.operationsPerMicrosecond ?? 0 }
+        guard countsEnergy else { return speeds }
+        return speeds + capabilities.map { UInt64(max($0?.milliwatts ?? 0, 0)) }
     }
 
     private func measuredLinks(among pool: [NodeBoot]) -> Int {

@@ -38,18 +38,29 @@ extension Agreement {
         }
         guard let outline = view.outline else { return false }
         let problem = view.problem(outline, ballot, current)
-        guard let now = PlanEvaluation.evaluate(old, problem)?.periodMicroseconds else {
-            return true
-        }
-        if isChanged(view, since: model) {
-            return new.predictedPeriodMicroseconds * 10 <= now * 9
-        }
-        guard new.predictedPeriodMicroseconds * 4 <= now * 3 else {
+        guard let (now, then) = costs(of: old, new, problem) else { return true }
+        if isChanged(view, since: model) { return then * 10 <= now * 9 }
+        guard then * 4 <= now * 3 else {
             model.betterLooks = 0
             return false
         }
         model.betterLooks += 1
         return model.betterLooks >= 2
+    }
+
+    /// What two plans are compared by: the period, or the energy where that is to be least; nil if
+    /// nothing is known of the old one.
+    private func costs(
+        of old: Plan, _ new: Plan, _ problem: PlanningProblem
+    ) -> (now: Int64, then: Int64)? {
+        guard let now = PlanEvaluation.evaluate(old, problem) else { return nil }
+        guard problem.goal.objective == .energy else {
+            return (now.periodMicroseconds, new.predictedPeriodMicroseconds)
+        }
+        guard now.nanojoules != nil, let then = PlanEvaluation.evaluate(new, problem) else {
+            return nil
+        }
+        return (problem.goal.cost(now), problem.goal.cost(then))
     }
 
     /// Whether two plans have the same stages in the same modes on the same nodes.
@@ -74,6 +85,12 @@ extension Agreement {
         }
         func name(_ member: NodeBoot) -> String {
             problem.nodes.first { $0.member == member }?.name ?? member.node.short
+        }
+        if problem.goal.objective == .energy, let before = now.nanojoules,
+            let after = PlanEvaluation.evaluate(bundle.primary.plan, problem)?.nanojoules
+        {
+            return "\(PlanRound.Need.improvement.reason): an item takes \(before) nJ by the nodes' "
+                + "powers, with the new plan \(after) nJ"
         }
         let limit =
             switch now.bottleneck {

@@ -24,7 +24,8 @@ struct Agreement: Sendable {
         var connected: [NodeBoot]
         /// How many links between nodes of the pool have a measured rate.
         var measuredLinks = 0
-        /// How quickly the nodes of the pool say they compute, in its order.
+        /// How quickly the nodes of the pool say they compute, in its order; where energy counts, then
+        /// what they say they draw, in milliwatts.
         var speeds: [UInt64] = []
         /// Whether others vote on the plan, since this node is not of the model's pool.
         var isOutside = false

@@ -23,6 +23,9 @@ public struct Capability: Hashable, Sendable {
     public var movedBytesPerMicrosecond: UInt64
     /// What handing tensors over takes; nil if it is not known.
     public var handover: HandoverCost?
+    /// What the device draws beyond idle while its engine works, as its owner says; nil if nobody
+    /// said, or while a peer is connected whose version of the protocol does not know the figure.
+    public var milliwatts: Int?
     /// What decides the bits of its results.
     public var fingerprint: EngineFingerprint
 
@@ -30,7 +33,7 @@ public struct Capability: Hashable, Sendable {
     public init(
         threads: Int, memoryBytes: Int, diskBytes: Int, operationsPerMicrosecond: UInt64,
         rates: [OperatorRate] = [], movedBytesPerMicrosecond: UInt64,
-        handover: HandoverCost? = nil, fingerprint: EngineFingerprint
+        handover: HandoverCost? = nil, milliwatts: Int? = nil, fingerprint: EngineFingerprint
     ) {
         self.threads = threads
         self.memoryBytes = memoryBytes
@@ -39,8 +42,13 @@ public struct Capability: Hashable, Sendable {
         self.rates = rates
         self.movedBytesPerMicrosecond = movedBytesPerMicrosecond
         self.handover = handover
+        self.milliwatts = milliwatts
         self.fingerprint = fingerprint
     }
+
+    /// The highest power that a node may have, in milliwatts: a node that draws more than a megawatt
+    /// is a mistake.
+    public static let milliwattsMax = 1_000_000_000
 
     /// Operations per microsecond of operators of a kind.
     public func operationsPerMicrosecond(ofKind kind: String) -> UInt64 {

@@ -105,6 +105,10 @@ struct CostModel: Sendable {
                 || node.capability.movedBytesPerMicrosecond == 0
             {
                 reason = "it has not measured its speed yet"
+            } else if problem.goal.countsEnergy && node.capability.milliwatts == nil {
+                reason =
+                    "the model is planned by energy, and what this node draws is not known: give "
+                    + "its agent --power-watts"
             } else {
                 reason = nil
             }

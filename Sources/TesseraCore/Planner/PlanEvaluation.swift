@@ -46,6 +46,9 @@ public struct PlanEvaluation: Hashable, Sendable {
     public var periodMicroseconds: Int64
     /// Time of one item alone.
     public var latencyMicroseconds: Int64
+    /// What the nodes draw for one item beyond idle, by their powers; nil if that of a node which the
+    /// plan uses is not known.
+    public var nanojoules: Int?
     /// What sets the period.
     public var bottleneck: Bottleneck
     /// The fragments, in the order of the plan: one for each stage where all modes are `single`.
@@ -199,7 +202,8 @@ struct PlanEvaluator {
         }
         return PlanEvaluation(
             periodMicroseconds: CostArithmetic.microseconds(period),
-            latencyMicroseconds: CostArithmetic.microseconds(latency), bottleneck: bottleneck,
+            latencyMicroseconds: CostArithmetic.microseconds(latency),
+            nanojoules: nanojoules(load, endpoint: endpoint, hosts: hosts), bottleneck: bottleneck,
             stages: stages, cutMicroseconds: cuts(load, plan, hosts: hosts), memory: memory,
             packing: packing.routes)
     }
@@ -323,14 +327,33 @@ struct PlanEvaluator {
             ? last : sum + CostArithmetic.scaled(last, by: left, over: ModelExit.unit)
     }
 
+    /// How long a fragment keeps its node busy for an item in a stream.
+    private func busy(_ index: Int, _ load: Load, endpoint: [Int]) -> Int {
+        CostArithmetic.scaled(
+            Self.part(load.compute[index] + endpoint[index], load.parts[index]),
+            by: load.reach[index], over: ModelExit.unit)
+    }
+
+    /// The energy of an item: what each fragment's node draws while it is busy with it.
+    private func nanojoules(_ load: Load, endpoint: [Int], hosts: [Int]) -> Int? {
+        var sum = 0
+        for index in hosts.indices {
+            guard let power = nodes[hosts[index]].capability.milliwatts else { return nil }
+            let milliwatts = min(max(power, 0), SpaceCosts.milliwattsMax)
+            let time = busy(index, load, endpoint: endpoint)
+            let used = UInt128(max(time, 0)) * UInt128(milliwatts) / 1_000
+            // A plan has at most 1,024 fragments, so the sum stays within an Int.
+            sum += Int(min(used, UInt128(Int.max / 2_048)))
+        }
+        return sum
+    }
+
     private func busiest(
         _ load: Load, endpoint: [Int], hosts: [Int]
     ) -> (period: Int, bottleneck: PlanEvaluation.Bottleneck) {
         var nodeTime = [Int](repeating: 0, count: nodes.count)
         for index in hosts.indices {
-            nodeTime[hosts[index]] += CostArithmetic.scaled(
-                Self.part(load.compute[index] + endpoint[index], load.parts[index]),
-                by: load.reach[index], over: ModelExit.unit)
+            nodeTime[hosts[index]] += busy(index, load, endpoint: endpoint)
         }
         var period = -1
         var bottleneck = PlanEvaluation.Bottleneck.window(0)

@@ -34,6 +34,9 @@ public struct PlanGoal: Hashable, Sendable {
         self.memoryHeadroomPercent = memoryHeadroomPercent
     }
 
+    /// Whether plans are judged by their energy: nodes whose power is not known are of no use then.
+    public var countsEnergy: Bool { objective == .energy || nanojoulesMax != nil }
+
     /// Whether a plan keeps within the limits.
     func allows(_ sketch: PlanSketch) -> Bool {
         if let limit = periodNanosecondsMax, sketch.periodNanoseconds > limit { return false }
@@ -42,14 +45,31 @@ public struct PlanGoal: Hashable, Sendable {
         return sketch.nanojoules.map { $0 <= limit } ?? false
     }
 
-    /// Whether a plan keeps within the limits by its evaluation, which knows of no energy.
+    /// Whether a plan keeps within the limits by its evaluation.
     func allows(_ evaluation: PlanEvaluation) -> Bool {
         func isWithin(_ microseconds: Int64, _ nanoseconds: Int?) -> Bool {
             nanoseconds.map { microseconds <= Int64($0 / 1_000) } ?? true
         }
-        return nanojoulesMax == nil
-            && isWithin(evaluation.periodMicroseconds, periodNanosecondsMax)
-            && isWithin(evaluation.latencyMicroseconds, latencyNanosecondsMax)
+        guard isWithin(evaluation.periodMicroseconds, periodNanosecondsMax),
+            isWithin(evaluation.latencyMicroseconds, latencyNanosecondsMax)
+        else { return false }
+        guard let limit = nanojoulesMax else { return true }
+        return evaluation.nanojoules.map { $0 <= limit } ?? false
+    }
+
+    /// The figure of an evaluated plan that is to be least: microseconds, or nanojoules for energy.
+    func cost(_ evaluation: PlanEvaluation) -> Int64 {
+        switch objective {
+        case .throughput: evaluation.periodMicroseconds
+        case .latency: evaluation.latencyMicroseconds
+        case .energy: Int64(min(evaluation.nanojoules ?? .max, SpaceCosts.energyMax))
+        }
+    }
+
+    /// What decides between two plans where the period does if nothing else is wished: the period, or
+    /// the energy where that is to be least.
+    func streamCost(_ evaluation: PlanEvaluation) -> Int64 {
+        objective == .energy ? cost(evaluation) : evaluation.periodMicroseconds
     }
 
     /// The figure of a plan that is to be least; the largest number if it is not known.

@@ -187,7 +187,7 @@ extension SpaceCosts {
     }
 
     /// A node draws at most this much: a megawatt.
-    static let milliwattsMax = 1_000_000_000
+    static let milliwattsMax = Capability.milliwattsMax
     /// One stage takes at most this much energy, so that many can be added.
     static let energyMax = Int.max / 1_000
 

@@ -59,8 +59,11 @@ extension PlanSpace {
         let problem = model.problem
         let count = model.positionCount
         let size = count * count
+        // Where energy does not count, nodes that differ in their power alone are of one kind.
         let nodes = model.nodes.map {
-            Node(name: $0.name, memoryBytes: $0.freeMemoryBytes, milliwatts: nil)
+            Node(
+                name: $0.name, memoryBytes: $0.freeMemoryBytes,
+                milliwatts: problem.goal.countsEnergy ? $0.capability.milliwatts : nil)
         }
         var bytes = [Int](repeating: 0, count: size)
         for from in 0..<model.end {

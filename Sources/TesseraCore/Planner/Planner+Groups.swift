@@ -38,8 +38,8 @@ extension Planner {
                 continue
             }
             let isBetter = best.map { held in
-                choice.evaluation.periodMicroseconds * Int64(100 + Self.equalPercent)
-                    < held.evaluation.periodMicroseconds * 100
+                problem.goal.streamCost(choice.evaluation) * Int64(100 + Self.equalPercent)
+                    < problem.goal.streamCost(held.evaluation) * 100
             }
             if isBetter ?? true { best = choice }
         }
@@ -158,8 +158,7 @@ extension Planner {
         return switch problem.goal.objective {
         case .throughput: (periods.0, latencies.0) < (periods.1, latencies.1)
         case .latency: (latencies.0, periods.0) < (latencies.1, periods.1)
-        // What is computed again takes energy and saves none.
-        case .energy: false
+        case .energy: (problem.goal.cost(one), periods.0) < (problem.goal.cost(other), periods.1)
         }
     }
 

@@ -23,11 +23,8 @@ extension Planner {
     }
 
     private func isClearlyBetter(_ one: Choice, than other: Choice) -> Bool {
-        func value(_ choice: Choice) -> Int64 {
-            problem.goal.objective == .latency
-                ? choice.evaluation.latencyMicroseconds : choice.evaluation.periodMicroseconds
-        }
-        return value(one) * Int64(100 + Self.equalPercent) < value(other) * 100
+        problem.goal.cost(one.evaluation) * Int64(100 + Self.equalPercent)
+            < problem.goal.cost(other.evaluation) * 100
     }
 
     /// The best plan with a head that ends at the position `first`.
@@ -46,12 +43,17 @@ extension Planner {
             let choice = makeChoice(
                 [head], without: nil,
                 window: Self.window(stageCount: entries.count, latencyShare: 0))
-            return choice.flatMap { keepsLimits($0) ? $0 : nil }
+            return choice.flatMap { problem.goal.allows($0.evaluation) ? $0 : nil }
         }
         var goal = problem.goal
         if let limit = goal.latencyNanosecondsMax {
             guard limit > slowest else { return nil }
             goal.latencyNanosecondsMax = limit - slowest
+        }
+        if let limit = goal.nanojoulesMax {
+            let head = headNanojoules(space, entries: entries, first: first)
+            guard let head, limit > head else { return nil }
+            goal.nanojoulesMax = limit - head
         }
         let rest = space.behind(
             first, heldBy: entries, countsHead: goal.objective == .throughput)
@@ -68,14 +70,17 @@ extension Planner {
         }
     }
 
-    private func keepsLimits(_ choice: Choice) -> Bool {
-        let goal = problem.goal
-        func keeps(_ microseconds: Int64, _ limit: Int?) -> Bool {
-            limit.map { microseconds <= Int64($0 / 1_000) } ?? true
+    /// What the head takes on average over the nodes where requests come in; nil if the power of one
+    /// is not known.
+    private func headNanojoules(_ space: PlanSpace, entries: [Int], first: Int) -> Int? {
+        var sum: UInt128 = 0
+        for node in entries {
+            guard let power = space.nodes[node].milliwatts else { return nil }
+            let milliwatts = min(max(power, 0), SpaceCosts.milliwattsMax)
+            sum += UInt128(space.times[node][first]) * UInt128(milliwatts)
         }
-        return goal.nanojoulesMax == nil
-            && keeps(choice.evaluation.periodMicroseconds, goal.periodNanosecondsMax)
-            && keeps(choice.evaluation.latencyMicroseconds, goal.latencyNanosecondsMax)
+        let parts = UInt128(1_000 * entries.count)
+        return Int(min((sum + parts - 1) / parts, UInt128(SpaceCosts.energyMax)))
     }
 
     /// What the best plan of a problem takes; nil if it has none.

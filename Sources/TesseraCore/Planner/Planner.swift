@@ -56,11 +56,9 @@ public struct Planner: Sendable {
         guard problem.codecs != nil else { return }
         let packed = CostModel(problem, isPacked: true)
         guard let other = choose(packed) else { return }
-        func cost(_ choice: Choice) -> Int64 {
-            problem.goal.objective == .latency
-                ? choice.evaluation.latencyMicroseconds : choice.evaluation.periodMicroseconds
-        }
-        guard cost(other) * Int64(100 + Self.equalPercent) < cost(choice) * 100 else { return }
+        let (costs, goal) = ((choice.evaluation, other.evaluation), problem.goal)
+        guard goal.cost(costs.1) * Int64(100 + Self.equalPercent) < goal.cost(costs.0) * 100
+        else { return }
         (choice, model) = (other, packed)
     }
 

@@ -58,7 +58,10 @@ enum PlanningReasons {
                 (left.freeMemoryBytes, right.member) < (right.freeMemoryBytes, left.member)
             })
         else {
-            let notes = model.unusable.map { "\($0.node.short): \($0.reason)" }
+            let notes = model.unusable.map { note in
+                let name = model.problem.nodes.last { $0.member.node == note.node }?.name
+                return "\(name ?? note.node.short): \(note.reason)"
+            }
             return notes.isEmpty
                 ? "no node is there to host the model"
                 : "no node can host the model: " + notes.joined(separator: "; ")

@@ -22,6 +22,8 @@ public struct NodeSettings: Sendable {
     public var diskBytes: Int
     /// Threads of the engine.
     public var threads: Int
+    /// What the device draws beyond idle while its engine works; nil if it is not known.
+    public var milliwatts: Int?
     /// Whether tensors between peers are encrypted; off only for benchmarks.
     public var encryptsTensors: Bool
     /// The file that everything is written to that the core is given; nil for none.
@@ -31,7 +33,8 @@ public struct NodeSettings: Sendable {
     public init(
         name: String, listen: Address, dataFolder: String, mesh: String, secrets: MeshSecrets,
         discovery: DiscoveryMode, seeds: [SeedAddress], memoryBytes: Int, diskBytes: Int,
-        threads: Int, encryptsTensors: Bool = true, journalFile: String? = nil
+        threads: Int, milliwatts: Int? = nil, encryptsTensors: Bool = true,
+        journalFile: String? = nil
     ) {
         self.name = name
         self.listen = listen
@@ -43,6 +46,7 @@ public struct NodeSettings: Sendable {
         self.memoryBytes = memoryBytes
         self.diskBytes = diskBytes
         self.threads = threads
+        self.milliwatts = milliwatts
         self.encryptsTensors = encryptsTensors
         self.journalFile = journalFile
     }

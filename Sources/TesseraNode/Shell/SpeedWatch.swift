@@ -3,6 +3,7 @@ import NIOCore
 import TesseraCodec
 import TesseraCore
 import TesseraEngine
+import TesseraWire
 
 /// Tells the core what this node can do: measured at its start, and told again when it changes.
 ///
@@ -52,7 +53,7 @@ final class SpeedWatch: @unchecked Sendable {
                     metadata: ["reason": "\(error)"])
             }
             self.shell.deliver(.codecsMeasured(TensorCodec.measure()))
-            self.look()
+            self.look(tellsPower: true)
         }
     }
 
@@ -80,7 +81,10 @@ final class SpeedWatch: @unchecked Sendable {
     }
 
     /// Reads clocks and quota, tells what is new, and comes back in a while.
-    private func look() {
+    ///
+    /// The power is told while every connected peer knows the figure: a record with one says nothing
+    /// to the others, and so the node would be lost to them.
+    private func look(tellsPower: Bool) {
         guard let speed else { return }
         let quota = engine.quotaShare
         let processors = settings.threads * quota
@@ -98,7 +102,8 @@ final class SpeedWatch: @unchecked Sendable {
         let share =
             isLimited ? max(1, quota - own.idleThousandths / max(settings.threads, 1)) : quota
         engine.use(share: share)
-        let capability = capability(speed, share: share, processors: processors)
+        var capability = capability(speed, share: share, processors: processors)
+        if !tellsPower { capability.milliwatts = nil }
         if isDue(capability, at: now) {
             told = capability
             toldAt = now
@@ -107,7 +112,10 @@ final class SpeedWatch: @unchecked Sendable {
         shell.loop.execute {
             guard !self.shell.isStopped else { return }
             self.shell.loop.scheduleTask(in: Self.interval) {
-                self.engine.build { self.look() }
+                let tellsPower = self.shell.transport.peerFacts.allSatisfy {
+                    Capability.isPowerKnown(toVersion: $0.agreedVersion)
+                }
+                self.engine.build { self.look(tellsPower: tellsPower) }
             }
         }
     }
@@ -128,11 +136,12 @@ final class SpeedWatch: @unchecked Sendable {
                     family: $0.family,
                     operationsPerMicrosecond: part($0.operationsPerMicrosecond))
             }, movedBytesPerMicrosecond: part(speed.movedBytesPerMicrosecond),
-            handover: own.handover(processors: processors), fingerprint: engine.fingerprint)
+            handover: own.handover(processors: processors), milliwatts: settings.milliwatts,
+            fingerprint: engine.fingerprint)
     }
 
     private func isDue(_ new: Capability, at now: Timestamp) -> Bool {
-        guard let told else { return true }
+        guard let told, told.milliwatts == new.milliwatts else { return true }
         let (speed, before) = (new.operationsPerMicrosecond, told.operationsPerMicrosecond)
         if Self.differs(speed, before, by: Self.newsPart) { return true }
         guard let cost = new.handover?.nanosecondsPerSlice,

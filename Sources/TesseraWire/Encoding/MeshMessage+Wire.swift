@@ -50,7 +50,8 @@ extension MeshMessage: WireValue {
 
     /// A tag (1 byte), then the fields in the order of their declaration.
     ///
-    /// No member and no name stands twice in a list.
+    /// No member and no name stands twice in a list. Towards version 1 or 2 records with a power are
+    /// left out: such a peer would refuse them, and without it their signature would be wrong.
     package func encode(into writer: inout WireWriter) {
         switch self {
         case .digest(let records, let catalogue, let isReply):
@@ -62,7 +63,10 @@ extension MeshMessage: WireValue {
             writer.write(isReply)
         case .update(let records, let catalogue):
             writer.write(Tag.update)
-            writer.write(distinct: records, "records", max: WireLimits.membersMax) {
+            let told =
+                Capability.isPowerKnown(toVersion: writer.version)
+                ? records : records.filter { $0.record.capability?.milliwatts == nil }
+            writer.write(distinct: told, "records", max: WireLimits.membersMax) {
                 $0.record.member
             }
             writer.write(distinct: catalogue, "catalogue", max: WireLimits.catalogueMax) {

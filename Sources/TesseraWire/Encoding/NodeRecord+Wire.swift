@@ -46,9 +46,26 @@ extension HandoverCost: WireValue {
     }
 }
 
+/// What of a capability is there; a flag for the handover alone until version 3.
+private struct CapabilityParts: OptionSet {
+    let rawValue: UInt8
+
+    static let handover = CapabilityParts(rawValue: 1)
+    static let power = CapabilityParts(rawValue: 2)
+}
+
+extension Capability {
+    /// Whether ends that agreed on a version of the protocol tell each other records with a power.
+    package static func isPowerKnown(toVersion version: UInt16) -> Bool { version >= 3 }
+}
+
 extension Capability: WireValue {
     /// Threads (4 bytes), memory, disk, operations per microsecond (8 bytes each), rates of families
-    /// (list, ascending), bytes moved per microsecond (8 bytes), optional handover, fingerprint.
+    /// (list, ascending), bytes moved per microsecond (8 bytes), which of handover and power follow
+    /// (1 byte), these, fingerprint.
+    ///
+    /// Without a power the bytes are those of versions 1 and 2. Peers that speak these are not told
+    /// records with one: see ``MeshMessage``.
     package func encode(into writer: inout WireWriter) {
         writer.write(count: threads, "threads", max: WireLimits.threadsMax)
         writer.write(byteCount: memoryBytes, "memory")
@@ -58,7 +75,14 @@ extension Capability: WireValue {
             $0.family
         }
         writer.write(rate: movedBytesPerMicrosecond, "memory rate")
-        writer.write(handover)
+        var parts: CapabilityParts = []
+        if handover != nil { parts.insert(.handover) }
+        if milliwatts != nil { parts.insert(.power) }
+        writer.write(parts)
+        if let handover { writer.write(handover) }
+        if let milliwatts {
+            writer.write(count: milliwatts, "power", max: Capability.milliwattsMax)
+        }
         writer.write(fingerprint)
     }
 
@@ -72,8 +96,18 @@ extension Capability: WireValue {
             rates: try reader.readAscending(
                 "operator rates", max: WireLimits.operatorRatesMax, by: { $0.family }),
             movedBytesPerMicrosecond: try reader.readRate("memory rate"),
-            handover: try reader.readOptional("handover"),
-            fingerprint: try reader.read())
+            fingerprint: EngineFingerprint(text: ""))
+        let parts = try reader.readChoice("parts of a capability", as: CapabilityParts.self)
+        let known: CapabilityParts =
+            Self.isPowerKnown(toVersion: reader.version) ? [.handover, .power] : .handover
+        guard parts.isSubset(of: known) else {
+            throw .invalidValue(what: "parts of a capability")
+        }
+        if parts.contains(.handover) { handover = try reader.read() }
+        if parts.contains(.power) {
+            milliwatts = try reader.readCount("power", max: Capability.milliwattsMax)
+        }
+        fingerprint = try reader.read()
     }
 }
 

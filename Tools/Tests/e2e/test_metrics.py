@@ -11,7 +11,8 @@ from support import mesh
 DASHBOARD = os.path.join(mesh.ROOT, "Docs", "grafana-dashboard.json")
 NAME = re.compile(r"\b(?:tessera|process)_[a-z0-9_]+")
 # What there is only once something went wrong or has had time to be measured.
-LATER = {"tessera_limit_reached_total", "tessera_link_rate_bytes_per_second"}
+LATER = {"tessera_limit_reached_total", "tessera_link_rate_bytes_per_second",
+         "tessera_plan_predicted_energy_joules", "tessera_processor_energy_joules_total"}
 
 
 class Metrics(support.Case):

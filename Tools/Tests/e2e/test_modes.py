@@ -1,5 +1,6 @@
 """Stages of several nodes, and plans that an operator asks for, on a real mesh."""
 
+import os
 import unittest
 
 import support
@@ -104,6 +105,86 @@ class Modes(support.Case):
                 mesh.wait(30, "answers under it", lambda: work.count >= answered + 20)
             self.assert_all_right(work.stop(), support.VIT)
 
+    def test_energy(self):
+        """Of two agents that say what they draw the frugal one computes, and joules are shown."""
+        with mesh.Mesh("") as agents:
+            counters = os.path.join(agents.folder, "powercap")
+            zone = os.path.join(counters, "intel-rapl:0")
+            os.makedirs(zone)
+
+            def count(joules):
+                for name, text in (("name", "package-0"), ("max_energy_range_uj", "262143328850"),
+                                   ("energy_uj", str(int(joules * 1e6)))):
+                    path = os.path.join(zone, name)
+                    with open(path + ".new", "w", encoding="utf-8") as file:
+                        file.write(text + "\n")
+                    # Whole, so that the agent never reads an empty file.
+                    os.rename(path + ".new", path)
+
+            count(1)
+            for name, watts in (("a", 40), ("b", 4)):
+                agents.make(name, power_watts=watts).environment = {
+                    "TESSERA_TEST_POWERCAP": counters if name == "b" else agents.folder}
+                agents[name].start().await_ready()
+            agents.await_members()
+            agents["a"].add(support.CNN, support.file(support.CNN), "--objective", "energy")
+            agents.await_ready(support.CNN)
+            mesh.wait(30, "a plan on the frugal agent", lambda: all(
+                agent.plan_nodes(support.CNN) == ["b"] for agent in agents.running))
+            plan = agents["a"].plan(support.CNN)
+            energy = plan["energy"]
+            self.assertEqual(("modelled", []), (energy["basis"], energy["unknownNodes"]))
+            # 4 W for what b is expected to compute, and something for handing over.
+            computing = 4 * (plan["stages"][0]["predictedMicroseconds"] - 1) / 1e6
+            self.assertGreaterEqual(energy["joulesPerItem"], computing)
+            self.assertLess(energy["joulesPerItem"], 40)
+            self.assertIn("no energy counter", energy["counter"])
+            shown = self.show(agents["a"])
+            self.assertIn("per item beyond idle, modelled from the nodes' powers", shown)
+            self.assertIn("not measured", shown)
+            watts = {member["name"]: member["powerWatts"]
+                     for member in agents["a"].get("/tessera/v1/members")["members"]}
+            self.assertEqual({"a": 40, "b": 4}, watts)
+            metrics = self.metrics(agents["b"])
+            self.assertEqual("4", metrics["tessera_node_power_watts"])
+            self.assertGreater(
+                float(metrics[f'tessera_plan_predicted_energy_joules{{model="{support.CNN}"}}']), 0)
+            self.measure(agents, count)
+
+    def measure(self, agents, count):
+        """What b's counter counted stands beside what is modelled."""
+        name = 'tessera_processor_energy_joules_total{zone="package-0"}'
+        self.assertIn(name, self.metrics(agents["b"]))
+        self.assertNotIn(name, self.metrics(agents["a"]))
+        for _ in range(5):
+            logits = support.infer(agents["a"], support.CNN, agents.folder)
+            self.assertEqual(support.expected(), [item.data for item in logits.items()])
+        count(11)
+        mesh.wait(10, "10 J", lambda: self.metrics(agents["b"])[name] == "10")
+
+        def measured():
+            return agents["b"].plan(support.CNN)["energy"].get("measured")
+        mesh.wait(10, "what was measured", lambda: (measured() or {}).get("joules") == 10)
+        found = measured()
+        self.assertEqual("b", found["node"])
+        self.assertAlmostEqual(found["joulesPerItem"], 10 / found["items"])
+        self.assertIn("per item measured on b", self.show(agents["b"]))
+
+    def show(self, agent):
+        """What `tessera plan` prints."""
+        return mesh.check("plan", support.CNN, "--api", agent.api, "--token-file",
+                          agent.token_file).out
+
+    def metrics(self, agent):
+        """The values of an agent's metrics, as text, by name and labels."""
+        client = agent.client(timeout=10)
+        try:
+            body = client.call("GET", "/metrics")[2]
+        finally:
+            client.close()
+        lines = body.decode("utf-8").splitlines()
+        return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
     def test_bad_settings(self):
         """Settings that make no sense are refused with the reason."""
         with mesh.Mesh("a") as agents:
@@ -113,6 +194,7 @@ class Modes(support.Case):
                                 (("--allow", "single,columns"), "no stage mode"),
                                 (("--objective", "beauty"), "no objective"),
                                 (("--max-latency", "soon"), "not a time"),
+                                (("--max-energy", "5"), "not an energy"),
                                 (("--memory-headroom", "120%"), "not a percentage"),
                                 ((), "what to change")):
                 result = mesh.run("model", "set", support.CNN, *flags, *common)

@@ -54,6 +54,28 @@ class Versions(support.Case):
                 for name in others:
                     agents[name].leave()
 
+    def test_power(self):
+        """An agent keeps its power to itself while one that does not know the figure is there."""
+        with mesh.Mesh("") as agents:
+            new, old = (self.make(agents, name, versions)
+                        for name, versions in (("new", NEW), ("old", OLD)))
+            new.flags["power-watts"] = 5
+
+            def told(agent, field):
+                document = agent.get("/tessera/v1/members") or {"members": []}
+                return [member.get(field) for member in document["members"]
+                        if member["name"] == "new"]
+            new.start().await_ready()
+            mesh.wait(SECONDS, "a power alone", lambda: told(new, "powerWatts") == [5])
+            old.start().await_ready()
+            agents.await_members()
+            mesh.wait(SECONDS, "no power", lambda: told(new, "powerWatts") == [None])
+            # What else the record says gets to the old one.
+            mesh.wait(SECONDS, "the record", lambda: told(old, "threads") == [1])
+            self.assertEqual([None], told(old, "powerWatts"))
+            old.leave()
+            mesh.wait(SECONDS, "a power again", lambda: told(new, "powerWatts") == [5])
+
     def test_too_far_apart(self):
         """Agents without a common version say on both sides which one is to be updated."""
         with mesh.Mesh("") as agents:
