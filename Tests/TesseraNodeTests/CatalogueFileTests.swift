@@ -61,6 +61,7 @@ struct CatalogueFileTests {
         let folder = FileManager.default.temporaryDirectory.path + "/catalogue-\(UUID())"
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true)
+        // What is left of a test's folder harms nobody.
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try body(CatalogueFile(path: folder + "/catalogue"))
     }
