@@ -68,14 +68,7 @@ extension Simulation {
                     .judged(attempt: attempt, exit: exit, confidence: confidence), run: node.run),
                 at: now)
         case .fill(let attempt, let route, let descriptor, let tensors):
-            let values = try tensors.map { tensor throws(Violation) in
-                try node.payloads.read(tensor.pieces[0].payload.id, at: now).value
-            }
-            let payload = Payload(
-                id: node.payloads.insert(SimulatedModel.fill(values), of: attempt),
-                byteCount: descriptor.byteCount)
-            queue.insert(
-                .event(.filled(attempt: attempt, route: route, payload), run: node.run), at: now)
+            try fill(attempt, route, descriptor, tensors, of: node)
         case .digest(let client, let inputs):
             // The value of an input is its digest here; models of the simulator have one input.
             let value = try node.payloads.read(inputs[0], at: now).value
@@ -88,6 +81,20 @@ extension Simulation {
             node.hasLeft = true
             try stop(node, .crash)
         }
+    }
+
+    private func fill(
+        _ attempt: AttemptID, _ route: Int, _ descriptor: TensorDescriptor,
+        _ tensors: [JoinedTensor], of node: SimulatedNode
+    ) throws(Violation) {
+        let values = try tensors.map { tensor throws(Violation) in
+            try node.payloads.read(tensor.pieces[0].payload.id, at: now).value
+        }
+        let payload = Payload(
+            id: node.payloads.insert(SimulatedModel.fill(values), of: attempt),
+            byteCount: descriptor.byteCount)
+        queue.insert(
+            .event(.filled(attempt: attempt, route: route, payload), run: node.run), at: now)
     }
 
     private func answer(

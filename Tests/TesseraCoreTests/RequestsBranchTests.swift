@@ -103,6 +103,13 @@ import Testing
             return directives
         }
 
+        /// The attempt ends, with this node's own branch, which the tests do not run.
+        mutating func cancel(request: UInt64 = 1) -> [Directive] {
+            var directives: [Directive] = []
+            table.onCancel(attempt(request), into: &directives)
+            return directives
+        }
+
         /// The run of the join ends.
         mutating func executed(request: UInt64 = 1) -> [Directive] {
             var directives: [Directive] = []
@@ -138,7 +145,7 @@ import Testing
         let directives = host.executed()
         #expect(directives.slices.map(\.header.leftOut) == [[3]])
         #expect(directives.released.sorted() == [7, 100, 101, 900])
-        #expect(host.table.isIdle)
+        #expect(host.cancel().isEmpty && host.table.isIdle)
     }
 
     @Test("with and without the allowance the same happens where no branch is late")
@@ -178,17 +185,19 @@ import Testing
         #expect(both.joins.map(both.most) == [2])
     }
 
-    @Test("a branch that comes while its stand-in is made is taken, and nothing is left out")
+    @Test("a branch that comes while its stand-in is made is too late")
     func overtaken() {
-        var host = Host()
+        var host = Host(BranchDegrade(fill: .mean, most: 2))
         _ = host.arrive(0)
-        _ = host.arrive(1)
-        #expect(fills(host.wake(at: .zero + .seconds(1))).count == 1)
-        #expect(host.arrive(2).executed == [host.attempt()])
-        #expect(host.filled(2, payload: 7).released == [7])
-        #expect(host.executed().slices.map(\.header.leftOut) == [[]])
+        #expect(fills(host.wake(at: .zero + .seconds(1))).map(\.from) == [[100], [100]])
+        #expect(host.arrive(1).released == [101])
+        #expect(host.filled(1, payload: 7).executed.isEmpty)
+        #expect(host.arrive(2).released == [102])
+        #expect(host.filled(2, payload: 8).executed == [host.attempt()])
+        #expect(host.executed().slices.map(\.header.leftOut) == [[2, 3]])
         // An attempt that has ended wants no stand-in.
-        #expect(host.filled(2, payload: 8).released == [8])
+        _ = host.cancel()
+        #expect(host.filled(2, payload: 9).released == [9])
     }
 
     @Test("the mean is that of the branches that are there, in their order")
@@ -207,7 +216,7 @@ import Testing
         _ = host.arrive(1)
         host.now = .zero + .milliseconds(10)
         host.table.onBranchLost(Fixture.member(1), now: host.now)
-        #expect(host.table.nextWake == .zero + BranchWait.shortestClock)
+        #expect(host.table.nextWake == Timestamp.zero + BranchWait.shortestClock)
         host.table.onBranchLost(Fixture.member(2), now: host.now)
         #expect(fills(host.wake(at: host.now)).map(\.branch) == ["tensor-3"])
         var later = Host()
@@ -223,7 +232,7 @@ import Testing
         _ = host.arrive(0, remaining: .milliseconds(50))
         _ = host.arrive(1, remaining: .milliseconds(50))
         // Twice what the plan predicts for an item.
-        #expect(host.table.nextWake == .zero + .milliseconds(50) - .microseconds(40))
+        #expect(host.table.nextWake == Timestamp.zero + .milliseconds(50) - .microseconds(40))
     }
 
     @Test("a join that always waits long for its last branch goes on doing so")
@@ -236,6 +245,7 @@ import Testing
             host.now = host.now + .milliseconds(60)
             _ = host.arrive(2, request: request)
             _ = host.executed(request: request)
+            _ = host.cancel(request: request)
         }
         host.now = .zero + .seconds(20)
         _ = host.wake(at: host.now)
@@ -335,7 +345,9 @@ import Testing
         var outline = Self.outline()
         change(&outline)
         let fault = outline.fault(of: degrade)
-        if degrade.most < 3 { #expect((fault == nil) == !outline.joins(degrade.fill).isEmpty) }
+        if (1..<3).contains(degrade.most) {
+            #expect((fault == nil) == !outline.joins(degrade.fill).isEmpty)
+        }
         return fault
     }
 
@@ -357,9 +369,8 @@ import Testing
             }?.contains("nothing could stand for it") == true)
         #expect(
             fault { $0.tensors[2].descriptor.type = .int32 }?.contains("no floats") == true)
+        #expect(fault { $0.tensors[2].descriptor.shape = [1 << 19] }?.contains("1 MiB") == true)
         #expect(fault { $0.tensors[2].consumers = [3, 4] }?.contains("one operator") == true)
-        #expect(
-            fault { $0.tensors[1].consumers = [1] }?.contains("no branches") == false)
         #expect(
             fault { outline in outline = PlannerInstances.chain(operations: [1, 1, 1]) }?
                 .contains("no branches") == true)

@@ -138,6 +138,12 @@ struct AttemptTable: Sendable {
                 header.attempt, layout: layout, allowance: allowance, lost: lost,
                 deadline: now + header.remaining, trace: header.trace)
         }
+        let run = open[header.attempt]?.runs.first { $0.fragment == fragment }
+        if run?.wait?.leftOut?.contains(header.route) == true {
+            // Too late, also if what stands for it is not made yet: that of another branch may be
+            // made without it.
+            return directives.append(.release(payload.id))
+        }
         take(
             piece, of: header.attempt, route: header.route, fragment: fragment,
             leftOut: header.leftOut, now: now, into: &directives)
@@ -232,7 +238,7 @@ struct AttemptTable: Sendable {
         }
     }
 
-    /// What stands for a branch is there; the branch itself may have come meanwhile.
+    /// What stands for a branch is there.
     mutating func onFilled(
         _ id: AttemptID, route: Int, _ payload: Payload, now: Timestamp,
         into directives: inout [Directive]

@@ -33,8 +33,10 @@ struct BranchWait: Sendable {
     private(set) var since: Timestamp?
     /// When it does; never while it may not.
     private(set) var due = Timestamp.never
+    /// The routes that it was decided to do without; nil while nothing is decided.
+    private(set) var leftOut: [Int]?
     /// Whether it was decided already.
-    private(set) var isOver = false
+    var isOver: Bool { leftOut != nil }
 
     /// How a fragment of this node may wait; nil if it waits for all that it reads.
     ///
@@ -110,9 +112,10 @@ struct BranchWait: Sendable {
 
     /// The run does without what is missing: the routes that would have brought it.
     mutating func leaveOut(_ missing: [Int]) -> [Int] {
-        isOver = true
+        let routes = branches.filter { missing.contains($0.place) }.map(\.route)
+        leftOut = routes
         due = .never
-        return branches.filter { missing.contains($0.place) }.map(\.route)
+        return routes
     }
 
     /// How long is waited at a join of which too little is known: a multiple of what an item takes

@@ -24,6 +24,8 @@ public enum BranchFill: UInt8, CaseIterable, Sendable {
 public struct BranchDegrade: Hashable, Sendable {
     /// More branches than this are never left out of one join.
     public static let mostMax = 16
+    /// What stands for a branch is made between two events: it has no more bytes than this.
+    public static let tensorBytesMax = 1 << 20
 
     /// What stands for a branch that is left out.
     public var fill: BranchFill
@@ -144,6 +146,15 @@ extension ModelOutline {
                     reason: "\(tensor.descriptor.name), which a branch gives, holds no floats of "
                         + "16, 32 or 64 bits")
             }
+        }
+        guard
+            given.allSatisfy({
+                tensors[$0].descriptor.byteCount <= BranchDegrade.tensorBytesMax
+            })
+        else {
+            throw JoinFault(
+                reason: "what its branches give has more than "
+                    + "\(BranchDegrade.tensorBytesMax >> 20) MiB")
         }
         let join = BranchJoin(tensors: given, reader: tensors[given[0]].consumers[0])
         switch fill {
