@@ -273,6 +273,37 @@ import Testing
         #expect(host.executed().slices.map(\.header.leftOut) == [[1, 8]])
     }
 
+    @Test(
+        "the mean is not taken where the join's fragment computes a branch itself",
+        arguments: [
+            BranchFill.zeros, .mean,
+        ])
+    func ownBranch(fill: BranchFill) {
+        var host = Host(BranchDegrade(fill: fill))
+        let fragments = [
+            Fragment(host: Self.join, operators: 0..<1),
+            Fragment(host: Fixture.member(1), operators: 1..<2),
+            Fragment(host: Self.join, operators: 2..<5),
+        ]
+        var plan = host.layout.plan
+        plan.fragments = fragments
+        plan.stages = fragments.enumerated().map {
+            Stage(operators: $1.operators, mode: .single, fragments: $0..<($0 + 1))
+        }
+        plan.routes = Plan.routes(for: host.outline, fragments: fragments)
+        host.layout = PlanLayout(Fixture.name(plan), outline: host.outline)
+        _ = host.arrive(0)
+        var directives: [Directive] = []
+        host.table.onSlice(
+            Fixture.header(
+                host.attempt(), host.layout, tensor: 0, to: .fragment(2), remaining: .seconds(10)),
+            Fixture.piece(50), layout: host.layout, allowance: host.allowance, now: .zero,
+            into: &directives)
+        #expect(fills(host.wake(at: .zero + .seconds(1))).count == (fill == .zeros ? 1 : 0))
+        let canLose = host.allowance.map { host.layout.canDoWithout([Fixture.member(1)], $0) }
+        #expect(canLose == (fill == .zeros))
+    }
+
     // MARK: The entry
 
     private func started(

@@ -66,7 +66,10 @@ struct BranchWait: Sendable {
             branches.append(
                 Branch(place: place, route: route, host: host, isLost: lost.contains(host)))
         }
-        guard !branches.isEmpty else { return nil }
+        // A branch that the fragment computes itself is no input: the mean would be without it.
+        guard !branches.isEmpty,
+            allowance.degrade.fill == .zeros || places.count == join.tensors.count
+        else { return nil }
         fill = allowance.degrade.fill
         most = allowance.most(of: join)
         self.places = places
@@ -134,6 +137,15 @@ struct BranchWait: Sendable {
 }
 
 extension PlanLayout {
+    /// Whether a fragment gets each of some tensors from another one.
+    private func readsAll(_ tensors: [Int], _ fragment: Int) -> Bool {
+        tensors.allSatisfy { tensor in
+            plan.routes.contains {
+                $0.tensor == tensor && $0.destination == .fragment(fragment)
+            }
+        }
+    }
+
     /// Whether attempts can go on without some nodes: all that they compute of the plan are branches
     /// that may be left out, and not too many.
     ///
@@ -152,7 +164,9 @@ extension PlanLayout {
                 let join = allowance.joins.firstIndex(where: {
                     $0.tensors.contains(route.tensor)
                         && plan.fragments[reader].operators.contains($0.reader)
-                })
+                }),
+                allowance.degrade.fill == .zeros
+                    || readsAll(allowance.joins[join].tensors, reader)
             else { return false }
             left[join] += 1
         }

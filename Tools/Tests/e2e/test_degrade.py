@@ -83,8 +83,11 @@ class Degrade(support.Case):
             with mesh.Mesh("abc") as agents:
                 agents["a"].add(MODEL, support.file(MODEL), *SETTINGS, "--degrade", "zeros:3")
                 agents.await_ready(MODEL)
-                mesh.wait(60, "branches on several agents", lambda: all(
+                # What the agents measure under load makes the plan.
+                work = load.Load(agents.running, MODEL, support.images(), 2).start()
+                mesh.wait(90, "branches on several agents", lambda: all(
                     branches(agent) for agent in agents.running))
+                work.stop()
                 name = victim(agents)
                 if name is None:
                     continue
