@@ -62,13 +62,16 @@ public struct InferenceResponse: Sendable {
     public var attempts: Int
     /// What was seen of the model's exits; nil if it has none, or the client wanted none.
     public var exit: ExitDetail?
+    /// The branches that the answer does without; empty for that of the whole model.
+    public var leftOut: [MissingBranch]
 
     /// Makes an answer.
     public init(
         outputs: [InferenceTensor], plan: PlanID, node: String, attempts: Int,
-        exit: ExitDetail? = nil
+        exit: ExitDetail? = nil, leftOut: [MissingBranch] = []
     ) {
         self.exit = exit
+        self.leftOut = leftOut
         self.outputs = outputs
         self.plan = plan
         self.node = node

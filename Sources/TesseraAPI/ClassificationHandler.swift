@@ -61,6 +61,7 @@ struct ClassificationHandler: Sendable {
                         index: $0.index, label: $0.label, probability: $0.probability)
                 }, plan: response.plan.hexadecimal, node: response.node,
                 attempts: response.attempts,
+                leftOut: response.leftOut.isEmpty ? nil : response.leftOut.map(\.name),
                 milliseconds: begin.duration(to: .now) / .milliseconds(1)))
     }
 
@@ -139,19 +140,22 @@ public struct ClassificationDocument: Codable, Sendable, Equatable {
     public var node: String
     /// How many attempts were started.
     public var attempts: Int
+    /// The branches that the answer does without; nil for that of the whole model.
+    public var leftOut: [String]?
     /// From the whole file to the answer.
     public var milliseconds: Double
 
     /// Makes the document.
     public init(
         model: String, classes: [Class], plan: String, node: String, attempts: Int,
-        milliseconds: Double
+        leftOut: [String]? = nil, milliseconds: Double
     ) {
         self.model = model
         self.classes = classes
         self.plan = plan
         self.node = node
         self.attempts = attempts
+        self.leftOut = leftOut
         self.milliseconds = milliseconds
     }
 }

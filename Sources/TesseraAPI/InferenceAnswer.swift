@@ -85,6 +85,12 @@ struct InferenceAnswer: Sendable {
                     name: "tessera_confidences",
                     value: .string(result.confidences.joined(separator: ","))))
         }
+        if let leftOut = result.leftOut {
+            parameters.append(
+                JSONMember(
+                    name: InferenceParameters.leftOut,
+                    value: .string(leftOut.joined(separator: ","))))
+        }
         members.append(JSONMember(name: "parameters", value: .object(parameters)))
         members.append(JSONMember(name: "outputs", value: .array(outputs)))
         return .object(members)

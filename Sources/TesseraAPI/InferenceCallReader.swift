@@ -161,6 +161,8 @@ struct InferenceCallReader: Sendable {
 enum InferenceParameters {
     /// What a client says of early exits: false for none, or a threshold for all of them.
     static let exit = "tessera_exit"
+    /// In answers: the branches that they do without.
+    static let leftOut = "tessera_left_out"
     static let wrongExit = APIError.badRequest(
         "the parameter \(exit) is neither a truth value nor a threshold from 0 to 1")
 

@@ -36,6 +36,9 @@ struct InferenceResult: Sendable {
     var exits: [String]?
     /// By item: the exits that were looked at, with their confidences.
     var confidences: [String] = []
+    /// By item: the branches that its answer does without, with semicolons between them; nil if all
+    /// answers are those of the whole model.
+    var leftOut: [String]?
 
     /// Puts the answers to a call's items together, in order.
     init(
@@ -51,6 +54,9 @@ struct InferenceResult: Sendable {
         attempts = answers.map(\.attempts).max() ?? 0
         outputs = []
         note(answers, of: model)
+        if answers.contains(where: { !$0.leftOut.isEmpty }) {
+            leftOut = answers.map { $0.leftOut.map(\.name).joined(separator: ";") }
+        }
         let answer = answers.first?.exit?.answer
         for wanted in call.outputs {
             // Where exits were looked at, what they stand for is the answer.

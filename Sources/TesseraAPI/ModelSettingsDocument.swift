@@ -24,6 +24,50 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
     /// The outputs by which a request may be answered early; nil or empty for none.
     public var exits: [ExitDocument]?
 
+    /// Which branches answers may leave out; nil for none.
+    public var degrade: DegradeDocument?
+
+    /// That answers may leave branches out which are late or lost.
+    public struct DegradeDocument: Codable, Sendable, Equatable {
+        /// What stands for a branch that is left out: of `BranchFill`.
+        public var branches: String
+        /// How many branches of one join may be left out.
+        public var most: Int
+
+        /// Writes what is allowed.
+        public init(_ degrade: BranchDegrade) {
+            branches = degrade.fill.name
+            most = degrade.most
+        }
+
+        init(json: JSONValue) throws(APIError) {
+            guard let branches = json["branches"]?.stringValue else {
+                throw .badRequest("settings: degrade does not say what stands for branches")
+            }
+            self.branches = branches
+            most = 1
+            guard let value = json["most"], value != .null else { return }
+            guard let most = value.integerValue else {
+                throw .badRequest("settings: most of degrade is not a whole number")
+            }
+            self.most = Int(clamping: most)
+        }
+
+        /// What is allowed, checked as far as that goes without the model.
+        func degrade() throws(ControlError) -> BranchDegrade {
+            guard let fill = BranchFill(name: branches) else {
+                throw .invalid(
+                    reason: "what stands for branches, \"\(branches.prefix(40))\", is not one of "
+                        + BranchFill.allCases.map(\.name).joined(separator: ", "))
+            }
+            guard (1...BranchDegrade.mostMax).contains(most) else {
+                throw .invalid(
+                    reason: "most of degrade is not from 1 to \(BranchDegrade.mostMax)")
+            }
+            return BranchDegrade(fill: fill, most: most)
+        }
+    }
+
     /// An output by which a request may be answered early.
     public struct ExitDocument: Codable, Sendable, Equatable {
         /// The output.
@@ -73,6 +117,7 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
         keepInputLocal = settings.keepInputLocal > 0 ? settings.keepInputLocal : nil
         codecs = settings.codecs.map(CodecsDocument.init)
         exits = settings.exits.isEmpty ? nil : settings.exits.map(ExitDocument.init)
+        degrade = settings.degrade.map(DegradeDocument.init)
     }
 
     /// The names of the modes of a set.
@@ -132,7 +177,8 @@ public struct ModelSettingsDocument: Codable, Sendable, Equatable {
                 nanojoulesMax: maxEnergyMicrojoules.map { Int($0) * 1_000 },
                 memoryHeadroomPercent: memoryHeadroomPercent),
             allowedModes: allowed, baseline: wanted, keepInputLocal: keepInputLocal ?? 0,
-            codecs: try codecs?.allowance(), exits: try wantedExits())
+            codecs: try codecs?.allowance(), exits: try wantedExits(),
+            degrade: try degrade?.degrade())
     }
 }
 
@@ -223,6 +269,9 @@ extension ModelSettingsDocument {
         memoryHeadroomPercent = Int(try number("memoryHeadroomPercent") ?? 0)
         if let value = json["codecs"], value != .null {
             codecs = try CodecsDocument(json: value)
+        }
+        if let value = json["degrade"], value != .null {
+            degrade = try DegradeDocument(json: value)
         }
         guard let list = json["modes"], list != .null else { return }
         guard let names = list.arrayValue?.map(\.stringValue), !names.contains(nil) else {

@@ -24,6 +24,8 @@ extension Simulation {
         public var retries: Int
         /// Requests that an early exit answered.
         public var exits: Int
+        /// Answers that did without branches, and said so.
+        public var leftOut: Int
         /// From the healing to agreement in all parts; nil if the run ended before.
         public var convergence: TimeSpan?
         /// Whether every part could serve at the end: all blobs, and memory for a plan.
@@ -37,7 +39,7 @@ extension Simulation {
             violation: violation, answered: checks.ends.answered, rejected: checks.ends.rejected,
             steps: steps, trace: trace, faults: figures.faults, decisions: figures.decisions,
             overfull: figures.overfull, retries: figures.retries,
-            exits: figures.exits,
+            exits: figures.exits, leftOut: figures.leftOut,
             convergence: liveness.agreedAt.map { $0 - scenario.healAt },
             isPlannable: liveness.isPlannable, ended: now)
     }

@@ -11,6 +11,8 @@ package enum Sabotage: String, CaseIterable, Sendable {
     case answersTwice
     /// An exit counts as sure, whatever its values say.
     case trustsAnyExit
+    /// An answer does not say that branches were left out of it.
+    case hidesLeftOut
     /// A client is never answered.
     case answersNever
 

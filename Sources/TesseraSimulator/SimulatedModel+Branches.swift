@@ -39,4 +39,50 @@ extension SimulatedModel {
         }
         return outline
     }
+
+    /// Lets most models with branches do without some, and makes their join one that can.
+    static func degrade(
+        _ outline: inout ModelOutline, number: Int, seed: UInt64
+    ) -> BranchDegrade? {
+        var draw = SeededGenerator(seed: seed).derived(name: "degrade \(number)")
+        let degrade = BranchDegrade(
+            fill: draw.chance(1, outOf: 2) ? .mean : .zeros, most: 1 + draw.next(below: 2))
+        guard draw.chance(3, outOf: 4), let region = outline.branchRegions.first else { return nil }
+        let join = region.operators.upperBound
+        switch degrade.fill {
+        case .zeros:
+            outline.operators[join].kind = "Concat"
+            for index in outline.operators.indices where index > join {
+                outline.operators[index].kind = "MatMul"
+            }
+        case .mean:
+            outline.operators[join].kind = "ReduceMean"
+            // Tensor 0 is the input; an operator's tensor follows its number.
+            let shape = outline.tensors[join + 1].descriptor.shape
+            for branch in region.branches {
+                outline.tensors[branch.upperBound].descriptor.shape = shape
+            }
+        }
+        return outline.fault(of: degrade) == nil ? degrade : nil
+    }
+
+    /// What stands for a branch: one value of all that are there, or of none.
+    static func fill(_ values: [UInt64]) -> UInt64 {
+        values.reduce(0) { ($0 ^ $1) &* 0x9E37_79B9_7F4A_7C15 }
+    }
+
+    /// The right answers without some branches; none if these must not be left out.
+    func answers(
+        _ input: UInt64, _ wish: ExitWish, without leftOut: [Int]
+    ) -> [[UInt64]] {
+        guard let degrade = settings.degrade else { return [] }
+        for tensor in leftOut where !joins.contains(where: { $0.tensors.contains(tensor) }) {
+            return []
+        }
+        for join in joins {
+            let count = join.tensors.count { leftOut.contains($0) }
+            guard count <= degrade.most, count < join.tensors.count else { return [] }
+        }
+        return [answer(input, wish, without: leftOut), expected(input, without: leftOut)]
+    }
 }

@@ -12,6 +12,8 @@ final class SimulatedModel {
     let places: [BlobID: Int]
     private let reads: [[Int]]
     private let makes: [[Int]]
+    /// Where branches may be left out.
+    let joins: [BranchJoin]
     private var inputs: [Range<Int>: [Int]] = [:]
     private var outputs: [Range<Int>: [Int]] = [:]
 
@@ -76,11 +78,13 @@ final class SimulatedModel {
             return
         }
         // One item's time is what branches are for.
+        var branched = Self.branched(outline, &draw)
+        let degrade = Self.degrade(&branched, number: number, seed: seed)
         self.init(
-            Self.branched(outline, &draw),
+            branched,
             settings: ModelSettings(
                 goal: PlanGoal(objective: .latency), allowedModes: knobs.modes, codecs: codecs,
-                exits: early))
+                exits: early, degrade: degrade))
     }
 
     /// Of every second model some tensors may be packed with loss.
@@ -112,6 +116,7 @@ final class SimulatedModel {
     init(_ outline: ModelOutline, settings: ModelSettings) {
         self.outline = outline
         self.settings = settings
+        joins = settings.degrade.map { outline.joins($0.fill) } ?? []
         places = Dictionary(
             zip(outline.blobs.map(\.id), outline.blobs.indices),
             uniquingKeysWith: { first, _ in first })
@@ -161,11 +166,18 @@ final class SimulatedModel {
     /// Room for the value of every tensor.
     var noValues: [UInt64] { .init(repeating: 0, count: outline.tensors.count) }
 
-    /// The outputs that one node would compute alone from an input value.
-    func expected(_ input: UInt64) -> [UInt64] {
+    /// The outputs that one node would compute alone from an input value, without some branches.
+    func expected(_ input: UInt64, without leftOut: [Int] = []) -> [UInt64] {
         var values = noValues
         values[0] = input
-        run(0..<outline.operators.count, &values)
+        for index in outline.operators.indices {
+            if let join = joins.first(where: { $0.reader == index }) {
+                let others = join.tensors.filter { !leftOut.contains($0) }.map { values[$0] }
+                let fill = Self.fill(settings.degrade?.fill == .mean ? others : [])
+                for tensor in join.tensors where leftOut.contains(tensor) { values[tensor] = fill }
+            }
+            run(index..<(index + 1), &values)
+        }
         return outline.outputs.map { values[$0] }
     }
 
@@ -175,8 +187,10 @@ final class SimulatedModel {
     }
 
     /// What a client gets: the first exit that is sure enough, or all outputs.
-    func answer(_ input: UInt64, _ wish: ExitWish) -> [UInt64] {
-        let all = expected(input)
+    func answer(
+        _ input: UInt64, _ wish: ExitWish, without leftOut: [Int] = []
+    ) -> [UInt64] {
+        let all = expected(input, without: leftOut)
         guard let table = outline.exitTable(settings.exits)?.wished(wish) else { return all }
         let sure = table.exits.first { Self.confidence(all[$0.place]) >= $0.threshold }
         return sure.map { [all[$0.place]] } ?? all

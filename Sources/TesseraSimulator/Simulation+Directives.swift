@@ -54,7 +54,7 @@ extension Simulation {
         case .answer(let client, let outputs, let detail):
             if detail.attempts > 1 { figures.retries += detail.attempts - 1 }
             if detail.exit?.taken != nil { figures.exits += 1 }
-            try answer(client, outputs, of: node)
+            try answer(client, outputs, detail, of: node)
         case .reject(let client, let error):
             node.clients.removeAll { $0 == client }
             try checks.ends.onReject(
@@ -67,6 +67,8 @@ extension Simulation {
                 .event(
                     .judged(attempt: attempt, exit: exit, confidence: confidence), run: node.run),
                 at: now)
+        case .fill(let attempt, let route, let descriptor, let tensors):
+            try fill(attempt, route, descriptor, tensors, of: node)
         case .digest(let client, let inputs):
             // The value of an input is its digest here; models of the simulator have one input.
             let value = try node.payloads.read(inputs[0], at: now).value
@@ -81,8 +83,23 @@ extension Simulation {
         }
     }
 
+    private func fill(
+        _ attempt: AttemptID, _ route: Int, _ descriptor: TensorDescriptor,
+        _ tensors: [JoinedTensor], of node: SimulatedNode
+    ) throws(Violation) {
+        let values = try tensors.map { tensor throws(Violation) in
+            try node.payloads.read(tensor.pieces[0].payload.id, at: now).value
+        }
+        let payload = Payload(
+            id: node.payloads.insert(SimulatedModel.fill(values), of: attempt),
+            byteCount: descriptor.byteCount)
+        queue.insert(
+            .event(.filled(attempt: attempt, route: route, payload), run: node.run), at: now)
+    }
+
     private func answer(
-        _ client: ClientID, _ outputs: [JoinedTensor], of node: SimulatedNode
+        _ client: ClientID, _ outputs: [JoinedTensor], _ detail: AnswerDetail,
+        of node: SimulatedNode
     ) throws(Violation) {
         if sabotage == .answersNever { return }
         node.clients.removeAll { $0 == client }
@@ -90,8 +107,12 @@ extension Simulation {
         let values = try outputs.map { output throws(Violation) in
             try node.payloads.read(output.pieces[0].payload.id, at: now).value
         }
-        try checks.ends.onAnswer(key, values, at: now)
-        if sabotage == .answersTwice { try checks.ends.onAnswer(key, values, at: now) }
+        if !detail.leftOut.isEmpty { figures.leftOut += 1 }
+        let leftOut = sabotage == .hidesLeftOut ? [] : detail.leftOut.map(\.tensor)
+        try checks.ends.onAnswer(key, values, leftOut: leftOut, at: now)
+        if sabotage == .answersTwice {
+            try checks.ends.onAnswer(key, values, leftOut: leftOut, at: now)
+        }
     }
 
     private func onReport(_ report: Report, of node: SimulatedNode) throws(Violation) {

@@ -113,6 +113,7 @@ public final class Simulation {
         var overfull = 0
         var retries = 0
         var exits = 0
+        var leftOut = 0
         var messages = 0
         var messageBytes = 0
         var datagrams = 0
@@ -395,7 +396,7 @@ public final class Simulation {
             }
         checks.ends.onSubmitted(
             key, deadline: now + deadline, expected: model.answer(input, wish),
-            whole: model.expected(input))
+            whole: model.expected(input), without: { model.answers(input, wish, without: $0) })
         requestsSent += 1
         node.clients.append(client)
         let payload = Payload(

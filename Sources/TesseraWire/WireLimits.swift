@@ -64,6 +64,8 @@ public enum WireLimits {
     public static let operatorRatesMax = 32
     /// Axes of a slice: above every operator of OpenVINO's.
     public static let rankMax = 16
+    /// Tensors that were left out of what a slice was computed from: the head has 4 KiB.
+    public static let leftOutMax = 512
 
     // MARK: Texts and keys
 

@@ -34,6 +34,8 @@ struct InferDocument: Codable {
     var latencyMilliseconds: Latency?
     /// How many each exit answered, and the output for which they stand; nil if none was looked at.
     var exits: [String: Int]?
+    /// How many answers did without branches, by which; nil if all are those of the whole model.
+    var leftOut: [String: Int]?
     /// The files written.
     var files: [String]
 }
@@ -160,6 +162,12 @@ struct InferCommand: AsyncParsableCommand {
                 guard !reading.isJSON else { continue }
                 if images.count > 1 { Console.line(Figures.printable(image) + ":") }
                 ImageQuestion.table(document).show()
+                if let leftOut = document.leftOut {
+                    Console.line(
+                        Style.warning(
+                            "the answer does without the branches "
+                                + leftOut.joined(separator: ", ")))
+                }
             }
             return documents
         }
@@ -210,6 +218,9 @@ struct InferCommand: AsyncParsableCommand {
                 table.add(name, "\(count)", Figures.decimal(percent, places: 1) + " %")
             }
             table.show()
+        }
+        for (branches, count) in (document.leftOut ?? [:]).sorted(by: { $0.key < $1.key }) {
+            Console.line(Style.warning("\(count) answers do without the branches \(branches)"))
         }
         for (error, count) in document.errors.sorted(by: { $0.key < $1.key }) {
             Console.line(Style.bad("\(count) ×") + " " + error)

@@ -13,6 +13,8 @@ struct InferRun: Sendable {
         var latencies: [Double] = []
         /// By what answered, an exit or the output for which exits stand: how many.
         var exits: [String: Int] = [:]
+        /// By the branches that answers did without: how many.
+        var leftOut: [String: Int] = [:]
         /// What went wrong, with how often.
         var errors: [String: Int] = [:]
         /// Whether a request found no agent.
@@ -29,7 +31,7 @@ struct InferRun: Sendable {
         var item: Int
         var milliseconds: Double
         var result: Result<[KServe.Output], CommandFailure>
-        var exit: String?
+        var remarks: KServe.Remarks
     }
 
     /// An answer comes within the agent's own deadline of 30 s, or not at all.
@@ -78,7 +80,7 @@ struct InferRun: Sendable {
         let (body, headerLength) = try KServe.body(inputs.item(item), exits: exits)
         let begin = ContinuousClock.now
         let result: Result<[KServe.Output], CommandFailure>
-        var exit: String?
+        var remarks = KServe.Remarks()
         do {
             let answer = try await client.call(
                 .POST, path,
@@ -87,7 +89,7 @@ struct InferRun: Sendable {
                     KServe.headerLengthField: "\(headerLength)",
                 ], body: .bytes(body), timeout: Self.timeout, answerBytesMax: Self.answerBytesMax)
             if answer.status == 200 {
-                exit = try KServe.exit(answer)
+                remarks = try KServe.remarks(answer)
                 result = .success(try KServe.outputs(answer))
             } else {
                 result = .failure(CommandFailure(APIClient.refusal(answer)))
@@ -97,7 +99,7 @@ struct InferRun: Sendable {
         }
         return Reply(
             item: item, milliseconds: begin.duration(to: .now) / .milliseconds(1), result: result,
-            exit: exit)
+            remarks: remarks)
     }
 
     private func take(_ reply: Reply, _ outcome: inout Outcome) {
@@ -105,7 +107,8 @@ struct InferRun: Sendable {
         switch reply.result {
         case .success(let outputs):
             outcome.latencies.append(reply.milliseconds)
-            if let exit = reply.exit { outcome.exits[exit, default: 0] += 1 }
+            if let exit = reply.remarks.exit { outcome.exits[exit, default: 0] += 1 }
+            if let leftOut = reply.remarks.leftOut { outcome.leftOut[leftOut, default: 0] += 1 }
             if let first = outcome.answers[reply.item] {
                 if first != outputs { outcome.differing += 1 }
             } else {
@@ -136,6 +139,7 @@ extension InferRun.Outcome {
             model: model, requests: requests, answered: latencies.count, errors: errors,
             differing: differing, seconds: seconds,
             perSecond: seconds > 0 ? Double(latencies.count) / seconds : 0,
-            latencyMilliseconds: latency, exits: exits.isEmpty ? nil : exits, files: files)
+            latencyMilliseconds: latency, exits: exits.isEmpty ? nil : exits,
+            leftOut: leftOut.isEmpty ? nil : leftOut, files: files)
     }
 }

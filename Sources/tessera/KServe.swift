@@ -81,6 +81,7 @@ enum KServe {
 
     private struct AnswerParameters: Decodable {
         var tessera_exit: String?
+        var tessera_left_out: String?
     }
 
     /// The types by the protocol's names.
@@ -125,13 +126,23 @@ enum KServe {
         }
     }
 
-    /// The output that answered, an exit or what exits stand for; nil if no exits were looked at.
-    static func exit(_ answer: APIClient.Answer) throws -> String? {
+    /// What an answer says of itself.
+    struct Remarks: Sendable {
+        /// The output that answered, an exit or what exits stand for; nil if no exits were looked at.
+        var exit: String?
+        /// The branches that the answer does without; nil for that of the whole model.
+        var leftOut: String?
+    }
+
+    /// Reads what an answer says of itself.
+    static func remarks(_ answer: APIClient.Answer) throws -> Remarks {
         guard let field = answer.headers.first(name: headerLengthField), let length = Int(field),
             length > 0, length <= answer.body.readableBytes
-        else { return nil }
+        else { return Remarks() }
         let bytes = Array(answer.body.readableBytesView.prefix(length))
-        return try JSONText.read(AnswerHeader.self, bytes).parameters?.tessera_exit
+        let parameters = try JSONText.read(AnswerHeader.self, bytes).parameters
+        return Remarks(
+            exit: parameters?.tessera_exit, leftOut: parameters?.tessera_left_out)
     }
 
     /// Reads the outputs of an answer.

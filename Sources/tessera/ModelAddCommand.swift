@@ -42,6 +42,7 @@ struct ModelAddCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Packing for slow links") var calibration: CalibrationOptions
     @OptionGroup(title: "Early exits") var exits: ExitOptions
+    @OptionGroup(title: "Branches") var branches: DegradeOptions
 
     @OptionGroup(title: "Images") var image: ImageOptions
 
@@ -83,11 +84,12 @@ struct ModelAddCommand: AsyncParsableCommand {
         }
     }
 
-    /// What the options say of planning and exits; nil if nothing.
+    /// What the options say of planning, exits and branches; nil if nothing.
     private var settings: ModelSettingsDocument? {
-        guard !planning.isEmpty || !exits.isEmpty else { return nil }
+        guard !planning.isEmpty || !exits.isEmpty || !branches.isEmpty else { return nil }
         var settings = planning.settings()
         exits.change(&settings)
+        branches.change(&settings)
         return settings
     }
 

@@ -63,10 +63,12 @@ struct ModelSetCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Early exits") var exits: ExitOptions
 
+    @OptionGroup(title: "Branches") var branches: DegradeOptions
+
     @OptionGroup var api: APIOptions
 
     func validate() throws {
-        if planning.isEmpty, !exact, exits.isEmpty {
+        if planning.isEmpty, !exact, exits.isEmpty, branches.isEmpty {
             throw ValidationError("Say what to change; see --help.")
         }
     }
@@ -82,6 +84,7 @@ struct ModelSetCommand: AsyncParsableCommand {
             var settings = planning.settings(changing: model.settings)
             if exact { settings.codecs = nil }
             exits.change(&settings)
+            branches.change(&settings)
             let document = AddModelDocument(
                 name: name, manifest: model.manifest, settings: settings)
             let answer = try await client.call(

@@ -32,6 +32,11 @@ struct ModelShowCommand: AsyncParsableCommand {
         Console.line("  objective  \(settings.objective)")
         Console.line("  modes      \(settings.modes.joined(separator: ", "))")
         if let baseline = settings.baseline { Console.line("  mode       \(baseline)") }
+        if let degrade = settings.degrade {
+            Console.line(
+                "  degrade    up to \(degrade.most) branches of a join may be left out "
+                    + "(\(degrade.branches) in their place)")
+        }
         guard let codecs = settings.codecs else {
             return Console.line("  packing    lossless only; nothing was measured")
         }

@@ -25,7 +25,7 @@ extension NodeBackend {
                 plansDecided: tally.plansDecided[model.manifest] ?? 0,
                 periodSeconds: plan.map { Double($0.predictedPeriodMicroseconds) / 1e6 },
                 latencySeconds: plan.map { Double($0.predictedLatencyMicroseconds) / 1e6 },
-                exits: exitCounts(model))
+                exits: exitCounts(model), leftOut: model.leftOutAnswers)
             figures.joulesPerItem = joulesPerItem(model)
             return figures
         }

@@ -112,7 +112,7 @@ struct NodeBackend: AgentBackend {
             outputs: zip(request.outputs, outputs).map { descriptor, bytes in
                 InferenceTensor(descriptor: descriptor, bytes: bytes)
             }, plan: result.detail.attempt.plan, node: node.settings.name,
-            attempts: result.detail.attempts, exit: exit)
+            attempts: result.detail.attempts, exit: exit, leftOut: result.detail.leftOut)
     }
 
     // MARK: Reading the mesh
@@ -341,12 +341,16 @@ struct NodeBackend: AgentBackend {
         do {
             let store = node.library.store
             let blobs = try await node.onDisk { try store.manifest(manifest).blobs }
-            if !settings.exits.isEmpty {
+            if !settings.exits.isEmpty || settings.degrade != nil {
                 let outline = try await node.onDisk {
                     try ModelCutter(try store.manifest(manifest)).outline
                 }
                 if let fault = outline.fault(of: settings.exits) {
                     throw ControlError.invalid(reason: "the exits do not fit the model: \(fault)")
+                }
+                if let fault = settings.degrade.flatMap(outline.fault(of:)) {
+                    throw ControlError.invalid(
+                        reason: "branches of the model cannot be left out: \(fault)")
                 }
             }
             let missing = blobs.count { !store.contains(.blob($0.id)) }

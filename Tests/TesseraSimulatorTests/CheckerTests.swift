@@ -94,6 +94,24 @@ import Testing
                 == "results equal the whole model's")
     }
 
+    @Test("an answer without branches is compared with the model without them, and only with that")
+    func leftOut() throws {
+        func ends(_ values: [UInt64], _ leftOut: [Int]) -> String? {
+            var ends = EndsExactlyOnce()
+            let key = submitted().1
+            ends.onSubmitted(
+                key, deadline: now + .seconds(1), expected: [5],
+                without: { $0 == [3] ? [[6]] : [] })
+            return checker { () throws(Violation) in
+                try ends.onAnswer(key, values, leftOut: leftOut, at: now)
+            }
+        }
+        #expect(ends([5], []) == nil && ends([6], [3]) == nil)
+        for (value, leftOut) in [(UInt64(6), []), (5, [3]), (6, [4]), (6, [3, 4])] {
+            #expect(ends([value], leftOut) == "results equal the whole model's")
+        }
+    }
+
     @Test("a slice of another attempt is caught, a request's own input is not")
     func oneAttempt() throws {
         let request = RequestID(entry: member(1), counter: 1)

@@ -12,6 +12,7 @@ import Testing
         .skipsOperator: ["results equal the whole model's"],
         .answersTwice: ["every request ends exactly once"],
         .trustsAnyExit: ["results equal the whole model's"],
+        .hidesLeftOut: ["results equal the whole model's"],
         .answersNever: ["every request ends by its deadline"],
         .joinsWithoutPlan: ["no attempt joins slices of two plans"],
         .forgetsPromises: ["promises only grow"],

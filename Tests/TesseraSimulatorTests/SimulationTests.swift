@@ -100,6 +100,20 @@ import Testing
         #expect(left > 20)
     }
 
+    @Test("answers do without late branches, and each is that of the model without them")
+    func leftOut() {
+        var left = 0
+        for seed in UInt64(1)...60 {
+            var scenario = Scenario.drawn(seed: seed, length: .short)
+            scenario.models[0].modes = [.single, .branches]
+            scenario.models[0].operators = max(scenario.models[0].operators, 6)
+            let outcome = Simulation(scenario).run()
+            #expect(outcome.violation == nil, "seed \(seed)")
+            left += outcome.leftOut
+        }
+        #expect(left > 5)
+    }
+
     @Test("another seed gives another run")
     func seedsDiffer() {
         let first = Simulation(.drawn(seed: 3, length: .short))

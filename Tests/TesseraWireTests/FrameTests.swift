@@ -18,8 +18,11 @@ import Testing
             traceHigh: 1, traceLow: seed, span: seed + 1, isSampled: seed % 2 == 0)
         let bytes = ByteBuffer(bytes: (0..<sliceBytes).map { UInt8(truncatingIfNeeded: $0) })
         let blob = generator.identity(BlobID.self)
+        var partial = header
+        partial.leftOut = [1, Int(seed % 1_000) + 2]
         return [
             .hello(greeting), .keepalive,
+            .sliceBegin(SliceBegin(stream: 2, header: partial, totalBytes: sliceBytes)),
             .message(.membership(.nack(sequence: 5))),
             .sliceBegin(SliceBegin(stream: 3, header: header, totalBytes: sliceBytes)),
             .sliceBytes(stream: 3, bytes),
@@ -238,6 +241,29 @@ import Testing
         whole.header.type = .int32
         #expect(throws: WireError.invalidValue(what: "slice bytes")) {
             try SliceBeginPayload(whole).encodedBytes()
+        }
+    }
+
+    @Test("a slice says since version 3 what was left out, and goes to no older peer without that")
+    func leftOut() throws {
+        var generator = SampleGenerator(seed: 14)
+        var header = generator.sliceHeader()
+        header.type = .float32
+        header.shape = [2]
+        header.leftOut = [3, 70_000]
+        let begin = SliceBegin(stream: 1, header: header, totalBytes: 8)
+        let payload = SliceBeginPayload(begin)
+        #expect(try SliceBeginPayload(decodingBytes: payload.encodedBytes()) == payload)
+        var buffer = ByteBuffer()
+        #expect(throws: WireError.invalidValue(what: "left out")) {
+            try FrameEncoder(version: 2).write(.sliceBegin(begin), into: &buffer)
+        }
+        for tensors in [[3, 3], [4, 3]] {
+            var wrong = begin
+            wrong.header.leftOut = tensors
+            #expect(throws: WireError.invalidValue(what: "left out")) {
+                try SliceBeginPayload(wrong).encodedBytes()
+            }
         }
     }
 

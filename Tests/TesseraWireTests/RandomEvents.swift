@@ -96,7 +96,9 @@ enum RandomEvents {
             .sliceArrived(
                 SliceHeader(
                     attempt: generator.attempt(), route: 4, type: .float32, shape: [1, 3, 8],
-                    remaining: generator.remaining()), payload(9), from: generator.member()),
+                    remaining: generator.remaining(), leftOut: [3, 700]), payload(9),
+                from: generator.member()),
+            .filled(attempt: generator.attempt(), route: 4, payload(10)),
         ]
     }
 

@@ -210,6 +210,9 @@ struct SampleGenerator {
                     output: generator.text(20), measure: generator.choice(),
                     threshold: generator.below(ModelExit.unit + 1),
                     share: generator.below(ModelExit.unit + 1))
+            },
+            degrade: optional {
+                BranchDegrade(fill: $0.choice(), most: 1 + $0.below(BranchDegrade.mostMax))
             })
     }
 

@@ -11,11 +11,13 @@ class Record:
     """One request as its client saw it."""
 
     __slots__ = ("entry", "item", "sent", "ended", "logits", "error", "cut_off", "plan",
-                 "status")
+                 "status", "left_out")
 
     def __init__(self, entry, item, sent):
         self.entry, self.item, self.sent = entry, item, sent
         self.ended = self.logits = self.error = self.plan = self.status = None
+        # The branches that the answer says it does without.
+        self.left_out = None
         # At how many entries that went away the request had been before.
         self.cut_off = 0
 
@@ -94,6 +96,7 @@ class Load:
                 answer = client.infer(self.model, inputs)
                 record.logits = answer.outputs[self.output_name].data
                 record.plan = answer.parameters.get("tessera_plan")
+                record.left_out = answer.parameters.get("tessera_left_out")
                 record.error = record.status = None
                 break
             except kserve.Refused as error:

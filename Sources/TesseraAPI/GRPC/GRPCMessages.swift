@@ -128,6 +128,11 @@ extension Inference_ModelInferResponse {
                 $0.stringParam = result.confidences.joined(separator: ",")
             }
         }
+        if let leftOut = result.leftOut {
+            parameters[InferenceParameters.leftOut] = .with {
+                $0.stringParam = leftOut.joined(separator: ",")
+            }
+        }
         for output in result.outputs {
             outputs.append(
                 .with {

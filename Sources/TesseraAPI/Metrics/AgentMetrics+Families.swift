@@ -83,6 +83,10 @@ extension AgentMetrics {
                             [Label("model", model.name), Label("output", exit.name)])
                     }
                 }),
+            MetricFamily(
+                .counter, "tessera_left_out_answers_total",
+                "Answers of this entry that did without branches which were late or lost.",
+                models.map { MetricSample(Double($0.leftOut), [Label("model", $0.name)]) }),
         ]
     }
 

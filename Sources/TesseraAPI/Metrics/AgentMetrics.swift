@@ -40,14 +40,17 @@ public struct AgentMetrics: Sendable {
         public var joulesPerItem: Double?
         /// By what answered, an exit or the output for which exits stand: requests of this entry.
         public var exits: [Named]
+        /// Answers of this entry that did without branches.
+        public var leftOut: Int
 
         /// Makes a model's figures.
         public init(
             name: String, isReady: Bool, weightBytes: Int?, copies: Int, nodes: Int,
             plansDecided: Int, periodSeconds: Double?, latencySeconds: Double?,
-            exits: [Named] = []
+            exits: [Named] = [], leftOut: Int = 0
         ) {
             self.exits = exits
+            self.leftOut = leftOut
             self.name = name
             self.isReady = isReady
             self.weightBytes = weightBytes

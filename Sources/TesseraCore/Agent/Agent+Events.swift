@@ -197,7 +197,12 @@ extension Agent {
             layout.descriptors[header.route].shape == header.shape,
             piece.byteCount == header.byteCount
         else { return refuse(.malformedSlice) }
-        attempts.onSlice(header, piece, layout: layout, now: now, into: &directives)
+        let allowance =
+            attempts.isOpen(header.attempt) ? nil : allowance(layout.plan.manifest)
+        let lost = allowance == nil ? [] : unreachable(of: layout.plan)
+        attempts.onSlice(
+            header, piece, layout: layout, allowance: allowance, lost: lost, now: now,
+            into: &directives)
     }
 
     private mutating func onRequestMessage(

@@ -193,9 +193,14 @@ extension Agent {
     ) {
         // The plan that served until now must not be chosen again for what goes back to the queue.
         for manifest in routings.keys.sorted() { routings.removeValue(forKey: manifest) }
-        for manifest in requests.onLost(lost, now: now, into: &directives) {
-            dirty.insert(manifest)
+        let allowances = requests.manifests.compactMap { manifest in
+            allowance(manifest).map { (manifest, $0) }
         }
+        let hit = requests.onLost(
+            lost, allowances: Dictionary(uniqueKeysWithValues: allowances), now: now,
+            into: &directives)
+        for manifest in hit { dirty.insert(manifest) }
+        attempts.onBranchLost(lost, now: now)
         attempts.onEntryLost(lost, into: &directives)
         gate.onEntryLost(lost, into: &directives)
         host.onProposerLost(lost, into: &directives)

@@ -115,6 +115,38 @@ extension Agent {
         return exits.isEmpty ? nil : placement.outline(of: manifest)?.exitTable(exits)
     }
 
+    /// What may be left out of a model, as its settings say; nil for nothing.
+    mutating func allowance(_ manifest: ManifestID) -> BranchAllowance? {
+        let allowance = findAllowance(manifest)
+        allowances[manifest] = allowance
+        return allowance
+    }
+
+    private func findAllowance(_ manifest: ManifestID) -> BranchAllowance? {
+        guard let degrade = mesh.catalogue.settings(of: manifest).degrade else { return nil }
+        if let known = allowances[manifest], known.degrade == degrade { return known }
+        return placement.outline(of: manifest).map {
+            BranchAllowance(degrade: degrade, joins: $0.joins(degrade.fill))
+        }
+    }
+
+    /// The nodes of a plan that this one has no connection to.
+    func unreachable(of plan: Plan) -> [NodeBoot] {
+        plan.hosts.filter { $0 != me && !membership.isConnected($0) }
+    }
+
+    /// Whether a slice that cannot be sent is for a branch that the attempt does without.
+    mutating func isLeftOut(_ header: SliceHeader, to target: NodeBoot) -> Bool {
+        let plan = header.attempt.plan
+        guard let layout = host.layout(ofReady: plan) ?? layouts[plan],
+            layout.plan.routes.indices.contains(header.route),
+            case .fragment = layout.plan.routes[header.route].destination,
+            let allowance = allowance(layout.plan.manifest)
+        else { return false }
+        let lost = unreachable(of: layout.plan)
+        return lost.contains(target) && layout.canDoWithout(lost, allowance)
+    }
+
     /// What other models' current plans reserve on a node.
     private func reservedByOthers(on member: NodeBoot, than manifest: ManifestID) -> Int {
         var bytes = 0
@@ -173,6 +205,12 @@ extension Agent {
             return RequestTable.Routing(usable: nil, reason: reasonAgainstEntering(first.plan))
         }
         let lost = current.primary.plan.hosts.filter { !usable.contains($0) }
+        if let layout = layouts[current.primary.id], keepsInputLocal(layout.plan),
+            let allowance = findAllowance(manifest), layout.canDoWithout(lost, allowance)
+        {
+            // No other plan stands ready; what lost nodes would compute is left out meanwhile.
+            return RequestTable.Routing(usable: layout, reason: "")
+        }
         let names = lost.map { mesh.record(of: $0.node)?.name ?? $0.node.short }
         let why = agreement.reasonForNone(manifest) ?? "another plan is being made"
         return RequestTable.Routing(

@@ -64,6 +64,8 @@ public struct Agent: Sendable {
     /// Needs for blobs, and the fragments that wait for them.
     var needs: [NeedID: FragmentKey] = [:]
     var fragmentNeeds: [FragmentKey: NeedID] = [:]
+    /// What may be left out of models, worked out when it was first asked for.
+    var allowances: [ManifestID: BranchAllowance] = [:]
     /// Alternates that were reported as armed.
     var armed: Set<PlanID> = []
     var leaving: Leaving?
@@ -126,6 +128,7 @@ public struct Agent: Sendable {
         if case .woke = event, lastWake != .never, now - lastWake > .milliseconds(500) {
             membership.onStalled(for: now - lastWake, now: now, into: &pending)
             requests.onStalled(for: now - lastWake)
+            attempts.onStalled(for: now - lastWake)
         }
         dispatch(event, now: now, into: &pending)
         finish(&pending, now: now, into: &output)
@@ -155,6 +158,7 @@ public struct Agent: Sendable {
                     onSlice(header, piece, from: me, now: now, into: &pending)
                 case .sendSlice(let header, _, _, to: let target)
                 where !membership.isConnected(target):
+                    if isLeftOut(header, to: target) { continue }
                     // Nothing would arrive, and the entry would wait for it in vain.
                     pending.append(
                         .send(
@@ -231,6 +235,8 @@ public struct Agent: Sendable {
             let answered = requests.onJudged(
                 attempt, exit: exit, confidence: confidence, now: now, into: &directives)
             if let answered { advance(answered, now: now, into: &directives) }
+        case .filled(let attempt, let route, let payload):
+            attempts.onFilled(attempt, route: route, payload, now: now, into: &directives)
         case .digested(let client, let digest):
             onDigested(client, digest, now: now, into: &directives)
         case .abandoned(let client):

@@ -66,6 +66,10 @@ public enum Directive: Hashable, Sendable {
     case judge(
         attempt: AttemptID, exit: Int, tensor: JoinedTensor, type: ElementType,
         measure: ExitMeasure)
+    /// Make a tensor that stands for the one which a route would have brought: the mean of these, all
+    /// of its type and shape, element by element, or zeros if there are none. Ends in `filled`. The
+    /// shell takes the bytes at once.
+    case fill(attempt: AttemptID, route: Int, TensorDescriptor, from: [JoinedTensor])
     /// The client's error.
     case reject(ClientID, RequestError)
 
@@ -91,9 +95,14 @@ public struct AnswerDetail: Hashable, Sendable {
     public var attempts: Int
     /// What was seen of the model's exits; nil if it has none, or the client wanted none.
     public var exit: ExitDetail?
+    /// The branches that the answer does without, ascending; empty for that of the whole model.
+    public var leftOut: [MissingBranch]
 
     /// Makes the detail.
-    public init(attempt: AttemptID, attempts: Int, exit: ExitDetail? = nil) {
+    public init(
+        attempt: AttemptID, attempts: Int, exit: ExitDetail? = nil, leftOut: [MissingBranch] = []
+    ) {
+        self.leftOut = leftOut
         self.attempt = attempt
         self.attempts = attempts
         self.exit = exit

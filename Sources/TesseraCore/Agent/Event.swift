@@ -88,6 +88,8 @@ public enum Event: Hashable, Sendable {
 
     /// The confidence in millionths that `Directive.judge` asked for.
     case judged(attempt: AttemptID, exit: Int, confidence: Int)
+    /// The payload that `Directive.fill` asked for.
+    case filled(attempt: AttemptID, route: Int, Payload)
     /// The digest that `Directive.digest` asked for.
     case digested(ClientID, InputDigest)
 

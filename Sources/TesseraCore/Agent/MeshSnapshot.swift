@@ -41,6 +41,8 @@ public struct MeshSnapshot: Sendable {
         /// By the exits' numbers how many requests of this entry each answered; the number behind the
         /// last one is that of the whole model.
         public var exitCounts: [Int: Int] = [:]
+        /// How many answers of this entry did without branches.
+        public var leftOutAnswers = 0
     }
 
     /// The node and its run.
@@ -144,6 +146,7 @@ extension Agent {
                     current?.primary.plan.ballot ?? Ballot(round: 0, proposer: me), current)
             }, settings: entry.settings)
         model.exitCounts = requests.exitCounts[manifest] ?? [:]
+        model.leftOutAnswers = requests.leftOutAnswers[manifest] ?? 0
         return model
     }
 }

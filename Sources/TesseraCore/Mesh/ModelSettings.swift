@@ -20,11 +20,14 @@ public struct ModelSettings: Hashable, Sendable {
     /// What packing for links may change of the answers; nil for nothing.
     public var codecs: CodecAllowance?
 
+    /// Whether answers may leave branches out that are late or lost; nil if not.
+    public var degrade: BranchDegrade?
+
     /// Makes settings; without arguments, those of a model that nobody said anything about.
     public init(
         goal: PlanGoal = PlanGoal(), allowedModes: ModeSet = .usual, baseline: PlanBaseline? = nil,
         keepInputLocal: Int = 0, codecs: CodecAllowance? = nil,
-        exits: [ModelExit] = []
+        exits: [ModelExit] = [], degrade: BranchDegrade? = nil
     ) {
         self.goal = goal
         self.allowedModes = allowedModes
@@ -32,14 +35,17 @@ public struct ModelSettings: Hashable, Sendable {
         self.keepInputLocal = keepInputLocal
         self.codecs = codecs
         self.exits = exits
+        self.degrade = degrade
     }
     /// What is left of the settings when a peer that speaks version 2 of the protocol, or 1, passes
-    /// them on: neither what is kept at the entry, nor exits, codecs or the mode `branches`.
+    /// them on: neither what is kept at the entry, nor exits, codecs, the mode `branches` or what may
+    /// be left out of it.
     public var asVersion2PassesOn: ModelSettings {
         var old = self
         old.keepInputLocal = 0
         old.exits = []
         old.codecs = nil
+        old.degrade = nil
         old.allowedModes.formIntersection(.usual)
         if old.allowedModes.isEmpty { old.allowedModes = .single }
         return old

@@ -268,13 +268,16 @@ public struct SliceHeader: Hashable, Sendable {
     public var remaining: TimeSpan
     /// Where the attempt stands in a trace, if its request is traced.
     public var trace: TraceContext?
+    /// The tensors that were left out of what this was computed from, ascending.
+    public var leftOut: [Int]
 
     /// Makes a header.
     public init(
         attempt: AttemptID, route: Int, type: ElementType, shape: [Int], remaining: TimeSpan,
-        trace: TraceContext? = nil
+        trace: TraceContext? = nil, leftOut: [Int] = []
     ) {
         self.trace = trace
+        self.leftOut = leftOut
         self.attempt = attempt
         self.route = route
         self.type = type

@@ -35,8 +35,25 @@ struct AttemptTable: Sendable {
         var deadline: Timestamp
         /// Where the attempt stands in a trace, if its request is traced.
         var trace: TraceContext?
-        /// By index of the fragment in the plan; only fragments that this node hosts.
-        var runs: [(fragment: Int, state: RunState)]
+        /// One for each fragment of the plan that this node hosts and the attempt uses.
+        var runs: [Run]
+    }
+
+    /// One fragment of an attempt.
+    private struct Run {
+        /// Its index in the plan.
+        var fragment: Int
+        var state: RunState
+        /// What it may do without; nil for nothing.
+        var wait: BranchWait?
+        /// The tensors that were left out of its inputs, or of what these were computed from,
+        /// ascending.
+        var leftOut: [Int] = []
+
+        mutating func note(leftOut tensors: [Int]) {
+            guard !tensors.isEmpty else { return }
+            leftOut = Array(Set(leftOut + tensors)).sorted()
+        }
     }
 
     /// Attempts that ended here are remembered so that a late slice does not open them again.
@@ -46,6 +63,8 @@ struct AttemptTable: Sendable {
 
     private let me: NodeBoot
     private let executionSlots: Int
+    /// How long joins waited for the last of the branches that they may do without.
+    private var lags = RunSpans()
     private var open: [AttemptID: OpenAttempt] = [:]
     private var openCounts: [Ballot: Int] = [:]
     private var ended: [AttemptID: Bool] = [:]
@@ -73,6 +92,8 @@ struct AttemptTable: Sendable {
     var runningCount: Int { running }
     /// How many runs wait for the engine.
     var queuedCount: Int { queue.count - queueHead }
+    /// Whether an attempt is open here.
+    func isOpen(_ attempt: AttemptID) -> Bool { open[attempt] != nil }
     /// The plans that open attempts use.
     var plansInUse: Set<PlanID> { Set(open.keys.map(\.plan)) }
 
@@ -93,10 +114,12 @@ struct AttemptTable: Sendable {
 
     /// A slice for a fragment of this node arrived.
     ///
-    /// The layout is that of a plan which this node holds ready. The slice's payload is ours from
-    /// here on.
+    /// The layout is that of a plan which this node holds ready, the allowance what an attempt that
+    /// begins with this slice may do without, and `lost` names nodes that send nothing. The slice's
+    /// payload is ours from here on.
     mutating func onSlice(
-        _ header: SliceHeader, _ piece: TensorPiece, layout: PlanLayout, now: Timestamp,
+        _ header: SliceHeader, _ piece: TensorPiece, layout: PlanLayout,
+        allowance: BranchAllowance? = nil, lost: [NodeBoot] = [], now: Timestamp,
         into directives: inout [Directive]
     ) {
         let payload = piece.payload
@@ -112,25 +135,120 @@ struct AttemptTable: Sendable {
                 return fail(header.attempt, fragment, .full, into: &directives)
             }
             begin(
-                header.attempt, layout: layout, deadline: now + header.remaining,
-                trace: header.trace)
+                header.attempt, layout: layout, allowance: allowance, lost: lost,
+                deadline: now + header.remaining, trace: header.trace)
         }
-        guard var attempt = open[header.attempt],
-            let run = attempt.runs.firstIndex(where: { $0.fragment == fragment }),
-            case .joining(var inputs) = attempt.runs[run].state,
-            let place = inputs[layout.places[header.route]].routes.firstIndex(of: header.route),
-            inputs[layout.places[header.route]].pieces[place] == nil
-        else { return directives.append(.release(payload.id)) }
-        inputs[layout.places[header.route]].pieces[place] = piece
+        let run = open[header.attempt]?.runs.first { $0.fragment == fragment }
+        if run?.wait?.leftOut?.contains(header.route) == true {
+            // Too late, also if what stands for it is not made yet: that of another branch may be
+            // made without it.
+            return directives.append(.release(payload.id))
+        }
+        take(
+            piece, of: header.attempt, route: header.route, fragment: fragment,
+            leftOut: header.leftOut, now: now, into: &directives)
+    }
+
+    /// Puts a piece where it belongs, if it is still waited for.
+    private mutating func take(
+        _ piece: TensorPiece, of id: AttemptID, route: Int, fragment: Int, leftOut: [Int],
+        now: Timestamp, into directives: inout [Directive]
+    ) {
+        guard var attempt = open[id],
+            let index = attempt.runs.firstIndex(where: { $0.fragment == fragment }),
+            case .joining(var inputs) = attempt.runs[index].state,
+            let place = inputs[attempt.layout.places[route]].routes.firstIndex(of: route),
+            inputs[attempt.layout.places[route]].pieces[place] == nil
+        else { return directives.append(.release(piece.payload.id)) }
+        var run = attempt.runs[index]
+        inputs[attempt.layout.places[route]].pieces[place] = piece
+        run.note(leftOut: leftOut)
         let complete = inputs.compactMap(\.joined)
         if complete.count == inputs.count {
-            attempt.runs[run].state = .queued(complete)
-            queue.append((header.attempt, fragment))
+            if let since = run.wait?.since, run.wait?.isOver == false {
+                lags.note(now - since, of: attempt.layout.plan.key(ofFragment: fragment), on: me)
+            }
+            run.state = .queued(complete)
+            queue.append((id, fragment))
         } else {
-            attempt.runs[run].state = .joining(inputs)
+            run.state = .joining(inputs)
+            look(&run, inputs, attempt, now: now)
         }
-        open[header.attempt] = attempt
+        attempt.runs[index] = run
+        open[id] = attempt
         startQueued(into: &directives)
+    }
+
+    // MARK: Branches that may be left out
+
+    /// Says when a run does without what it still waits for.
+    private mutating func look(
+        _ run: inout Run, _ inputs: [InputJoin], _ attempt: OpenAttempt, now: Timestamp
+    ) {
+        guard run.wait != nil else { return }
+        let plan = attempt.layout.plan
+        let clock = lags.clock(
+            of: plan.key(ofFragment: run.fragment), on: me, least: BranchWait.shortestClock)
+        run.wait?.look(
+            missing: inputs.indices.filter { inputs[$0].joined == nil }, now: now,
+            patience: clock ?? BranchWait.patience(plan),
+            latest: attempt.deadline - BranchWait.rest(plan))
+        nextWake = min(nextWake, run.wait?.due ?? .never)
+    }
+
+    /// A run of a node is lost: what it was to send is not waited for where it may be left out.
+    mutating func onBranchLost(_ lost: NodeBoot, now: Timestamp) {
+        for (id, attempt) in open.sorted(by: { $0.key < $1.key }) {
+            for index in attempt.runs.indices {
+                guard case .joining(let inputs) = attempt.runs[index].state else { continue }
+                var run = attempt.runs[index]
+                guard run.wait?.onLost(lost) == true else { continue }
+                look(&run, inputs, attempt, now: now)
+                open[id]?.runs[index] = run
+            }
+        }
+    }
+
+    /// This node stood still for a while: the clocks stood still with it.
+    mutating func onStalled(for span: TimeSpan) {
+        for (id, attempt) in open {
+            for index in attempt.runs.indices {
+                open[id]?.runs[index].wait?.onStalled(for: span)
+            }
+        }
+    }
+
+    /// Leaves out what has not come in time.
+    private mutating func leaveOutLate(now: Timestamp, into directives: inout [Directive]) {
+        for (id, attempt) in open.sorted(by: { $0.key < $1.key }) {
+            for (index, run) in attempt.runs.enumerated() {
+                guard var wait = run.wait, wait.due <= now, case .joining(let inputs) = run.state
+                else { continue }
+                let routes = wait.leaveOut(inputs.indices.filter { inputs[$0].joined == nil })
+                open[id]?.runs[index].wait = wait
+                let others = wait.fill == .mean ? wait.places.compactMap { inputs[$0].joined } : []
+                for route in routes {
+                    directives.append(
+                        .fill(
+                            attempt: id, route: route, attempt.layout.descriptors[route],
+                            from: others))
+                }
+                directives.append(.report(.limit("time of a branch", count: routes.count)))
+            }
+        }
+    }
+
+    /// What stands for a branch is there.
+    mutating func onFilled(
+        _ id: AttemptID, route: Int, _ payload: Payload, now: Timestamp,
+        into directives: inout [Directive]
+    ) {
+        guard let plan = open[id]?.layout.plan,
+            case .fragment(let fragment) = plan.routes[route].destination
+        else { return directives.append(.release(payload.id)) }
+        take(
+            TensorPiece(payload: payload), of: id, route: route, fragment: fragment,
+            leftOut: [plan.routes[route].tensor], now: now, into: &directives)
     }
 
     /// The engine finished a run.
@@ -158,7 +276,8 @@ struct AttemptTable: Sendable {
                 let descriptor = layout.descriptors[route]
                 let header = SliceHeader(
                     attempt: id, route: route, type: descriptor.type, shape: descriptor.shape,
-                    remaining: remaining, trace: attempt.trace)
+                    remaining: remaining, trace: attempt.trace,
+                    leftOut: attempt.runs[run].leftOut)
                 let target: NodeBoot =
                     switch layout.plan.routes[route].destination {
                     case .entry: id.request.entry
@@ -223,27 +342,35 @@ struct AttemptTable: Sendable {
         for id in open.filter({ $0.value.deadline + Self.expirySlack <= now }).keys.sorted() {
             end(id, into: &directives)
         }
-        nextWake = open.values.map { $0.deadline + Self.expirySlack }.min() ?? .never
+        leaveOutLate(now: now, into: &directives)
+        nextWake = .never
+        for attempt in open.values {
+            nextWake = min(nextWake, attempt.deadline + Self.expirySlack)
+            for run in attempt.runs { nextWake = min(nextWake, run.wait?.due ?? .never) }
+        }
         startQueued(into: &directives)
     }
 
     private mutating func begin(
-        _ id: AttemptID, layout: PlanLayout, deadline: Timestamp, trace: TraceContext?
+        _ id: AttemptID, layout: PlanLayout, allowance: BranchAllowance?, lost: [NodeBoot],
+        deadline: Timestamp, trace: TraceContext?
     ) {
         let choice = layout.choice(of: id)
         open[id] = OpenAttempt(
             layout: layout, choice: choice, deadline: deadline, trace: trace,
             runs: layout.fragments(on: me).filter { layout.uses($0, choice) }.map { fragment in
-                (
-                    fragment,
-                    .joining(
+                Run(
+                    fragment: fragment,
+                    state: .joining(
                         layout.flows[fragment].inputs.map { input in
                             let routes = layout.routes(of: input, choice)
                             return InputJoin(
                                 routes: routes, pieces: .init(repeating: nil, count: routes.count),
                                 blocks: input.blocks)
-                        })
-                )
+                        }),
+                    wait: allowance.flatMap {
+                        BranchWait(fragment, of: layout, choice, $0, lost: lost, me: me)
+                    })
             })
         openCounts[layout.plan.ballot, default: 0] += 1
         nextWake = min(nextWake, deadline + Self.expirySlack)

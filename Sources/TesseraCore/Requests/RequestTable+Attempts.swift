@@ -15,10 +15,14 @@ extension RequestTable {
         var choice: PlanLayout.Choice
         /// For each output of the model, the slices that have come, in the order of its routes.
         var outputs: [[TensorPiece?]]
+        /// For each output of the model, the tensors that its slices say were left out, ascending.
+        var leftOut: [[Int]]
         /// When it is given up, without any proof of a loss.
         var overdue: Timestamp
         /// Fragments that run now: their hosts are suspects if they die.
         var runs: [Int: Run] = [:]
+        /// Nodes that were lost meanwhile and whose branches it does without.
+        var lost: [NodeBoot] = []
         /// Exits whose confidence was asked for, by their numbers.
         var isAsked: Set<Int> = []
         /// The confidences that are known, by the exits' numbers.
@@ -37,6 +41,16 @@ extension RequestTable {
             let here = outputs[output].compactMap { $0 }
             guard here.count == outputs[output].count else { return nil }
             return JoinedTensor(pieces: here, blocks: layout.entryReceives[output].blocks)
+        }
+
+        /// What an answer does without: that of one output, or of all of them.
+        func leftOut(of output: Int?) -> [MissingBranch] {
+            let tensors = output.map { leftOut[$0] } ?? Array(Set(leftOut.joined())).sorted()
+            return tensors.map { tensor in
+                let route = layout.plan.routes.firstIndex { $0.tensor == tensor }
+                return MissingBranch(
+                    tensor: tensor, name: route.map { layout.descriptors[$0].name } ?? "\(tensor)")
+            }
         }
 
         /// Every output of the model; nil while a slice is missing.
@@ -107,7 +121,7 @@ extension RequestTable {
                 id: id, layout: layout, ticket: ticket, choice: choice,
                 outputs: layout.entryReceives.map { input in
                     .init(repeating: nil, count: layout.routes(of: input, choice).count)
-                }, overdue: overdue))
+                }, leftOut: layout.entryReceives.map { _ in [] }, overdue: overdue))
         let trace = request.trace?.attempt(id.number)
         if let trace { directives.append(.trace(.began(id, trace))) }
         if let lost = request.lost {
@@ -162,6 +176,10 @@ extension RequestTable {
             return nil
         }
         request.running[index].outputs[output][place] = piece
+        if !header.leftOut.isEmpty {
+            let known = request.running[index].leftOut[output]
+            request.running[index].leftOut[output] = Array(Set(known + header.leftOut)).sorted()
+        }
         requests[counter] = request
         if request.exits != nil {
             return lookAtExits(counter, index, now: now, into: &directives)
@@ -178,17 +196,22 @@ extension RequestTable {
     ) {
         guard let request = requests[counter] else { return }
         let attempt = request.running[index]
+        let leftOut = attempt.leftOut(of: exit?.taken)
+        if !leftOut.isEmpty { leftOutAnswers[request.manifest, default: 0] += 1 }
         directives.append(
             .answer(
                 request.client, outputs: outputs,
-                AnswerDetail(attempt: attempt.id, attempts: request.attempts, exit: exit)))
+                AnswerDetail(
+                    attempt: attempt.id, attempts: request.attempts, exit: exit, leftOut: leftOut)))
         if let lost = request.lost, let since = request.lostAt {
             directives.append(.report(.recovered(lost: lost, after: now - since)))
         }
-        // Where every output is here, every fragment that one depends on has passed; nothing is left
-        // to cancel of this attempt unless the plan computes what no output needs.
+        // Where every output is here, every fragment that one depends on has passed, but for what was
+        // left out; nothing else is left to cancel of this attempt unless the plan computes what no
+        // output needs.
         endAttempt(
-            counter, index, isAnswered: true, cancels: exit?.taken != nil, into: &directives)
+            counter, index, isAnswered: true, cancels: exit?.taken != nil || !leftOut.isEmpty,
+            into: &directives)
         rates[request.manifest, default: ServiceRate()].onAnswer(now: now)
         answers += 1
         finish(counter, into: &directives)

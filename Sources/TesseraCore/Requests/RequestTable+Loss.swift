@@ -1,11 +1,13 @@
 // What happens to open requests when a node or a connection is lost.
 
 extension RequestTable {
-    /// A run of a node is lost: attempts that use it go back to the queue.
+    /// A run of a node is lost: attempts that use it go back to the queue, but for those that may do
+    /// without what it computes of them.
     ///
     /// Gives the models whose queues must look again.
     mutating func onLost(
-        _ lost: NodeBoot, now: Timestamp, into directives: inout [Directive]
+        _ lost: NodeBoot, allowances: [ManifestID: BranchAllowance] = [:], now: Timestamp,
+        into directives: inout [Directive]
     ) -> [ManifestID] {
         var hit: Set<ManifestID> = []
         for counter in requests.keys.sorted().reversed() {
@@ -21,14 +23,19 @@ extension RequestTable {
                     attempt.layout.plan.fragments[$0].host == lost
                 }
             }
+            var isEnded = false
             for place in places.reversed() {
+                if goesOn(counter, place, without: lost, allowances[request.manifest]) { continue }
+                isEnded = true
                 counts.note(.nodeLost)
                 endAttempt(counter, place, into: &directives)
             }
-            requests[counter]?.lost = lost
-            requests[counter]?.lostAt = now
+            if isEnded {
+                requests[counter]?.lost = lost
+                requests[counter]?.lostAt = now
+            }
             if wasExecuting { noteDeath(counter, of: lost, now: now, into: &directives) }
-            if requests[counter]?.running.isEmpty == true {
+            if isEnded, requests[counter]?.running.isEmpty == true {
                 if request.attempts >= Self.attemptsMax {
                     directives.append(
                         .reject(request.client, .failed(reason: "its nodes were lost each time")))
@@ -44,6 +51,20 @@ extension RequestTable {
         }
         spans.forget(lost)
         return hit.sorted()
+    }
+
+    /// Whether an attempt goes on without a lost node, whose branches its join leaves out.
+    private mutating func goesOn(
+        _ counter: UInt64, _ place: Int, without lost: NodeBoot, _ allowance: BranchAllowance?
+    ) -> Bool {
+        guard let allowance, let attempt = requests[counter]?.running[place],
+            attempt.layout.canDoWithout(attempt.lost + [lost], allowance)
+        else { return false }
+        requests[counter]?.running[place].lost.append(lost)
+        requests[counter]?.running[place].runs = attempt.runs.filter {
+            attempt.layout.plan.fragments[$0.key].host != lost
+        }
+        return true
     }
 
     /// The connection between two other nodes broke: attempts with a slice on that way start again.

@@ -103,6 +103,8 @@ struct RequestTable: Sendable {
     /// By model: how many requests each exit answered, by its number; the number behind the last one
     /// is that of the whole model.
     var exitCounts: [ManifestID: [Int: Int]] = [:]
+    /// By model: how many answers did without branches.
+    var leftOutAnswers: [ManifestID: Int] = [:]
 
     init(me: NodeBoot, limits: Limits = Limits()) {
         self.me = me

@@ -41,7 +41,9 @@ struct RunSpans: Sendable {
     /// After which time a run is late; nil while too little is known.
     ///
     /// Usual is the second longest of the last runs: the longest may be the stall itself.
-    func clock(of key: FragmentKey, on host: NodeBoot) -> TimeSpan? {
+    func clock(
+        of key: FragmentKey, on host: NodeBoot, least: TimeSpan = shortestClock
+    ) -> TimeSpan? {
         guard let held = samples[Place(key: key, host: host)],
             held.spans.count >= Self.samplesLeast
         else { return nil }
@@ -53,7 +55,7 @@ struct RunSpans: Sendable {
                 second = span
             }
         }
-        return max(Self.shortestClock, second * Self.margin)
+        return max(least, second * Self.margin)
     }
 
     /// A run of a node is over.

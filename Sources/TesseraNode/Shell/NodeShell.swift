@@ -183,6 +183,10 @@ final class NodeShell: @unchecked Sendable {
             let confidence = ExitConfidence.millionths(
                 of: payloads.source(of: tensor).bytes(), type: type, measure: measure)
             handle(.judged(attempt: attempt, exit: exit, confidence: confidence))
+        case .fill(let attempt, let route, let descriptor, let tensors):
+            let bytes = TensorFill.bytes(
+                of: descriptor, mean: tensors.map { payloads.source(of: $0).bytes() })
+            handle(.filled(attempt: attempt, route: route, payloads.insert(bytes)))
         case .reject(let client, let error):
             traces?.requestFailed(client, reason: "\(error)")
             clients.removeValue(forKey: client)?.fail(error)

@@ -14,6 +14,8 @@ struct EndsExactlyOnce {
         var expected: [UInt64]
         /// All outputs: an entry that does not know the exits yet gives these, which is right too.
         var whole: [UInt64]
+        /// The right answers without some branches; none if they must not be left out.
+        var without: ([Int]) -> [[UInt64]]
         var end = End.open
     }
     private var requests: [ClientKey: Accepted] = [:]
@@ -36,21 +38,25 @@ struct EndsExactlyOnce {
     var isIdle: Bool { open.isEmpty }
 
     mutating func onSubmitted(
-        _ key: ClientKey, deadline: Timestamp, expected: [UInt64], whole: [UInt64]? = nil
+        _ key: ClientKey, deadline: Timestamp, expected: [UInt64], whole: [UInt64]? = nil,
+        without: @escaping ([Int]) -> [[UInt64]] = { _ in [] }
     ) {
         requests[key] = Accepted(
-            deadline: deadline, expected: expected, whole: whole ?? expected)
+            deadline: deadline, expected: expected, whole: whole ?? expected, without: without)
         open.insert(key)
     }
 
     mutating func onAnswer(
-        _ key: ClientKey, _ values: [UInt64], at time: Timestamp
+        _ key: ClientKey, _ values: [UInt64], leftOut: [Int] = [], at time: Timestamp
     ) throws(Violation) {
         let accepted = try end(key, .answered, at: time)
-        guard values == accepted.expected || values == accepted.whole else {
+        let right =
+            leftOut.isEmpty ? [accepted.expected, accepted.whole] : accepted.without(leftOut)
+        guard right.contains(values) else {
             throw Violation(
                 checker: "results equal the whole model's", at: time,
-                what: "client \(key.client.number) got \(values), not \(accepted.expected)")
+                what: "client \(key.client.number) got \(values), not \(right), and was told that "
+                    + "\(leftOut) are left out")
         }
         answered += 1
     }

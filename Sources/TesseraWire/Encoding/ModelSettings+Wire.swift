@@ -3,8 +3,8 @@ package import TesseraCore
 extension ModelSettings: WireValue {
     /// Objective (1 byte), optional limits of period, latency (nanoseconds) and energy (nanojoules) of
     /// 8 bytes each, memory headroom in percent (1 byte), modes (1 byte, a bit for each), baseline
-    /// (1 byte, 0 for none); since version 3 how many operators are kept at the entry, the exits, and
-    /// what codecs may change, if anything.
+    /// (1 byte, 0 for none); since version 3 how many operators are kept at the entry, the exits, what
+    /// codecs may change, if anything, and which branches may be left out, if any.
     ///
     /// An older version gets what it knows of them: ``asVersion2PassesOn``.
     package func encode(into writer: inout WireWriter) {
@@ -25,6 +25,7 @@ extension ModelSettings: WireValue {
         writer.write(byteCount: keepInputLocal, "operators kept at the entry")
         writer.write(list: exits, "exits", max: ModelExit.countMax)
         writer.write(codecs)
+        writer.write(degrade)
     }
 
     /// Reads that layout.
@@ -56,6 +57,7 @@ extension ModelSettings: WireValue {
         }
         exits = try reader.readList("exits", max: ModelExit.countMax)
         codecs = try reader.readOptional("codecs")
+        degrade = try reader.readOptional("branches to leave out")
     }
 
     /// More headroom than this leaves nothing to plan with.
@@ -97,5 +99,22 @@ extension ModelExit: WireValue {
             measure: try reader.readChoice("measure"),
             threshold: try reader.readCount("threshold", max: Self.unit),
             share: try reader.readCount("share of an exit", max: Self.unit))
+    }
+}
+
+extension BranchDegrade: WireValue {
+    /// What stands for a branch (1 byte), how many are left out at most (4 bytes).
+    package func encode(into writer: inout WireWriter) {
+        writer.write(fill)
+        if most < 1 { writer.note(.invalidValue(what: "branches to leave out")) }
+        writer.write(count: most, "branches to leave out", max: Self.mostMax)
+    }
+
+    /// Reads that layout.
+    package init(from reader: inout WireReader) throws(WireError) {
+        let fill: BranchFill = try reader.readChoice("fill")
+        self.init(
+            fill: fill, most: try reader.readCount("branches to leave out", max: Self.mostMax))
+        guard most >= 1 else { throw .invalidValue(what: "branches to leave out") }
     }
 }

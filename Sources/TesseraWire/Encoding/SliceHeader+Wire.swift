@@ -4,7 +4,8 @@ extension SliceHeader: WireValue {
     /// Attempt, route (4 bytes), element type (1 byte), rank (1 byte), extents (4 bytes each),
     /// remaining microseconds (8 bytes).
     ///
-    /// The trace is not among it: it came with version 2, behind the header.
+    /// The trace is not among it: it came with version 2, behind the header; nor is what was left
+    /// out, which came with version 3.
     package func encode(into writer: inout WireWriter) {
         writer.write(attempt)
         writer.write(count: route, "route index", max: WireLimits.routesMax - 1)
@@ -51,5 +52,31 @@ extension SliceHeader: WireValue {
             }
         }
         return product
+    }
+}
+
+extension WireWriter {
+    /// Tensors that were left out: count and each as 4 bytes.
+    mutating func write(leftOut tensors: [Int]) {
+        if zip(tensors, tensors.dropFirst()).contains(where: { $0 >= $1 }) {
+            note(.invalidValue(what: "left out"))
+        }
+        write(count: tensors.count, "left out", max: WireLimits.leftOutMax)
+        for tensor in tensors { write(count: tensor, "left out", max: WireLimits.modelPartsMax) }
+    }
+}
+
+extension WireReader {
+    /// Reads tensors that were left out.
+    mutating func readLeftOut() throws(WireError) -> [Int] {
+        var tensors: [Int] = []
+        for _ in 0..<(try readCount("left out", max: WireLimits.leftOutMax)) {
+            let tensor = try readCount("left out", max: WireLimits.modelPartsMax)
+            guard tensors.last.map({ $0 < tensor }) ?? true else {
+                throw .invalidValue(what: "left out")
+            }
+            tensors.append(tensor)
+        }
+        return tensors
     }
 }

@@ -43,7 +43,7 @@ package struct SliceBeginPayload: WireValue, Hashable {
     }
 
     /// Slice header, total bytes (8 bytes); since version 2 the trace if there is one; since version
-    /// 3 the codec (1 byte).
+    /// 3 the codec (1 byte) and the tensors that were left out (list of 4 bytes, ascending).
     package func encode(into writer: inout WireWriter) {
         writer.write(header)
         writer.check(checkTotal)
@@ -51,8 +51,11 @@ package struct SliceBeginPayload: WireValue, Hashable {
         if writer.version >= 2 { writer.write(header.trace) }
         if writer.version >= 3 {
             writer.write(codec)
-        } else if codec != .none {
-            writer.note(.invalidValue(what: "codec"))
+            writer.write(leftOut: header.leftOut)
+        } else {
+            if codec != .none { writer.note(.invalidValue(what: "codec")) }
+            // Never silently: such a peer could not say that something is missing.
+            if !header.leftOut.isEmpty { writer.note(.invalidValue(what: "left out")) }
         }
     }
 
@@ -62,6 +65,7 @@ package struct SliceBeginPayload: WireValue, Hashable {
         totalBytes = try reader.readByteCount("slice bytes", max: WireLimits.sliceBytesMax)
         header.trace = reader.version >= 2 ? try reader.readOptional("trace") : nil
         codec = reader.version >= 3 ? try reader.readChoice("codec") : .none
+        if reader.version >= 3 { header.leftOut = try reader.readLeftOut() }
         try checkTotal()
     }
 

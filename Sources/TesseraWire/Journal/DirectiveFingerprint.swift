@@ -58,7 +58,7 @@ extension WireWriter {
             write(peerDirective: directive)
         case .fetch, .storeCatalogue, .discard, .compile, .unload, .execute, .plan:
             write(workDirective: directive)
-        case .sendSlice, .release, .answer, .judge, .reject, .digest:
+        case .sendSlice, .release, .answer, .judge, .fill, .reject, .digest:
             write(requestDirective: directive)
         case .trace: break
         case .report(let report):
@@ -139,6 +139,7 @@ extension WireWriter {
         case .sendSlice(let header, let piece, let codec, let target):
             write(20 as UInt8)
             write(header)
+            write(leftOut: header.leftOut)
             write(piece: piece)
             write(codec)
             write(target)
@@ -153,6 +154,7 @@ extension WireWriter {
             write(detail.attempt)
             write(Int64(detail.attempts))
             if let exit = detail.exit { write(description: exit) }
+            for left in detail.leftOut { write(description: left) }
         case .judge(let attempt, let exit, let tensor, let type, let measure):
             write(25 as UInt8)
             write(attempt)
@@ -160,6 +162,13 @@ extension WireWriter {
             write(joined: tensor)
             write(description: type)
             write(measure.rawValue)
+        case .fill(let attempt, let route, let descriptor, let tensors):
+            write(26 as UInt8)
+            write(attempt)
+            write(Int64(route))
+            write(descriptor)
+            write(Int64(tensors.count))
+            for tensor in tensors { write(joined: tensor) }
         case .reject(let client, let error):
             write(23 as UInt8)
             write(client.number)

@@ -121,6 +121,7 @@ extension Event: WireValue {
         case sliceSent
         case codecsMeasured
         case judged
+        case filled
     }
 
     /// A tag (1 byte), then the fields in the order of their declaration.
@@ -138,7 +139,7 @@ extension Event: WireValue {
         case .capabilityMeasured, .codecsMeasured, .compiled, .compileLacks, .compileFailed,
             .executed, .executionFailed, .planned:
             encodeEngineEvent(into: &writer)
-        case .submitted, .abandoned, .sliceArrived, .digested, .judged:
+        case .submitted, .abandoned, .sliceArrived, .digested, .judged, .filled:
             encodeRequestEvent(into: &writer)
         case .leaveRequested: writer.write(Tag.leaveRequested)
         case .crashesFound(let marks):
@@ -274,6 +275,7 @@ extension Event: WireValue {
         case .sliceArrived(let header, let payload, let sender):
             writer.write(Tag.sliceArrived)
             writer.write(header)
+            writer.write(leftOut: header.leftOut)
             writer.write(payload)
             writer.write(sender)
         case .judged(let attempt, let exit, let confidence):
@@ -281,6 +283,11 @@ extension Event: WireValue {
             writer.write(attempt)
             writer.write(count: exit, "exit", max: ModelExit.countMax)
             writer.write(count: confidence, "confidence", max: ModelExit.unit)
+        case .filled(let attempt, let route, let payload):
+            writer.write(Tag.filled)
+            writer.write(attempt)
+            writer.write(count: route, "route index", max: WireLimits.routesMax - 1)
+            writer.write(payload)
         case .digested(let client, let digest):
             writer.write(Tag.digested)
             writer.write(client.number)
@@ -303,7 +310,7 @@ extension Event: WireValue {
         case .capabilityMeasured, .codecsMeasured, .compiled, .compileLacks, .compileFailed,
             .executed, .executionFailed, .planned:
             self = try Self.readEngineEvent(tag, &reader)
-        case .submitted, .abandoned, .sliceArrived, .digested, .judged:
+        case .submitted, .abandoned, .sliceArrived, .digested, .judged, .filled:
             self = try Self.readRequestEvent(tag, &reader)
         case .leaveRequested: self = .leaveRequested
         case .crashesFound:
@@ -390,6 +397,12 @@ extension Event: WireValue {
         }
     }
 
+    private static func readSlice(_ reader: inout WireReader) throws(WireError) -> Event {
+        var header: SliceHeader = try reader.read()
+        header.leftOut = try reader.readLeftOut()
+        return .sliceArrived(header, try reader.read(), from: try reader.read())
+    }
+
     private static func readRequestEvent(
         _ tag: Tag, _ reader: inout WireReader
     ) throws(WireError) -> Event {
@@ -408,7 +421,12 @@ extension Event: WireValue {
                 confidence: try reader.readCount("confidence", max: ModelExit.unit))
         case .digested:
             .digested(ClientID(number: try reader.read("client")), try reader.read())
-        default: .sliceArrived(try reader.read(), try reader.read(), from: try reader.read())
+        case .filled:
+            .filled(
+                attempt: try reader.read(),
+                route: try reader.readCount("route index", max: WireLimits.routesMax - 1),
+                try reader.read())
+        default: try readSlice(&reader)
         }
     }
 }
