@@ -202,6 +202,14 @@ struct Agreement: Sendable {
         if need != .improvement {
             directives.append(.report(.proposed(manifest, ballot, reason: need.reason)))
         }
+        let problem = problem(outline, ballot, of: model, view, now: now)
+        directives.append(.plan(token: token, problem))
+    }
+
+    /// What is to be planned, with the memory that hosts named when they refused their part.
+    private func problem(
+        _ outline: ModelOutline, _ ballot: Ballot, of model: Model, _ view: View, now: Timestamp
+    ) -> PlanningProblem {
         var problem = view.problem(outline, ballot, model.register.current)
         for index in problem.nodes.indices {
             if let refusal = model.refusals[problem.nodes[index].member], refusal.until > now {
@@ -209,7 +217,7 @@ struct Agreement: Sendable {
                     problem.nodes[index].freeMemoryBytes, refusal.freeBytes)
             }
         }
-        directives.append(.plan(token: token, problem))
+        return problem
     }
 
     /// When `consider` wants to be called again for a model if nothing happens.
