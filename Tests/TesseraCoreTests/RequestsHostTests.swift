@@ -137,6 +137,19 @@ import Testing
         #expect(directives == [])
     }
 
+    @Test("a plan that goes for another one leaves a shared fragment no more than that one needs")
+    func narrowerWindowForRoom() {
+        let memory = max(bytes(2..<4, window: 8), bytes(0..<2) + bytes(2..<4))
+        #expect(bytes(0..<2) + bytes(2..<4, window: 8) > memory)
+        var host = host(memory: memory)
+        let wide = Fixture.plan(hosts: [0, 1], cuts: [2], round: 1, window: 8)
+        _ = stage(&host, wide)
+        let next = Fixture.plan(hosts: [1, 1], cuts: [2], round: 2, window: 2)
+        _ = stage(&host, next)
+        #expect(host.holds(next.id) && !host.holds(wide.id))
+        #expect(host.reservedBytes == bytes(0..<2) + bytes(2..<4))
+    }
+
     @Test("a plan that does not fit is refused with the bytes it needs and the bytes there are")
     func memory() {
         var host = host(memory: 1_000)

@@ -303,26 +303,26 @@ struct FragmentHost: Sendable {
                         "the process crashed when it compiled operators \(key.operators) last")))
             return
         }
-        let reservations = keys.map {
-            FragmentMemory.of($0.operators, rows: $0.rows, in: outline)
-                .bytes(window: plan.plan.window)
-        }
-        // A fragment that is here already is counted once, for the widest window of its plans.
-        let needed = zip(keys, reservations).reduce(0) {
-            $0 + max(0, $1.1 - (fragments[$1.0]?.reservedBytes ?? 0))
-        }
-        if needed > memoryBudget - reservedBytes {
+        let reservations = Dictionary(
+            keys.map { key in
+                (
+                    key,
+                    FragmentMemory.of(key.operators, rows: key.rows, in: outline)
+                        .bytes(window: plan.plan.window)
+                )
+            }, uniquingKeysWith: max)
+        if lacksRoom(for: reservations) {
             // On a copy: nothing is given up for a plan that does not fit all the same.
             var roomier = self
             var drops: [Directive] = []
             roomier.makeRoom(
-                needed, keeping: keys, for: plan.plan, evictCurrent: mayEvictCurrent, into: &drops)
-            guard needed <= memoryBudget - roomier.reservedBytes else {
+                reservations, for: plan.plan, evictCurrent: mayEvictCurrent, into: &drops)
+            guard !roomier.lacksRoom(for: reservations) else {
                 let stays = Set(roomier.plans.values.flatMap(\.keys))
                 let free = roomier.fragments.reduce(memoryBudget) {
                     $0 - (stays.contains($1.key) ? $1.value.reservedBytes : 0)
                 }
-                let total = reservations.reduce(0, +)
+                let total = reservations.values.reduce(0, +)
                 changes.append(
                     .cannot(plan, kind, .memory(neededBytes: total, freeBytes: max(0, free))))
                 return
@@ -334,9 +334,10 @@ struct FragmentHost: Sendable {
             layout: layout, kind: kind, keys: keys,
             blobs: Dictionary(
                 keys.map { ($0, outline.blobs(of: $0.operators)) }, uniquingKeysWith: { $1 }),
-            reservations: Dictionary(zip(keys, reservations), uniquingKeysWith: max),
+            reservations: reservations,
             heldSince: now, expires: expires)
-        for (key, bytes) in zip(keys, reservations) {
+        for key in keys {
+            let bytes = reservations[key] ?? 0
             if let hosted = fragments[key] {
                 fragments[key]?.reservedBytes = max(hosted.reservedBytes, bytes)
                 continue
@@ -348,10 +349,19 @@ struct FragmentHost: Sendable {
         checkReady(plan.id)
     }
 
+    /// Whether more would be reserved than there is with these fragments.
+    ///
+    /// One that is here already is counted once, for the widest window of its plans.
+    private func lacksRoom(for reservations: [FragmentKey: Int]) -> Bool {
+        reservations.reduce(reservedBytes) {
+            $0 + max(0, $1.value - (fragments[$1.key]?.reservedBytes ?? 0))
+        } > memoryBudget
+    }
+
     /// Frees memory in the order in which it hurts least: superseded plans and stagings, alternates,
     /// and, only if it cannot serve any more, the current plan.
     private mutating func makeRoom(
-        _ needed: Int, keeping keys: [FragmentKey], for plan: Plan, evictCurrent: Bool,
+        _ reservations: [FragmentKey: Int], for plan: Plan, evictCurrent: Bool,
         into directives: inout [Directive]
     ) {
         func rank(_ held: HeldPlan) -> Int? {
@@ -365,8 +375,8 @@ struct FragmentHost: Sendable {
             }
         }
         let victims = plans.compactMap { id, held in rank(held).map { ($0, id) } }.sorted(by: <)
-        for (_, id) in victims where needed > memoryBudget - reservedBytes {
-            giveUp(id, .superseded, keeping: keys, into: &directives)
+        for (_, id) in victims where lacksRoom(for: reservations) {
+            giveUp(id, .superseded, keeping: reservations, into: &directives)
         }
     }
 
@@ -375,7 +385,7 @@ struct FragmentHost: Sendable {
     /// The proposer of a staging waits for this host to become ready: unless it is told, its round
     /// goes on for a whole lease, and the hosts that did their part keep their memory for it.
     private mutating func giveUp(
-        _ id: PlanID, _ reason: HostRefusal, keeping: [FragmentKey] = [],
+        _ id: PlanID, _ reason: HostRefusal, keeping: [FragmentKey: Int] = [:],
         into directives: inout [Directive]
     ) {
         guard let held = plans[id] else { return }
@@ -401,13 +411,14 @@ struct FragmentHost: Sendable {
     }
 
     private mutating func drop(
-        _ id: PlanID, keeping: [FragmentKey] = [], into directives: inout [Directive]
+        _ id: PlanID, keeping: [FragmentKey: Int] = [:], into directives: inout [Directive]
     ) {
         guard let held = plans.removeValue(forKey: id) else { return }
         changes.append(.dropped(id, held.layout.plan.ballot))
-        for key in held.keys where !keeping.contains(key) {
-            if let widest = plans.values.compactMap({ $0.reservations[key] }).max() {
-                // It stays for other plans, perhaps with a narrower window.
+        for key in held.keys {
+            let others = plans.values.compactMap { $0.reservations[key] }
+            if let widest = (others + [keeping[key]].compactMap(\.self)).max() {
+                // It stays for other plans, or for the one to come, perhaps with a narrower window.
                 fragments[key]?.reservedBytes = widest
                 continue
             }
