@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from processes import PROGRAM, median, note, table
+from processes import median, mesh, note, table
 
 
 def simulator(options):
@@ -15,7 +15,7 @@ def simulator(options):
     for seed in range(1, options.seeds + 1):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         run = subprocess.run(
-            [PROGRAM, "simulate", "--seed", str(seed), "--count", "1", "--json"],
+            [mesh.TESSERA, "simulate", "--seed", str(seed), "--count", "1", "--json"],
             capture_output=True, text=True, check=False)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if run.returncode != 0:
@@ -39,7 +39,7 @@ def sized(question, sizes):
         return None
     print(flush=True)
     begin = time.monotonic()
-    run = subprocess.run([PROGRAM, "simulate", question, sizes, "--json"], capture_output=True,
+    run = subprocess.run([mesh.TESSERA, "simulate", question, sizes, "--json"], capture_output=True,
                          text=True, check=False)
     if run.returncode != 0:
         sys.exit(f"error: simulate {question} {sizes}: {run.stderr.strip()}")
