@@ -45,6 +45,17 @@ import Testing
         return directives
     }
 
+    /// What the agent computes itself and what the first peer sends comes to the join.
+    private func join(_ attempt: AttemptID, at agent: inout Agent) {
+        _ = handle(
+            &agent,
+            .executed(
+                attempt: attempt, fragment: 0, outputs: [Fixture.payload(2)], microseconds: 1))
+        let header = Fixture.header(
+            attempt, PlanLayout(plan, outline: outline), tensor: 2, to: .fragment(3))
+        _ = handle(&agent, .sliceArrived(header, Fixture.payload(3), from: peers[0]))
+    }
+
     /// An agent with both peers that serves under the plan.
     private func serving(_ degrade: BranchDegrade?) -> Agent {
         var agent = Agent(
@@ -100,13 +111,7 @@ import Testing
         let begun = submit(&agent)
         #expect(begun.slices.map(\.target) == [peers[0]])
         let attempt = try #require(begun.executed.first)
-        _ = handle(
-            &agent,
-            .executed(
-                attempt: attempt, fragment: 0, outputs: [Fixture.payload(2)], microseconds: 1))
-        let header = Fixture.header(
-            attempt, PlanLayout(plan, outline: outline), tensor: 2, to: .fragment(3))
-        _ = handle(&agent, .sliceArrived(header, Fixture.payload(3), from: peers[0]))
+        join(attempt, at: &agent)
         let now = Timestamp.zero + .milliseconds(1)
         let fills = handle(&agent, .woke, at: now).compactMap { directive -> Int? in
             if case .fill(attempt, let route, _, from: []) = directive { route } else { nil }
@@ -147,13 +152,7 @@ import Testing
     func lostMeanwhile() throws {
         var agent = serving(BranchDegrade(fill: .zeros))
         let attempt = try #require(submit(&agent).executed.first)
-        _ = handle(
-            &agent,
-            .executed(
-                attempt: attempt, fragment: 0, outputs: [Fixture.payload(2)], microseconds: 1))
-        let header = Fixture.header(
-            attempt, PlanLayout(plan, outline: outline), tensor: 2, to: .fragment(3))
-        _ = handle(&agent, .sliceArrived(header, Fixture.payload(3), from: peers[0]))
+        join(attempt, at: &agent)
         _ = handle(&agent, .disconnected(peers[1]), at: .zero + .milliseconds(5))
         let left = handle(&agent, .woke, at: .zero + .milliseconds(6))
         #expect(left.contains { if case .fill = $0 { true } else { false } })

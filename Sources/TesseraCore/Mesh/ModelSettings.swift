@@ -37,6 +37,7 @@ public struct ModelSettings: Hashable, Sendable {
         self.exits = exits
         self.degrade = degrade
     }
+
     /// What is left of the settings when a peer that speaks version 2 of the protocol, or 1, passes
     /// them on: neither what is kept at the entry, nor exits, codecs, the mode `branches` or what may
     /// be left out of it.
