@@ -80,13 +80,7 @@ struct PlanOffline: Sendable {
     }
 
     private func attempt(_ space: PlanSpace) -> Result<Plan, CommandFailure> {
-        let own: ModeSet =
-            switch baseline {
-            case .pipedreamLike: [.single, .replicas]
-            case .modnnLike, .deepthingsLike: [.single, .rows]
-            default: .single
-            }
-        let search = PlanSearch(space, goal: goal, modes: baseline == nil ? modes : own)
+        let search = PlanSearch(space, goal: goal, modes: baseline?.modes ?? modes)
         guard let baseline else {
             switch search.best() {
             case .found(let sketch, let isExact):

@@ -357,6 +357,10 @@ import Testing
             #expect(PlanCheck.reason(against: whole, outline: problem.outline) == nil)
             guard whole.fragments.count < plan.fragments.count else { continue }
             cutPlans += 1
+            var unoverlapped = problem
+            unoverlapped.baseline = .wholeTiles
+            let bundle = try #require(PlannerInstances.bundle(unoverlapped)?.bundle)
+            #expect(bundle.primary.plan.fragments == whole.fragments, "seed \(seed)")
             let expected = try #require(PlanEvaluation.evaluate(whole, problem))
             #expect(plan.predictedLatencyMicroseconds < expected.latencyMicroseconds)
             for stage in plan.stages where stage.mode == .rows {

@@ -31,6 +31,25 @@ import Testing
         #expect(share(4, files) == 375)
     }
 
+    @Test("threads beside the engine's have a quota of their own, or share the process's")
+    func beside() {
+        let files = [
+            "/proc/self/cgroup": "9:cpu:/a/engine\n4:memory:/a\n",
+            "/sys/fs/cgroup/cpu/a/engine/cpu.cfs_quota_us": "1000\n",
+            "/sys/fs/cgroup/cpu/a/engine/cpu.cfs_period_us": "10000\n",
+            "/sys/fs/cgroup/cpu/a/agent/cpu.cfs_quota_us": "4000\n",
+            "/sys/fs/cgroup/cpu/a/agent/cpu.cfs_period_us": "10000\n",
+        ]
+        func beside(_ groups: String?) -> Int? {
+            ProcessorShare.beside(groups: groups) { files[$0] }
+        }
+        #expect(share(1, files) == 100)
+        #expect(beside("9:cpu:/a/agent\n4:memory:/a\n") == 400)
+        #expect(beside("9:cpu:/a/engine\n4:memory:/a\n") == nil)
+        #expect(beside("9:cpu:/elsewhere\n") == nil)
+        #expect(beside(nil) == nil)
+    }
+
     @Test(
         "no quota, or none that can be read, is all",
         arguments: [

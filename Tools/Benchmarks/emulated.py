@@ -10,7 +10,7 @@ import time
 from laboratory import compare
 from laboratory.errors import LabError
 from laboratory.lab import Lab
-from laboratory.waiting import wait
+from laboratory.waiting import BOARD_POLL_SECONDS, wait
 
 from processes import load
 
@@ -19,6 +19,8 @@ REPLAN_SECONDS = 600
 SAME_PLAN_SECONDS = 45
 # Kinds of events with which a round about a plan begins and ends at its proposer.
 ROUND_BEGINS, ROUND_ENDS = ("proposed", "staging"), ("decided", "roundFailed")
+# How long a board may get ready what it would need if another one were lost, before figures are taken.
+ARMING_SECONDS = 120
 # A plan that changed while it was measured is measured again, so many times.
 MEASURE_TRIES = 3
 LATENCY_ITEMS_MIN = 8
@@ -142,6 +144,7 @@ class Bench:
     def choose(self, flags):
         """Has the model planned in another way."""
         before, begin = self.plan().get("plan"), time.monotonic()
+        failures = len(self._events("unplannable"))
         result = self.lab.execute(
             self.lab.entry,
             [self.lab.program, "model", "set", self.name, "--objective", self.goal,
@@ -151,17 +154,32 @@ class Bench:
         # A slow board may take minutes to compile its part: as long as anybody stages, what runs is
         # still the plan of before.
         wait(REPLAN_SECONDS, "another plan", lambda: self.plan().get("plan") not in (None, before)
-             or time.monotonic() - begin > SAME_PLAN_SECONDS and not self.is_staging())
+             or time.monotonic() - begin > SAME_PLAN_SECONDS and not self.is_staging(),
+             BOARD_POLL_SECONDS)
+        reasons = self._events("unplannable")[failures:]
+        if reasons and self.plan().get("plan") == before:
+            raise LabError(f"no such plan: {reasons[-1]['text']}")
+
+    def _events(self, *kinds):
+        """What agents told of these kinds, device by device."""
+        found = []
+        for device in self.lab.devices:
+            text = self.lab.agent(device.name).get("/tessera/v1/events", text=True) or ""
+            events = [json.loads(line) for line in text.splitlines()]
+            found += [{**event, "device": device.name} for event in events
+                      if event["kind"] in kinds]
+        return found
 
     def is_staging(self):
         """Whether an agent proposed a plan, and its round is not over."""
-        for device in self.lab.devices:
-            text = self.lab.agent(device.name).get("/tessera/v1/events", text=True) or ""
-            kinds = [json.loads(line)["kind"] for line in text.splitlines()]
-            kinds = [kind for kind in kinds if kind in ROUND_BEGINS + ROUND_ENDS]
-            if kinds and kinds[-1] in ROUND_BEGINS:
-                return True
-        return False
+        last = {event["device"]: event["kind"]
+                for event in self._events(*ROUND_BEGINS, *ROUND_ENDS)}
+        return any(kind in ROUND_BEGINS for kind in last.values())
+
+    def _is_arming(self):
+        """Whether a board gets an alternate ready: it computes less quickly meanwhile."""
+        return any("making it ready" in (alternate.get("reason") or "")
+                   for alternate in self.plan().get("alternates", []))
 
     def load(self, clients):
         """Clients at the entry."""
@@ -180,6 +198,10 @@ class Bench:
         work = self.load(clients)
         try:
             compare.warm(self.agent, self.name, work)
+            begin = time.monotonic()
+            wait(2 * ARMING_SECONDS, "alternates are ready", lambda: (
+                not self._is_arming() or time.monotonic() - begin >= ARMING_SECONDS),
+                BOARD_POLL_SECONDS)
         except BaseException:
             work.stop()
             raise

@@ -30,7 +30,8 @@ class Experiment:
 
 
 BASELINES = {name: ["--mode", name] for name in (
-    "local", "even", "pipedream-like", "pipeedge-like", "modnn-like", "deepthings-like")}
+    "local", "even", "pipedream-like", "pipeedge-like", "modnn-like", "deepthings-like",
+    "whole-tiles")}
 
 
 def chosen(*names):
@@ -71,6 +72,19 @@ EXPERIMENTS = {
         {"best": ["--mode", "best", "--allow", "single,replicas"],
          "pipeline": ["--mode", "best", "--allow", "single"], **chosen("local")},
         "nothing; pipelines are what EdgePipe has"),
+    "tokens": Experiment(
+        "latency",
+        tuple(Case(model, (pis(count),), 1e9) for model in ("vit-base", "bert-base")
+              for count in (2, 4)),
+        {"best": ["--mode", "best", "--allow", "single,rows"], **chosen("local")},
+        "nothing that one figure says"),
+    "overlap": Experiment(
+        "latency",
+        tuple(Case(model, (pis(count),), rate) for model in ("vgg16", "resnet50")
+              for count in (2, 4) for rate in (5e7, 1e8)),
+        {"best": ["--mode", "best", "--allow", "single,rows"],
+         **chosen("whole-tiles", "local")},
+        "Hybrid-Parallel: 15 to 41 % less time than without overlap"),
     "codecs": Experiment(
         "throughput",
         tuple(Case("resnet50", (pis(count),), rate) for count in (2, 4) for rate in (1e7, 5e7, 1e9)),

@@ -13,7 +13,7 @@ import zipfile
 
 from . import agents
 from .errors import LabError
-from .waiting import wait
+from .waiting import BOARD_POLL_SECONDS, wait
 
 import kserve  # noqa: E402  (`agents` has put its folder into the path)
 import load  # noqa: E402
@@ -137,7 +137,8 @@ def warm(agent, name, work):
         measured = plan and all(stage.get("measuredMicroseconds") for stage in plan["stages"])
         few = time.monotonic() - last[2] >= WARM_FEW_SECONDS
         return measured and work.count - last[1] >= (WARM_FEW_ITEMS if few else WARM_ITEMS)
-    wait(WARM_SECONDS, f"one plan serves {WARM_ITEMS} items of {name} in a row", settled)
+    wait(WARM_SECONDS, f"one plan serves {WARM_ITEMS} items of {name} in a row", settled,
+         BOARD_POLL_SECONDS)
     return time.monotonic() - begin
 
 

@@ -211,7 +211,7 @@ class Lab:
         path = os.path.dirname(self.program) + ":" + ENVIRONMENT_PATH
         return {**clean, "PATH": path, **(more or {})}
 
-    def _enter(self, device, command, limited, fork):
+    def _enter(self, device, command, limited, fork, part=limits.AGENT):
         """A command and what runs before it, for `subprocess`."""
         folder = self.folder.device(device)
         more = daemons.environment(folder)
@@ -219,7 +219,7 @@ class Lab:
         words = [*self.namespaces.inside("--pid"), "nsenter",
                  f"--net={self.namespaces.network(device)}", "--", "env", "-C", os.getcwd(),
                  *(["setsid", "--fork"] if fork else []), *command]
-        paths = self.groups.join_paths(device) if limited else []
+        paths = self.groups.join_paths(device, part) if limited else []
 
         def join():
             for path in paths:
@@ -233,8 +233,8 @@ class Lab:
         words, more = self._enter(device, command, limited, fork=False)
         return subprocess.run(words, check=False, **more, **options)
 
-    def _spawn(self, device, command, output, errors):
-        words, more = self._enter(device, command, limited=True, fork=True)
+    def _spawn(self, device, command, output, errors, part=limits.AGENT):
+        words, more = self._enter(device, command, limited=True, fork=True, part=part)
         with open(output, "ab") as out, open(errors, "ab") as err:
             subprocess.run(words, check=True, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                            **more)
@@ -283,7 +283,8 @@ class Lab:
         data = os.path.join(self.folder.data, name)
         self._spawn(name, agents.command(
             self.program, name, self.name, data, self._secret, device.memory_bytes,
-            device.threads, self.discovery), output, self.folder.device(name, "agent.log"))
+            device.threads, self.discovery), output, self.folder.device(name, "agent.log"),
+            limits.ENGINE)
 
     def await_agent(self, name):
         """Waits until the agent of a device is up."""
@@ -301,6 +302,11 @@ class Lab:
                 raise LabError(f"the agent of {name} ended:\n{self.log_tail(name)}")
             return False
         wait(START_SECONDS, lambda: f"the agent of {name} is up:\n{self.log_tail(name)}", ready)
+        self._part_threads(name)
+
+    def _part_threads(self, name):
+        for process in self.agent_processes(name):
+            self.groups.part(name, process)
 
     def log_tail(self, name):
         """The last words of an agent."""
@@ -345,6 +351,9 @@ class Lab:
                     seen[name] = self.agent(name).members()
             return all(members == names for members in seen.values())
         wait(seconds, lambda: f"all agents see all of {', '.join(names)}; they see {seen}", agree)
+        # Threads that were only being made when their agent came up.
+        for name in names:
+            self._part_threads(name)
 
     def _measure_core(self):
         """How many operations per second the engine does here on one processor, as an agent without

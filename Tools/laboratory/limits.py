@@ -1,5 +1,10 @@
 """Control groups: how much of the processors and of the memory a device has, and freezing it.
 
+A device has two parts. Its share of a processor is that of the engine's threads: it stands for what the
+device computes per second, of which this machine's vector units do far more than its other parts. The
+agent's other threads and the daemons have a share of their own, so that they are not stopped for
+many times as long as they would wait on the device whenever the engine has used up its share.
+
 Both forms are served: version 1, one hierarchy per controller, and version 2, one for all.
 """
 
@@ -16,6 +21,12 @@ SHARE_MIN = QUOTA_MICROSECONDS_MIN / PERIOD_MICROSECONDS_MAX
 # What a device's memory holds beside fragments: a quarter of it, and never less than an agent with
 # its libraries and daemons takes before it has any.
 SYSTEM_BYTES_MIN = 256 << 20
+# How much less of this machine is one of such boards for general code than for the engine's: a
+# MinnowBoard or a Raspberry Pi 4 is about 0.8 to 1.1 of its cores, and 0.2 of one for the engine.
+AGENT_FACTOR = 4
+ENGINE, AGENT = "engine", "agent"
+# The niceness by which an agent's engine is known among its threads.
+ENGINE_NICENESS = 5
 END_SECONDS = 10
 CONTROLLERS = ("cpu", "memory", "freezer")
 UNLIMITED = -1
@@ -86,15 +97,44 @@ class Groups:
             _write(self._path("cpu"), "cpu.shares", WEIGHT_V1)
         for path in self._folders(device):
             os.makedirs(path, exist_ok=True)
+        for part in (ENGINE, AGENT):
+            path = self._part(device, part)
+            os.makedirs(path, exist_ok=True)
+            if self.is_v2:
+                _write(path, "cgroup.type", "threaded")
+        if self.is_v2:
+            _write(self._path("", device), "cgroup.subtree_control", "+cpu")
 
-    def join_paths(self, device):
-        """The files into which a process writes 0 to be in the group."""
-        return [os.path.join(path, "cgroup.procs") for path in self._folders(device)]
+    def _part(self, device, part):
+        return os.path.join(self._path("cpu", device), part)
+
+    def join_paths(self, device, part=AGENT):
+        """The files into which a process writes 0 to be in a part of the group."""
+        folders = [] if self.is_v2 else self._folders(device)[1:]
+        return [os.path.join(path, "cgroup.procs")
+                for path in [self._part(device, part), *folders]]
+
+    def part(self, device, process):
+        """Gives the threads of an agent, which begins in the engine's part, to the part that each
+        belongs to.
+
+        The engine's have a niceness of theirs. The first thread stays: by it a process finds its
+        quota.
+        """
+        for thread, niceness in threads(process):
+            part = ENGINE if niceness == ENGINE_NICENESS or thread == process else AGENT
+            try:
+                _write(self._part(device, part), "cgroup.threads" if self.is_v2 else "tasks", thread)
+            except LabError:
+                if os.path.exists(f"/proc/{process}/task/{thread}"):
+                    raise
 
     def set_share(self, device, share):
         """Gives a device so many processors."""
-        own, period = quota(share)
-        path = self._path("cpu", device)
+        for part, factor in ((ENGINE, 1), (AGENT, AGENT_FACTOR)):
+            self._set_quota(self._part(device, part), *quota(share * factor))
+
+    def _set_quota(self, path, own, period):
         if self.is_v2:
             _write(path, "cpu.max", f"{own} {period}")
             return
@@ -184,10 +224,30 @@ class Groups:
                 devices.update(entry.name for entry in os.scandir(path) if entry.is_dir())
         for device in sorted(devices):
             self.kill(device)
-        for path in [path for device in sorted(devices) for path in self._folders(device)] + (
+        parts = [self._part(device, part) for device in sorted(devices) for part in (ENGINE, AGENT)]
+        for path in parts + [
+                path for device in sorted(devices) for path in self._folders(device)] + (
                 self._folders()):
             # A group stays busy until the kernel has buried its last process.
             wait(END_SECONDS, f"the group {path} is empty", lambda path=path: _removed(path))
+
+
+def threads(process):
+    """The threads of a process with their niceness; those that ended meanwhile are left out."""
+    found = []
+    try:
+        names = os.listdir(f"/proc/{process}/task")
+    except OSError:
+        return found
+    for name in names:
+        try:
+            with open(f"/proc/{process}/task/{name}/stat", encoding="utf-8",
+                      errors="replace") as file:
+                # Fields 3 and up stand behind the name in brackets; the niceness is field 19.
+                found.append((int(name), int(file.read().rpartition(")")[2].split()[16])))
+        except (OSError, IndexError):
+            continue
+    return found
 
 
 def is_alive(process):

@@ -12,6 +12,9 @@ public enum PlanBaseline: String, CaseIterable, Hashable, Sendable {
     case deepthingsLike = "deepthings-like"
     /// The best node alone.
     case local
+    /// The best plan of single nodes and rows, whose tiles are never cut into border and inner rows:
+    /// what overlap gains is measured against it.
+    case wholeTiles = "whole-tiles"
 
     /// The baseline's plan; nil if it has none in this space.
     static func sketch(
@@ -24,17 +27,25 @@ public enum PlanBaseline: String, CaseIterable, Hashable, Sendable {
         case .modnnLike: modnn(costs)
         case .deepthingsLike: deepthings(costs)
         case .local: local(costs, objective: objective)
+        case .wholeTiles:
+            PlanSearch(
+                costs.space, goal: PlanGoal(objective: objective), modes: baseline.modes,
+                usesBaselines: true
+            ).found()?.sketch
         }
     }
 
     /// The stage modes that the baseline's plans use.
-    var modes: ModeSet {
+    public var modes: ModeSet {
         switch self {
         case .even, .pipeedgeLike, .local: .single
         case .pipedreamLike: [.single, .replicas]
-        case .modnnLike, .deepthingsLike: [.single, .rows]
+        case .modnnLike, .deepthingsLike, .wholeTiles: [.single, .rows]
         }
     }
+
+    /// Whether its plan comes from a whole search, so that it is no quick candidate for another one.
+    var isSearched: Bool { self == .pipeedgeLike || self == .wholeTiles }
 
     private static func even(_ costs: SpaceCosts) -> PlanSketch? {
         let space = costs.space

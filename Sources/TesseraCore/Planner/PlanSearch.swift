@@ -77,7 +77,7 @@ public struct PlanSearch: Sendable {
         var result: [PlanSketch] = []
         if usesBaselines {
             for one in PlanBaseline.allCases
-            where one != .pipeedgeLike && modes.isSuperset(of: one.modes) {
+            where !one.isSearched && modes.isSuperset(of: one.modes) {
                 if let sketch = baseline(one) { result.append(sketch) }
             }
             if !modes.contains(.replicas),

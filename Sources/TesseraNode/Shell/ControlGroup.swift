@@ -20,12 +20,17 @@ enum ControlGroup {
     /// The files that are read here are a few lines; `memory.stat` is the longest.
     private static let fileBytesMax = 1 << 16
 
+    /// Which groups this process is in: those of its first thread.
+    static let list = "/proc/self/cgroup"
+    /// Which groups the calling thread is in: an operator may put some threads into groups of theirs.
+    static let threadList = "/proc/thread-self/cgroup"
+
     /// The folders of the groups of a controller, each before those in it, in both versions.
     static func folders(
         of controller: String, reading file: (String) -> String?
     ) -> [(version: Version, path: String)] {
         var result: [(version: Version, path: String)] = []
-        for line in (file("/proc/self/cgroup") ?? "").split(separator: "\n") {
+        for line in (file(list) ?? "").split(separator: "\n") {
             // "4:memory:/board", or "0::/board" in version 2.
             let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
             guard parts.count == 3 else { continue }

@@ -25,8 +25,10 @@ final class EngineRoom: @unchecked Sendable {
     /// Runs fragments, on a thread for each of the engine's: a run that is ahead waits in the queue
     /// and starts the moment a thread is free, and one after the other meets a warm cache.
     private let runners: NIOThreadPool
-    /// Compiles, cuts and plans, one at a time.
+    /// Compiles, cuts and measures, one at a time.
     private let builder: NIOThreadPool
+    /// Plans: on a small device a search takes seconds, and what is compiled does not wait for it.
+    private let planner: NIOThreadPool
     /// The share of its threads that the engine may use, in thousandths.
     private let share: Atomic<Int>
     private let runCount = Atomic<Int>(0)
@@ -36,8 +38,10 @@ final class EngineRoom: @unchecked Sendable {
     // `@unchecked Sendable`: touched on the control loop only.
     private var fragments: [FragmentKey: CompiledFragment] = [:]
 
-    /// The lower priority: below the event loops, above idle work.
+    /// The engine's priority: below the event loops, above idle work.
     private static let niceness: Int32 = 5
+    /// The planner's: a plan is waited for when a node is lost.
+    private static let plannerNiceness: Int32 = 4
 
     init(threads: Int, library: ModelLibrary, marks: CrashMarks) throws(EngineError) {
         engine = try Engine(threads: threads)
@@ -47,6 +51,7 @@ final class EngineRoom: @unchecked Sendable {
         share = Atomic(ProcessorShare.ofThreads(threads))
         runners = NIOThreadPool(numberOfThreads: threads)
         builder = NIOThreadPool(numberOfThreads: 1)
+        planner = NIOThreadPool(numberOfThreads: 1)
     }
 
     var fingerprint: EngineFingerprint { engine.fingerprint }
@@ -54,8 +59,10 @@ final class EngineRoom: @unchecked Sendable {
     func start() {
         runners.start()
         builder.start()
+        planner.start()
         // The engine's own threads are made by the builder's thread and take its priority over.
         builder.submit { _ in Self.lowerPriority() }
+        planner.submit { _ in Self.lowerPriority(Self.plannerNiceness) }
         // Each runner lowers itself: the barrier keeps one thread from taking two of these.
         let barrier = DispatchGroup()
         for _ in 0..<threads { barrier.enter() }
@@ -71,13 +78,21 @@ final class EngineRoom: @unchecked Sendable {
     func stop() {
         runners.shutdownGracefully { _ in }
         builder.shutdownGracefully { _ in }
+        planner.shutdownGracefully { _ in }
     }
 
-    private static func lowerPriority() {
+    private static func lowerPriority(_ niceness: Int32 = niceness) {
         #if os(Linux)
         // Zero is the calling thread, on Linux. Failing changes nothing but the priority.
         _ = setpriority(__priority_which_t(0), 0, niceness)
         #endif
+    }
+
+    /// Work for the planner's thread.
+    func plan(_ work: @escaping @Sendable () -> Void) {
+        planner.submit { state in
+            if case .active = state { work() }
+        }
     }
 
     /// Work for the builder's thread.

@@ -166,7 +166,7 @@ final class NodeShell: @unchecked Sendable {
             }
             execute(attempt, fragment, key, inputs)
         case .plan(let token, let problem):
-            engine.build {
+            engine.plan {
                 let result = Planner.plan(problem, naming: PlanNaming.name)
                 self.deliver(.planned(token: token, result))
             }

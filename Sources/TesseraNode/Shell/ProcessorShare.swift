@@ -9,11 +9,30 @@ enum ProcessorShare {
 
     /// The share of so many threads that run all the time, in thousandths; at least 1.
     static func ofThreads(_ threads: Int, reading file: (String) -> String?) -> Int {
-        let cores = ControlGroup.folders(of: "cpu", reading: file).compactMap { group in
+        guard let cores = cores(reading: file) else { return all }
+        return min(all, max(1, cores / max(threads, 1)))
+    }
+
+    private static func cores(reading file: (String) -> String?) -> Int? {
+        ControlGroup.folders(of: "cpu", reading: file).compactMap { group in
             quotaCores(in: group.path, group.version, file)
         }.min()
-        guard let cores else { return all }
-        return min(all, max(1, cores / max(threads, 1)))
+    }
+
+    /// What the threads beside the engine's may use, in thousandths of a core, if they have a quota of
+    /// their own; nil if they share that of the process, by which the engine runs.
+    ///
+    /// `groups` is what `/proc/thread-self/cgroup` says to such a thread.
+    static func beside(
+        groups: String?, reading file: (String) -> String? = ControlGroup.file
+    ) -> Int? {
+        guard let groups else { return nil }
+        func reading(_ path: String) -> String? {
+            path == ControlGroup.list ? groups : file(path)
+        }
+        let own = ControlGroup.folders(of: "cpu", reading: reading).map(\.path)
+        guard own != ControlGroup.folders(of: "cpu", reading: file).map(\.path) else { return nil }
+        return cores(reading: reading)
     }
 
     /// The share now.

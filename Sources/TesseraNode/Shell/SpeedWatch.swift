@@ -16,6 +16,9 @@ final class SpeedWatch: @unchecked Sendable {
     private let logger: Logger
     private var speed: EngineSpeed?
     private var own = OwnWork()
+    /// What the threads beside the engine's may use, in thousandths of a core, if that is not a part of
+    /// what the engine's threads may use.
+    private var processorsBeside: Int?
     private var told: Capability?
     private var toldAt = Timestamp.zero
 
@@ -53,7 +56,7 @@ final class SpeedWatch: @unchecked Sendable {
                     metadata: ["reason": "\(error)"])
             }
             self.shell.deliver(.codecsMeasured(TensorCodec.measure()))
-            self.look(tellsPower: true)
+            self.look(tellsPower: true, groups: nil)
         }
     }
 
@@ -83,9 +86,11 @@ final class SpeedWatch: @unchecked Sendable {
     /// Reads clocks and quota, tells what is new, and comes back in a while.
     ///
     /// The power is told while every connected peer knows the figure: a record with one says nothing
-    /// to the others, and so the node would be lost to them.
-    private func look(tellsPower: Bool) {
+    /// to the others, and so the node would be lost to them. `groups` are those of the control loop's
+    /// thread.
+    private func look(tellsPower: Bool, groups: String?) {
         guard let speed else { return }
+        processorsBeside = ProcessorShare.beside(groups: groups)
         let quota = engine.quotaShare
         let processors = settings.threads * quota
         let now = MonotonicClock.now
@@ -97,12 +102,13 @@ final class SpeedWatch: @unchecked Sendable {
                     blobBytes: counters.blobBytesSent + counters.blobBytesReceived),
                 processors: processors)
         }
-        // Without a quota what the node does anyway finds room beside the engine.
-        let isLimited = quota < ProcessorShare.all
+        // Without a quota, or with one of its own, what the node does anyway finds room beside the
+        // engine.
+        let isLimited = quota < ProcessorShare.all && processorsBeside == nil
         let share =
             isLimited ? max(1, quota - own.idleThousandths / max(settings.threads, 1)) : quota
         engine.use(share: share)
-        var capability = capability(speed, share: share, processors: processors)
+        var capability = capability(speed, share: share)
         if !tellsPower { capability.milliwatts = nil }
         if isDue(capability, at: now) {
             told = capability
@@ -112,18 +118,17 @@ final class SpeedWatch: @unchecked Sendable {
         shell.loop.execute {
             guard !self.shell.isStopped else { return }
             self.shell.loop.scheduleTask(in: Self.interval) {
+                let groups = ControlGroup.file(ControlGroup.threadList)
                 let tellsPower = self.shell.transport.peerFacts.allSatisfy {
                     Capability.isPowerKnown(toVersion: $0.agreedVersion)
                 }
-                self.engine.build { self.look(tellsPower: tellsPower) }
+                self.engine.build { self.look(tellsPower: tellsPower, groups: groups) }
             }
         }
     }
 
     /// What the node can do with a share of its threads, in thousandths.
-    private func capability(
-        _ speed: EngineSpeed, share: Int, processors: Int
-    ) -> Capability {
+    private func capability(_ speed: EngineSpeed, share: Int) -> Capability {
         func part(_ rate: UInt64) -> UInt64 {
             max(1, rate * UInt64(share) / UInt64(ProcessorShare.all))
         }
@@ -136,7 +141,8 @@ final class SpeedWatch: @unchecked Sendable {
                     family: $0.family,
                     operationsPerMicrosecond: part($0.operationsPerMicrosecond))
             }, movedBytesPerMicrosecond: part(speed.movedBytesPerMicrosecond),
-            handover: own.handover(processors: processors), milliwatts: settings.milliwatts,
+            handover: own.handover(processors: processorsForOwnWork),
+            milliwatts: settings.milliwatts,
             fingerprint: engine.fingerprint)
     }
 
@@ -165,7 +171,11 @@ final class SpeedWatch: @unchecked Sendable {
     }
 
     private var assumedHandover: HandoverCost {
-        OwnWork().handover(processors: settings.threads * engine.quotaShare)
+        OwnWork().handover(processors: processorsForOwnWork)
+    }
+
+    private var processorsForOwnWork: Int {
+        processorsBeside ?? settings.threads * engine.quotaShare
     }
 
     private static func differs(_ left: UInt64, _ right: UInt64, by part: UInt64) -> Bool {

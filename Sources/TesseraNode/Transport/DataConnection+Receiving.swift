@@ -142,14 +142,21 @@ extension DataConnection {
         let transport = transport
         KernelRate.of(channel) { now in
             self.loop.assumeIsolated().execute {
-                let transfer = isTrial ? nil : self.endLargeSlice(now)
+                let transfer = isTrial ? self.endTrial(now) : self.endLargeSlice(now)
                 transport.controlLoop.execute {
                     transport.transferMeasured(
                         bytes: bytes, microseconds: microseconds, kernel: now,
-                        transfer: transfer, of: member)
+                        transfer: transfer, isTrial: isTrial, of: member)
                 }
             }
         }
+    }
+
+    /// What was delivered since the trial began.
+    private func endTrial(_ now: KernelRate?) -> (bytes: UInt64, microseconds: UInt64)? {
+        defer { trialSince = nil }
+        guard let now, let since = trialSince else { return nil }
+        return now.since(since)
     }
 
     /// What was delivered since the large slice began, or since the one before it ended.

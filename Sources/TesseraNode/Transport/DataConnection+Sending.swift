@@ -30,7 +30,14 @@ extension DataConnection {
             self.trialSent = (
                 began: .now(), bytes: (self.trialFramesLeft - 1) * WireLimits.trialBytesMax
             )
-            self.pump()
+            self.trialSince = nil
+            guard let channel = self.context?.channel else { return }
+            KernelRate.of(channel) { rate in
+                self.loop.assumeIsolated().execute {
+                    self.trialSince = rate
+                    self.pump()
+                }
+            }
         }
     }
 

@@ -69,6 +69,8 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
     // is to report, and what came in of the peer's.
     var trialFramesLeft = 0
     var trialSent: (began: NIODeadline, bytes: Int)?
+    /// What the kernel said when it began.
+    var trialSince: KernelRate?
     var incomingTrial: (began: NIODeadline, bytes: Int)?
 
     /// Makes the handler; without a verdict the connection is not encrypted and wants a proof.

@@ -9,7 +9,8 @@ struct LinkEstimator {
     /// The kernel counts busy time in ticks of up to 10 ms: so much of it is right within a tenth.
     private static let busyMicrosecondsMin: UInt64 = 100_000
     private var open: (bytes: UInt64, microseconds: UInt64) = (0, 0)
-    private var hasBusyRate = false
+    /// Whether the rate is that of long enough a time, and not of one flight.
+    private(set) var hasBusyRate = false
     private var smoothedNanoseconds: Int64 = 0
     /// Whether something came in since the last report.
     private var isFresh = false
@@ -18,22 +19,22 @@ struct LinkEstimator {
     var hasRoundTrip: Bool { smoothedNanoseconds > 0 }
 
     /// A transfer that the peer received: so many bytes in so much time.
-    ///
-    /// Sharing the link or a busy processor can only make a transfer look slower than the link, so
-    /// a faster one counts half and a slower one an eighth.
     mutating func transferred(bytes: Int, microseconds: Int64) {
         guard bytes > 0, microseconds > 0 else { return }
         let rate = UInt64(min(bytes, Self.bytesMax)) * 1_000_000 / UInt64(microseconds)
-        let sample = max(1, rate)
-        let old = bytesPerSecond
-        if old == 0 {
-            bytesPerSecond = sample
-        } else if sample > old {
-            bytesPerSecond = old + (sample - old + 1) / 2
-        } else {
-            bytesPerSecond = old - (old - sample) / 8
-        }
+        bytesPerSecond = smoothed(max(1, rate))
         isFresh = true
+    }
+
+    /// The rate after one more sample.
+    ///
+    /// Sharing the link or a busy processor can only make a transfer look slower than the link, so
+    /// a faster one counts half and a slower one an eighth. What several transfers at once make of
+    /// each other is the planner's to reckon with.
+    private func smoothed(_ sample: UInt64) -> UInt64 {
+        let old = bytesPerSecond
+        guard old > 0 else { return sample }
+        return sample > old ? old + (sample - old + 1) / 2 : old - (old - sample) / 8
     }
 
     /// What the kernel saw of a large transfer: what was delivered from its beginning to its end,
@@ -46,7 +47,7 @@ struct LinkEstimator {
         guard open.microseconds >= Self.busyMicrosecondsMin else { return }
         let sample = max(1, open.bytes * 1_000_000 / open.microseconds)
         open = (0, 0)
-        bytesPerSecond = hasBusyRate ? (bytesPerSecond + sample + 1) / 2 : sample
+        bytesPerSecond = hasBusyRate ? smoothed(sample) : sample
         hasBusyRate = true
         isFresh = true
     }

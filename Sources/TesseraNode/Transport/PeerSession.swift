@@ -39,6 +39,19 @@ final class PeerSession {
         self.address = address
     }
 
+    /// Whether the link should be tried: at first a few times, then if nothing large went over it.
+    func isTrialDue(at now: NIODeadline) -> Bool {
+        guard !data.isEmpty else { return false }
+        guard let lastTrial else { return true }
+        let wanted =
+            link.hasBusyRate ? TransportLimits.firstTrials : TransportLimits.trialsUntilKnown
+        if trials < wanted {
+            return now - lastTrial >= TransportLimits.firstTrialInterval
+        }
+        let last = max(lastTrial, lastTransfer ?? lastTrial)
+        return now - last >= TransportLimits.trialInterval
+    }
+
     /// The connection that messages go over: the oldest that this node dialled and the newest that
     /// the peer dialled are the ones that the peer surely reads; of both kinds, the kept one.
     func active(own: NodeID) -> ControlConnection? {

@@ -120,8 +120,9 @@ extension PeerTransport {
 
     func transferMeasured(
         bytes: Int, microseconds: Int64, kernel: KernelRate?,
-        transfer: (bytes: UInt64, microseconds: UInt64)?, of member: NodeBoot
+        transfer: (bytes: UInt64, microseconds: UInt64)?, isTrial: Bool, of member: NodeBoot
     ) {
+        if isTrial, let began = openTrial(of: member) { trialEnded(began: began) }
         guard let session = session(member) else { return }
         let isFirst = session.link.bytesPerSecond == 0
         if let kernel {
@@ -171,7 +172,6 @@ extension PeerTransport {
         session.waitingSlices.removeAll()
         connection.fetch(session.waitingFetches)
         session.waitingFetches.removeAll()
-        tryLink(of: session, at: .now())
     }
 
     /// A data connection could not be opened.
@@ -209,6 +209,7 @@ extension PeerTransport {
         lastTick = now
         let isProbing = now - lastProbe >= TransportLimits.keepaliveInterval
         if isProbing { lastProbe = now }
+        tryLink(at: now)
         for session in sessions.values.sorted(by: { $0.member < $1.member }) {
             for connection in session.connections {
                 if isStalled {
@@ -219,29 +220,48 @@ extension PeerTransport {
                         "silent for \(TransportLimits.silenceMax.nanoseconds / 1_000_000_000) s")
                     continue
                 }
-                if isProbing { connection.probe() }
+                // Who was just asked by the peer, or answered, need not ask: one of both does.
+                if isProbing, now - connection.lastHeard > TransportLimits.keepaliveQuiet {
+                    connection.probe()
+                }
             }
             guard isProbing, sessions[session.member.node] === session else { continue }
             reportLink(of: session)
             watchData(of: session, at: now)
-            tryLink(of: session, at: now)
         }
     }
 
-    /// Measures a link that carries nothing large by itself.
-    private func tryLink(of session: PeerSession, at now: NIODeadline) {
-        guard let connection = session.data.first else { return }
-        let last = max(session.lastTrial ?? session.began, session.lastTransfer ?? session.began)
+    /// Measures one of the links that carry nothing large by themselves: the one of which least is
+    /// known.
+    ///
+    /// One at a time, since trials that share the way out of this device would each see a part of
+    /// it, and with a pause behind each, since what is in the way waits behind a trial.
+    private func tryLink(at now: NIODeadline) {
+        if let trial, now - trial.began < TransportLimits.trialPatience { return }
+        trial = nil
+        guard now >= nextTrial else { return }
+        let due = sessions.values.filter { $0.isTrialDue(at: now) }
         guard
-            session.trials < TransportLimits.firstTrials
-                || now - last >= TransportLimits.trialInterval
+            let session = due.min(by: {
+                ($0.trials, $0.lastTrial ?? $0.began, $0.member)
+                    < ($1.trials, $1.lastTrial ?? $1.began, $1.member)
+            }), let connection = session.data.first
         else { return }
         session.trials += 1
         session.lastTrial = now
-        let isFast =
-            session.link.bytesPerSecond > TransportLimits.fastLinkBytesPerSecond
+        trial = (session.member, now)
         connection.tryLink(
-            frames: isFast ? TransportLimits.fastTrialFrames : TransportLimits.firstTrialFrames)
+            frames: TransportLimits.trialFrames(bytesPerSecond: session.link.bytesPerSecond))
+    }
+
+    private func openTrial(of member: NodeBoot) -> NIODeadline? {
+        trial?.member == member ? trial?.began : nil
+    }
+
+    private func trialEnded(began: NIODeadline) {
+        trial = nil
+        let now = NIODeadline.now()
+        nextTrial = now + (now - began) * TransportLimits.trialPauseFactor
     }
 
     /// A session without a data connection is given up; its dialler tries in between.

@@ -52,6 +52,9 @@ public final class PeerTransport: @unchecked Sendable {
     var packing: [AttemptID: Int] = [:]
     var lastTick = NIODeadline.now()
     var lastProbe = NIODeadline.now()
+    /// The trial of a link that is under way, and when the next one may begin.
+    var trial: (member: NodeBoot, began: NIODeadline)?
+    var nextTrial = NIODeadline.uptimeNanoseconds(0)
     /// What was said of peers that do not belong here, and when.
     var saidMisfits: [String: NIODeadline] = [:]
 

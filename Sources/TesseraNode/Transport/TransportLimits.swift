@@ -29,6 +29,8 @@ enum TransportLimits {
 
     /// How often a peer is asked for a sign of life.
     static let keepaliveInterval = TimeAmount.seconds(1)
+    /// A peer that was heard so recently is not asked.
+    static let keepaliveQuiet = TimeAmount.milliseconds(500)
     /// Silence after which a control connection is dead: three asked signs missed.
     static let silenceMax = TimeAmount.seconds(3)
     /// How often silence is looked at.
@@ -79,12 +81,30 @@ enum TransportLimits {
     static let largeSliceForgotten = TimeAmount.seconds(10)
     /// Frames of the first trial of a link: 192 KiB, a third of a second at 5 Mbit/s.
     static let firstTrialFrames = 3
-    /// Frames of later trials of a link that took the first one quickly: 1 MiB.
-    static let fastTrialFrames = 16
-    /// A link of more bytes per second takes 1 MiB in less than 20 ms.
-    static let fastLinkBytesPerSecond: UInt64 = 50_000_000
-    /// Trials right after a session begins, one a second: the first ones meet a busy start.
+    /// Frames of the largest trial: 1 MiB.
+    static let trialFramesMax = 16
+    /// What a trial of a link of known speed is to take: long beside the kernel's clock, short for
+    /// whoever waits behind it.
+    static let trialMilliseconds: UInt64 = 40
+
+    /// Frames of a trial of a link that is taken to be so fast; 0 if nothing is known.
+    static func trialFrames(bytesPerSecond: UInt64) -> Int {
+        let bytes = bytesPerSecond / 1_000 * trialMilliseconds
+        return min(
+            max(Int(bytes) / WireLimits.trialBytesMax, firstTrialFrames), trialFramesMax)
+    }
+
+    /// Trials right after a session begins: the first ones meet a busy start.
     static let firstTrials = 4
+    /// Trials of a link whose rate is known from single flights alone: sixteen of the largest are long
+    /// enough together for the kernel's clock up to a gigabit per second.
+    static let trialsUntilKnown = 16
+    /// Between two of them over the same link.
+    static let firstTrialInterval = TimeAmount.seconds(1)
+    /// A trial that nobody has answered for so long is given up; 192 KiB at half a megabit per second.
+    static let trialPatience = TimeAmount.seconds(3)
+    /// Between two trials there are so many times as long as the last one took, for everything else.
+    static let trialPauseFactor: Int64 = 3
     /// A link over which nothing large went for so long is tried again.
     static let trialInterval = TimeAmount.seconds(60)
     /// How long a session may be without its data connection.

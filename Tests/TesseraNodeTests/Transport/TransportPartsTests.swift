@@ -132,8 +132,28 @@ struct TransportPartsTests {
         #expect(link.bytesPerSecond == 100_000_000)
         link.rated(bytesPerSecond: 900_000_000)
         #expect(link.bytesPerSecond == 100_000_000)
+        // Another transfer may have shared the link: what looks slower counts less.
         link.delivered(bytes: 10_000_000, microseconds: 200_000)
-        #expect(link.bytesPerSecond == 75_000_000)
+        #expect(link.bytesPerSecond == 93_750_000)
+        link.delivered(bytes: 20_000_000, microseconds: 200_000)
+        #expect(link.bytesPerSecond == 96_875_000)
+    }
+
+    @Test("a link is tried until its rate is known, then now and then, and never for long")
+    func trials() {
+        // 40 ms of the link, between 192 KiB and 1 MiB.
+        #expect(TransportLimits.trialFrames(bytesPerSecond: 0) == 3)
+        #expect(TransportLimits.trialFrames(bytesPerSecond: 625_000) == 3)
+        #expect(TransportLimits.trialFrames(bytesPerSecond: 12_500_000) == 7)
+        #expect(TransportLimits.trialFrames(bytesPerSecond: .max) == 16)
+        // At a gigabit per second they are enough for the kernel's clock.
+        var link = LinkEstimator()
+        for _ in 0..<TransportLimits.trialsUntilKnown {
+            #expect(!link.hasBusyRate)
+            link.delivered(bytes: 1 << 20, microseconds: 8_400)
+            if link.hasBusyRate { break }
+        }
+        #expect(link.hasBusyRate)
     }
 
     @Test("of two looks at a connection the difference counts, without the last round trip")

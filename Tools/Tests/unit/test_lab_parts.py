@@ -245,11 +245,22 @@ class Limits(unittest.TestCase):
             groups.make("a")
             groups.set_share("a", 0.25)
             groups.set_memory("a", 1 << 20)
-            with open(f"{folder}/tessera-lab-x/a/cpu.max", encoding="utf-8") as file:
-                self.assertEqual("2500 10000", file.read())
+            for part, quota in ((limits.ENGINE, "2500 10000"), (limits.AGENT, "10000 10000")):
+                path = f"{folder}/tessera-lab-x/a/{part}"
+                with open(f"{path}/cpu.max", encoding="utf-8") as file:
+                    self.assertEqual(quota, file.read())
+                with open(f"{path}/cgroup.type", encoding="utf-8") as file:
+                    self.assertEqual("threaded", file.read())
+                self.assertEqual([f"{path}/cgroup.procs"], groups.join_paths("a", part))
             with open(f"{folder}/tessera-lab-x/a/memory.max", encoding="utf-8") as file:
                 self.assertEqual("1048576", file.read())
-            self.assertEqual([f"{folder}/tessera-lab-x/a/cgroup.procs"], groups.join_paths("a"))
+
+
+    def test_parts(self):
+        """The engine's threads are those of a lower priority, and the first stays with them."""
+        own = limits.threads(os.getpid())
+        self.assertIn((os.getpid(), os.nice(0)), own)
+        self.assertEqual([], limits.threads(0))
 
 
 class State(unittest.TestCase):
