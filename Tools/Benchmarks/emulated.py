@@ -21,6 +21,8 @@ SAME_PLAN_SECONDS = 45
 ROUND_BEGINS, ROUND_ENDS = ("proposed", "staging"), ("decided", "roundFailed")
 # How long a board may get ready what it would need if another one were lost, before figures are taken.
 ARMING_SECONDS = 120
+# Asking all boards takes a little of each.
+SETTLE_POLL_SECONDS = 2
 # A plan that changed while it was measured is measured again, so many times.
 MEASURE_TRIES = 3
 LATENCY_ITEMS_MIN = 8
@@ -177,7 +179,7 @@ class Bench:
         return any(kind in ROUND_BEGINS for kind in last.values())
 
     def _is_arming(self):
-        """Whether a board gets an alternate ready: it computes less quickly meanwhile."""
+        """Whether a board gets an alternate ready."""
         return any("making it ready" in (alternate.get("reason") or "")
                    for alternate in self.plan().get("alternates", []))
 
@@ -198,10 +200,7 @@ class Bench:
         work = self.load(clients)
         try:
             compare.warm(self.agent, self.name, work)
-            begin = time.monotonic()
-            wait(2 * ARMING_SECONDS, "alternates are ready", lambda: (
-                not self._is_arming() or time.monotonic() - begin >= ARMING_SECONDS),
-                BOARD_POLL_SECONDS)
+            self._settle()
         except BaseException:
             work.stop()
             raise
@@ -210,6 +209,14 @@ class Bench:
         # The plan that follows from what was measured under load has another window.
         work.stop()
         return self.load(self._clients())
+
+    def _settle(self):
+        """Waits until no board gets anything ready: it computes less quickly meanwhile."""
+        wait(REPLAN_SECONDS, "nobody stages", lambda: not self.is_staging(), SETTLE_POLL_SECONDS)
+        begin = time.monotonic()
+        wait(2 * ARMING_SECONDS, "alternates are ready", lambda: (
+            not self._is_arming() or time.monotonic() - begin >= ARMING_SECONDS),
+            SETTLE_POLL_SECONDS)
 
     def measure(self):
         """Figures of the plan that runs."""
@@ -220,7 +227,7 @@ class Bench:
         raise LabError(f"the plan changed in each of {MEASURE_TRIES} measurements")
 
     def _measure(self):
-        """The same; nothing if another plan was decided meanwhile."""
+        """The same; nothing if another plan was decided meanwhile, or is about to be."""
         is_latency = self.goal == "latency"
         work = self._warmed()
         try:
@@ -236,7 +243,7 @@ class Bench:
         finally:
             records = work.stop()
         plan = self.plan()
-        if plan.get("plan") != served:
+        if plan.get("plan") != served or self.is_staging():
             return None
         # What was refused or came too late is no answer.
         answers = sum(record.error is None and begin <= record.ended < end for record in records)

@@ -235,7 +235,13 @@ public final class BlobStore: Sendable {
         if contains(item) { return }
         let identity: BlobID = Digest.identity(of: bytes)
         guard StoreItem.blob(identity).words == item.words else { throw .corrupt(item) }
-        _ = try claim(item, reserving: bytes.count)
+        do {
+            _ = try claim(item, reserving: bytes.count)
+        } catch {
+            // Another thread may have stored it since the look above.
+            if contains(item) { return }
+            throw error
+        }
         do {
             try makeFolder(of: item)
             let file = try OpenFile(path: path(of: item) + Self.partialSuffix, .readAndWrite)
