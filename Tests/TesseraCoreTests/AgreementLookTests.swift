@@ -40,4 +40,29 @@ import Testing
         mesh.consider(mesh.pool[0])
         #expect(mesh.wake(mesh.pool[0]) - mesh.now == .seconds(40))
     }
+
+    @Test("who fails after long rounds pauses for as long, and longer each time; a repair does not")
+    func pauses() {
+        let me = RequestsFixture.member(0)
+        func pauses(_ need: PlanRound.Need) -> [TimeSpan] {
+            var agreement = Agreement(me: me, generator: SeededGenerator(seed: 1))
+            var model = Agreement.Model()
+            var now = Timestamp.zero
+            return (0..<7).map { _ in
+                model.round = PlanRound(
+                    ballot: Ballot(round: 1, proposer: me), need: need, view: [me],
+                    phase: .planning(token: 1), startedAt: now, deadline: .never)
+                now = now + .seconds(5)
+                var directives: [Directive] = []
+                agreement.fail(
+                    &model, RequestsFixture.manifest, "another was promised", now: now,
+                    backOff: true, into: &directives)
+                return model.notBefore - now
+            }
+        }
+        for (pause, seconds) in zip(pauses(.improvement), [5, 10, 20, 40, 80, 80, 80] as [Int64]) {
+            #expect(pause >= .seconds(seconds) / 2 && pause < .seconds(seconds) * 3 / 2)
+        }
+        for pause in pauses(.repair(me)) { #expect(pause < .seconds(2)) }
+    }
 }

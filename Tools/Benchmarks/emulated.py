@@ -26,6 +26,8 @@ SETTLE_POLL_SECONDS = 2
 # A plan that changed while it was measured is measured again, so many times.
 MEASURE_TRIES = 3
 LATENCY_ITEMS_MIN = 8
+# One slow board alone has many requests before each.
+DEADLINE_SECONDS = 300
 WAITING_CLIENTS = 4
 
 
@@ -186,7 +188,8 @@ class Bench:
     def load(self, clients):
         """Clients at the entry."""
         return load.Load([self.agent], self.name, [self.item], clients,
-                         output_name=self.metadata["outputs"][0]["name"]).start()
+                         output_name=self.metadata["outputs"][0]["name"],
+                         deadline=DEADLINE_SECONDS).start()
 
     def _clients(self):
         """So many that the plan always has its window full, and no long queue before it."""

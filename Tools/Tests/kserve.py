@@ -102,9 +102,11 @@ class Client:
             self.close()
             raise
 
-    def infer(self, model, inputs, outputs=None):
-        """Runs one item; `inputs` are arrays by name."""
+    def infer(self, model, inputs, outputs=None, deadline=None):
+        """Runs one item; `inputs` are arrays by name, `deadline` seconds, the agent's own if None."""
         header, data = {"inputs": [], "parameters": {"binary_data_output": True}}, b""
+        if deadline:
+            header["parameters"]["timeout"] = round(deadline * 1e6)
         for name, array in inputs.items():
             datatype, size = TYPES[array.descr]
             assert len(array.data) == math.prod(array.shape) * size

@@ -6,6 +6,9 @@ import time
 
 import kserve
 
+# How long after its deadline a request is still waited for.
+ANSWER_SECONDS = 10
+
 
 class Record:
     """One request as its client saw it."""
@@ -32,10 +35,10 @@ class Load:
     """
 
     def __init__(self, entries, model, items, threads=16, per_second=None, input_name="image",
-                 output_name="logits"):
+                 output_name="logits", deadline=None):
         self.entries, self.model, self.items = list(entries), model, items
         self.period = threads / per_second if per_second else 0
-        self.input_name, self.output_name = input_name, output_name
+        self.input_name, self.output_name, self.deadline = input_name, output_name, deadline
         self.records, self._lock, self._next = [], threading.Lock(), 0
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._work, args=(index,), daemon=True)
@@ -88,12 +91,14 @@ class Load:
             record.entry, process = agent.name, agent.process
             client = clients.get(agent.name)
             if client is None or client.port != agent.port:
-                client = clients[agent.name] = agent.client()
+                client = clients[agent.name] = (
+                    agent.client(self.deadline + ANSWER_SECONDS) if self.deadline
+                    else agent.client())
             try:
                 inputs = self.items[item]
                 if not isinstance(inputs, dict):
                     inputs = {self.input_name: inputs}
-                answer = client.infer(self.model, inputs)
+                answer = client.infer(self.model, inputs, deadline=self.deadline)
                 record.logits = answer.outputs[self.output_name].data
                 record.plan = answer.parameters.get("tessera_plan")
                 record.left_out = answer.parameters.get("tessera_left_out")

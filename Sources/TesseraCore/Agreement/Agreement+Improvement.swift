@@ -48,18 +48,18 @@ extension Agreement {
         return model.betterLooks >= 2
     }
 
-    /// What two plans are compared by: the figure that is to be least; nil if nothing is known of the
-    /// old one.
+    /// What two plans are compared by: the period, or the energy where that is to be least; nil if
+    /// nothing is known of the old one.
     private func costs(
         of old: Plan, _ new: Plan, _ problem: PlanningProblem
     ) -> (now: Int64, then: Int64)? {
         guard let now = PlanEvaluation.evaluate(old, problem) else { return nil }
-        guard problem.goal.objective != .throughput else {
+        guard problem.goal.objective == .energy else {
             return (now.periodMicroseconds, new.predictedPeriodMicroseconds)
         }
-        guard let then = PlanEvaluation.evaluate(new, problem),
-            problem.goal.objective != .energy || now.nanojoules != nil
-        else { return nil }
+        guard now.nanojoules != nil, let then = PlanEvaluation.evaluate(new, problem) else {
+            return nil
+        }
         return (problem.goal.cost(now), problem.goal.cost(then))
     }
 
@@ -99,14 +99,10 @@ extension Agreement {
                 "the link from \(name(source)) to \(name(target))"
             case .window: "\(now.bottleneck)"
             }
-        let isLatency = problem.goal.objective == .latency
-        func expected(_ plan: Plan) -> Int64 {
-            isLatency ? plan.predictedLatencyMicroseconds : plan.predictedPeriodMicroseconds
-        }
         return "\(PlanRound.Need.improvement.reason): an item takes "
-            + "\(isLatency ? now.latencyMicroseconds : now.periodMicroseconds) µs by what was "
-            + "measured, \(expected(old)) µs were expected when the plan was made, "
-            + (isLatency ? "" : "held up by \(limit); ")
-            + "the new plan takes \(expected(bundle.primary.plan)) µs"
+            + "\(now.periodMicroseconds) µs by what was measured, "
+            + "\(old.predictedPeriodMicroseconds) µs were expected when the plan was made, "
+            + "held up by \(limit); the new plan takes "
+            + "\(bundle.primary.plan.predictedPeriodMicroseconds) µs"
     }
 }

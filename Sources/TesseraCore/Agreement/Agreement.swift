@@ -370,7 +370,13 @@ struct Agreement: Sendable {
         model.round = nil
         if backOff {
             model.failures = min(model.failures + 1, 6)
-            let bound = TimeSpan.milliseconds(20 << Int64(model.failures))
+            var bound = TimeSpan.milliseconds(20 << Int64(model.failures))
+            if round.need == .improvement {
+                // Where planning takes seconds, so do the rounds of the others: pauses much shorter
+                // than a round would have all of them refuse each other for ever.
+                let doublings = min(model.failures - 1, Self.planTimeoutDoublings)
+                bound = max(bound, (now - round.startedAt) * (1 << Int64(doublings)))
+            }
             model.notBefore = now + bound / 2 + generator.next(below: bound)
         }
         if round.bundle != nil {
