@@ -90,6 +90,13 @@ struct PlanOffline: Sendable {
                 return .failure(CommandFailure("\(text)."))
             }
         }
+        guard baseline != .lcpLike else {
+            return .failure(
+                CommandFailure(
+                    "no plan: lcp-like deals out the branches of a graph, which only a running mesh "
+                        + "does so far. See it there: `tessera model set MODEL --mode lcp-like`, "
+                        + "then `tessera plan MODEL`."))
+        }
         guard let sketch = search.baseline(baseline) else {
             return .failure(CommandFailure("no plan: " + reasonAgainst(baseline, search)))
         }

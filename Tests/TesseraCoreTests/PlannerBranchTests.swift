@@ -111,6 +111,26 @@ import Testing
         #expect(without.predictedLatencyMicroseconds >= 40_000)
     }
 
+    @Test("lcp-like gives every node as many branches as the next, pay it or not")
+    func lcpLike() throws {
+        var problem = problem(outline(reads: inception), nodes: 2, bytesPerSecond: 100_000)
+        problem.baseline = .lcpLike
+        let plan = try #require(PlannerInstances.bundle(problem)).bundle.primary.plan
+        #expect(plan.stages.map(\.mode) == [.single, .branches, .single])
+        #expect(plan.fragments.map(\.operators) == [0..<1, 1..<5, 5..<9, 9..<10])
+        #expect(Set(plan.fragments.map(\.host)).count == 2)
+        #expect(plan.fragments[0].host == plan.fragments[1].host)
+        #expect(plan.predictedLatencyMicroseconds > 40_000)
+        // More nodes than branches: one for each. A chain has none.
+        problem = self.problem(outline(reads: inception), nodes: 6)
+        problem.baseline = .lcpLike
+        let wide = try #require(PlannerInstances.bundle(problem)).bundle.primary.plan
+        #expect(Set(wide.hosts).count == 4)
+        var chain = self.problem(outline(reads: [[-1], [0], [1]]), nodes: 2)
+        chain.baseline = .lcpLike
+        #expect(PlannerInstances.bundle(chain) == nil)
+    }
+
     @Test("two nodes share four branches, and a node's neighbouring ones are one fragment")
     func shared() throws {
         let outline = outline(reads: inception)

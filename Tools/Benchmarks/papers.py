@@ -31,7 +31,7 @@ class Experiment:
 
 BASELINES = {name: ["--mode", name] for name in (
     "local", "even", "pipedream-like", "pipeedge-like", "modnn-like", "deepthings-like",
-    "whole-tiles")}
+    "lcp-like", "whole-tiles")}
 
 
 def chosen(*names):
@@ -97,7 +97,7 @@ EXPERIMENTS = {
               for count in (2, 4, 8)),
         {"branches": ["--mode", "best", "--allow", "single,branches"],
          "layers": ["--mode", "best", "--allow", "single"],
-         "rows": ["--mode", "best", "--allow", "single,rows"], **chosen("local")},
+         "rows": ["--mode", "best", "--allow", "single,rows"], **chosen("lcp-like", "local")},
         "LCP: 7 times on average over the models before their change, up to 56, a part of which is "
         "that its models are smaller"),
     "memory": Experiment(

@@ -40,14 +40,14 @@ public struct ModelSettings: Hashable, Sendable {
 
     /// What is left of the settings when a peer that speaks version 2 of the protocol, or 1, passes
     /// them on: neither what is kept at the entry, nor exits, codecs, the mode `branches`, what may be
-    /// left out of it, or the baseline `whole-tiles`.
+    /// left out of it, or the baselines `whole-tiles` and `lcp-like`.
     public var asVersion2PassesOn: ModelSettings {
         var old = self
         old.keepInputLocal = 0
         old.exits = []
         old.codecs = nil
         old.degrade = nil
-        if old.baseline == .wholeTiles { old.baseline = nil }
+        if old.baseline == .wholeTiles || old.baseline == .lcpLike { old.baseline = nil }
         old.allowedModes.formIntersection(.usual)
         if old.allowedModes.isEmpty { old.allowedModes = .single }
         return old

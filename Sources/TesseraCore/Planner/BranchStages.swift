@@ -32,6 +32,28 @@ struct BranchStages {
     /// The stages with parallel regions divided over up to `count` nodes each; nil if there is none
     /// that gains.
     func divided(_ parts: [Planner.StageParts], over count: Int) -> [Planner.StageParts]? {
+        divided(parts) { region, home in divide(region, at: home, over: count) }
+    }
+
+    /// The stages with every parallel region divided over all nodes; nil if there is none.
+    ///
+    /// As LCP does it (Hadidi and others, 2020): as many branches to one node as to the other, the
+    /// node of the join first.
+    func dealt(_ parts: [Planner.StageParts]) -> [Planner.StageParts]? {
+        divided(parts) { region, home in
+            let count = min(hosts.count, region.branches.count)
+            guard count > 1, isDivisible(region) else { return nil }
+            let lanes = [home] + others(than: home, for: region).prefix(count - 1)
+            return stage(
+                region,
+                hosts: region.branches.indices.map { lanes[$0 * count / region.branches.count] })
+        }
+    }
+
+    private func divided(
+        _ parts: [Planner.StageParts],
+        by divide: (BranchRegion, NodeBoot) -> Planner.StageParts?
+    ) -> [Planner.StageParts]? {
         var result: [Planner.StageParts] = []
         var hasDivided = false
         for part in parts {
@@ -53,7 +75,7 @@ struct BranchStages {
             where region.operators.lowerBound >= next
                 && region.operators.upperBound <= part.operators.upperBound
             {
-                guard let stage = divide(region, at: fragment.host, over: count) else { continue }
+                guard let stage = divide(region, fragment.host) else { continue }
                 result += rest(upTo: region.operators.lowerBound)
                 result.append(stage)
                 next = region.operators.upperBound
@@ -109,17 +131,9 @@ struct BranchStages {
     private func divide(
         _ region: BranchRegion, at home: NodeBoot, over count: Int
     ) -> Planner.StageParts? {
-        guard region.branches.count <= Self.branchesMax,
-            // A fragment that reads nothing would never begin.
-            region.branches.allSatisfy({ !problem.outline.inputTensors(of: $0).isEmpty })
-        else { return nil }
-        func time(_ branch: Range<Int>, _ host: NodeBoot) -> Int {
-            evaluator.nanoseconds(of: Fragment(host: host, operators: branch))
-        }
-        let others = hosts.filter { $0 != home }
-            .map { (time(region.operators, $0), $0) }
-            .sorted { $0 < $1 }.map(\.1)
-        var lanes = ([home] + others.prefix(count - 1)).map { Lane(host: $0, time: 0) }
+        guard isDivisible(region) else { return nil }
+        var lanes = ([home] + others(than: home, for: region).prefix(count - 1))
+            .map { Lane(host: $0, time: 0) }
         var hosts = [Int](repeating: 0, count: region.branches.count)
         let order = region.branches.indices.sorted {
             (-time(region.branches[$0], home), $0) < (-time(region.branches[$1], home), $1)
@@ -135,13 +149,35 @@ struct BranchStages {
             hosts[branch] = best
         }
         guard Set(hosts).count > 1 else { return nil }
+        return stage(region, hosts: hosts.map { lanes[$0].host })
+    }
+
+    private func time(_ branch: Range<Int>, _ host: NodeBoot) -> Int {
+        evaluator.nanoseconds(of: Fragment(host: host, operators: branch))
+    }
+
+    /// The other nodes, those that are quicker with the whole region first.
+    private func others(than home: NodeBoot, for region: BranchRegion) -> [NodeBoot] {
+        hosts.filter { $0 != home }
+            .map { (time(region.operators, $0), $0) }
+            .sorted { $0 < $1 }.map(\.1)
+    }
+
+    private func isDivisible(_ region: BranchRegion) -> Bool {
+        region.branches.count <= Self.branchesMax
+            // A fragment that reads nothing would never begin.
+            && region.branches.allSatisfy { !problem.outline.inputTensors(of: $0).isEmpty }
+    }
+
+    /// The stage of a region's branches on one host each; neighbours on one host are one fragment.
+    private func stage(_ region: BranchRegion, hosts: [NodeBoot]) -> Planner.StageParts {
         var fragments: [Fragment] = []
-        for (branch, lane) in zip(region.branches, hosts) {
-            if let last = fragments.indices.last, fragments[last].host == lanes[lane].host {
+        for (branch, host) in zip(region.branches, hosts) {
+            if let last = fragments.indices.last, fragments[last].host == host {
                 fragments[last].operators =
                     fragments[last].operators.lowerBound..<branch.upperBound
             } else {
-                fragments.append(Fragment(host: lanes[lane].host, operators: branch))
+                fragments.append(Fragment(host: host, operators: branch))
             }
         }
         return Planner.StageParts(

@@ -15,6 +15,9 @@ public enum PlanBaseline: String, CaseIterable, Hashable, Sendable {
     /// The best plan of single nodes and rows, whose tiles are never cut into border and inner rows:
     /// what overlap gains is measured against it.
     case wholeTiles = "whole-tiles"
+    /// LCP: every parallel region's branches over all nodes, in equal numbers, whatever they take;
+    /// all else on the best node.
+    case lcpLike = "lcp-like"
 
     /// The baseline's plan; nil if it has none in this space.
     static func sketch(
@@ -26,7 +29,8 @@ public enum PlanBaseline: String, CaseIterable, Hashable, Sendable {
         case .pipeedgeLike: pipeedge(costs)
         case .modnnLike: modnn(costs)
         case .deepthingsLike: deepthings(costs)
-        case .local: local(costs, objective: objective)
+        // The planner divides the regions: a sketch has no branches.
+        case .local, .lcpLike: local(costs, objective: objective)
         case .wholeTiles:
             PlanSearch(
                 costs.space, goal: PlanGoal(objective: objective), modes: baseline.modes,
@@ -41,6 +45,7 @@ public enum PlanBaseline: String, CaseIterable, Hashable, Sendable {
         case .even, .pipeedgeLike, .local: .single
         case .pipedreamLike: [.single, .replicas]
         case .modnnLike, .deepthingsLike, .wholeTiles: [.single, .rows]
+        case .lcpLike: [.single, .branches]
         }
     }
 

@@ -117,6 +117,7 @@ extension Planner {
         let window = max(Self.window(stageCount: places, latencyShare: 0), share + 2)
         let whole = makeChoice(parts, without: nil, window: window)
         // Baselines are measured as they were published.
+        if problem.baseline == .lcpLike { return dealt(parts, model: model, window: window) }
         guard problem.baseline == nil else { return whole }
         if problem.allowedModes.contains(.branches),
             let branched = branched(parts, instead: whole, model: model, window: window)
@@ -139,15 +140,30 @@ extension Planner {
         var best = whole
         for count in stages.nodeCounts.map(Array.init) ?? [] {
             guard let divided = stages.divided(parts, over: count),
-                var choice = makeChoice(divided, without: nil, window: window),
+                let choice = choice(divided, of: stages, window: window),
                 problem.goal.allows(choice.evaluation)
             else { continue }
-            choice.evaluation.latencyMicroseconds += CostArithmetic.microseconds(
-                stages.entryNanoseconds(of: divided))
-            choice.plan.predictedLatencyMicroseconds = choice.evaluation.latencyMicroseconds
             if best.map({ isBetter(choice, $0) }) ?? true { best = choice }
         }
         return best?.plan.stages.contains { $0.mode == .branches } == true ? best : nil
+    }
+
+    /// The plan of the baseline `lcp-like`; nil if the graph has no parallel region.
+    private func dealt(_ parts: [StageParts], model: CostModel, window: Int) -> Choice? {
+        let stages = BranchStages(
+            problem, hosts: model.nodes.map(\.member), evaluator: evaluator)
+        return stages.dealt(parts).flatMap { choice($0, of: stages, window: window) }
+    }
+
+    /// A plan with stages of branches, and what the input takes to those at the beginning.
+    private func choice(
+        _ divided: [StageParts], of stages: BranchStages, window: Int
+    ) -> Choice? {
+        guard var choice = makeChoice(divided, without: nil, window: window) else { return nil }
+        choice.evaluation.latencyMicroseconds += CostArithmetic.microseconds(
+            stages.entryNanoseconds(of: divided))
+        choice.plan.predictedLatencyMicroseconds = choice.evaluation.latencyMicroseconds
+        return choice
     }
 
     /// Whether one way to compute the same stages meets the goal better than another.
