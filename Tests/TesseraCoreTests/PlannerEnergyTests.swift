@@ -257,4 +257,52 @@ import Testing
                 isWorthwhile == (energies[new] * 10 <= energies[old] * 9), "\(old) to \(new)")
         }
     }
+
+    @Test("where the time of one item counts, a plan is worth a move by it, or by its period")
+    func improvementOfLatency() throws {
+        let mesh = Mesh(seed: 3, powers: [1, 1, 1])
+        let count = mesh.outline.operators.count
+        var view = mesh.agent.view(mesh.outline.manifest)
+        let ask = view.problem
+        view.problem = { outline, ballot, current in
+            var problem = ask(outline, ballot, current)
+            problem.goal.objective = .latency
+            return problem
+        }
+        /// A plan of one node, or of two, with what is expected of it.
+        func bundle(_ cut: Int?, latency: Int64, period: Int64) throws -> PlanBundle {
+            var plan = try #require(mesh.planned).plan
+            let ranges = cut.map { [0..<$0, $0..<count] } ?? [0..<count]
+            plan.fragments = ranges.enumerated().map {
+                Fragment(host: mesh.members[$0.offset], operators: $0.element)
+            }
+            plan.stages = ranges.enumerated().map {
+                Stage(operators: $1, mode: .single, fragments: $0..<($0 + 1))
+            }
+            plan.routes = Plan.routes(for: mesh.outline, fragments: plan.fragments)
+            plan.predictedLatencyMicroseconds = latency
+            plan.predictedPeriodMicroseconds = period
+            return PlanBundle(primary: PlannerInstances.name(plan), alternates: [])
+        }
+        let old = try bundle(nil, latency: 0, period: 0)
+        let now = try #require(
+            PlanEvaluation.evaluate(
+                old.primary.plan,
+                view.problem(mesh.outline, Ballot(round: 2, proposer: mesh.members[0]), nil)))
+        let (latency, period) = (now.latencyMicroseconds, now.periodMicroseconds)
+        let agreement = Agreement(me: mesh.members[0], generator: SeededGenerator(seed: 1))
+        for (then, isExpected) in [
+            ((latency * 8 / 10, period * 2), true), ((latency * 95 / 100, period), false),
+            ((latency, period * 8 / 10), true), ((latency + 1, period / 2), false),
+        ] {
+            var model = Agreement.Model()
+            model.considered = Agreement.Look(view)
+            model.considered.speeds[0] += 10_000
+            #expect(
+                agreement.isWorthwhile(
+                    try bundle(1, latency: then.0, period: then.1), than: old,
+                    Ballot(round: 2, proposer: mesh.members[0]), &model, view) == isExpected,
+                "\(then)")
+        }
+    }
 }

@@ -261,6 +261,35 @@ import Testing
         #expect(reason.contains("a latency of at most 1 µs"))
     }
 
+    @Test("one item goes to several nodes only where its way to them is worth it")
+    func wayIn() throws {
+        var numbers = TestNumbers(seed: 5)
+        var outline = outline(&numbers, operators: 6, rows: 48, barrier: true)
+        func plan(inputDepth: Int) throws -> Plan {
+            outline.tensors[0].descriptor.shape[1] = inputDepth
+            var problem = PlannerInstances.problem(
+                outline, nodes: (0..<3).map { PlannerInstances.node($0) },
+                links: PlannerInstances.links(3, bytesPerSecond: 20_000_000))
+            problem.allowedModes = [.single, .rows]
+            problem.goal.objective = .latency
+            return try #require(PlannerInstances.bundle(problem)).bundle.primary.plan
+        }
+        let split = try plan(inputDepth: 8)
+        #expect(split.stages.first?.mode == .rows)
+        // 3 MB for each image: two thirds take 100 ms to the other nodes.
+        let whole = try plan(inputDepth: 1_000)
+        #expect(whole.stages.map(\.mode) == [.single])
+        // Split all the same, it takes what it took, and the way of the larger share of it.
+        var large = PlannerInstances.problem(
+            outline, nodes: (0..<3).map { PlannerInstances.node($0) },
+            links: PlannerInstances.links(3, bytesPerSecond: 20_000_000))
+        let wide = try #require(PlanEvaluation.evaluate(split, large))
+        outline.tensors[0].descriptor.shape[1] = 8
+        large.outline = outline
+        let narrow = try #require(PlanEvaluation.evaluate(split, large))
+        #expect(wide.latencyMicroseconds > narrow.latencyMicroseconds + 40_000)
+    }
+
     @Test("the order in which nodes and links are listed changes no plan of any mode")
     func permutation() {
         for seed in 0..<100 {

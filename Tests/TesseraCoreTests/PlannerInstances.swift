@@ -63,6 +63,17 @@ enum PlannerInstances {
             })
     }
 
+    /// Equal links between so many nodes, without latency.
+    static func links(_ count: Int, bytesPerSecond: UInt64) -> [PlanningProblem.Link] {
+        (0..<count).flatMap { source in
+            (0..<count).filter { $0 != source }.map { target in
+                PlanningProblem.Link(
+                    source: member(source).node, destination: member(target).node,
+                    bytesPerSecond: bytesPerSecond, latencyMicroseconds: 0)
+            }
+        }
+    }
+
     /// A random graph: a chain with some tensors that are also read further on.
     static func graph(_ numbers: inout TestNumbers, operators: Int, skips: Bool) -> ModelOutline {
         var outline = chain(

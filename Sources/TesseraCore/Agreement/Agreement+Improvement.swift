@@ -38,9 +38,11 @@ extension Agreement {
         }
         guard let outline = view.outline else { return false }
         let problem = view.problem(outline, ballot, current)
-        guard let (now, then) = costs(of: old, new, problem) else { return true }
-        if isChanged(view, since: model) { return then * 10 <= now * 9 }
-        guard then * 4 <= now * 3 else {
+        guard let costs = costs(of: old, new, problem) else { return true }
+        if isChanged(view, since: model) {
+            return costs.contains { $0.then * 10 <= $0.now * 9 }
+        }
+        guard costs.contains(where: { $0.then * 4 <= $0.now * 3 }) else {
             model.betterLooks = 0
             return false
         }
@@ -48,19 +50,27 @@ extension Agreement {
         return model.betterLooks >= 2
     }
 
-    /// What two plans are compared by: the period, or the energy where that is to be least; nil if
-    /// nothing is known of the old one.
+    /// What two plans are compared by, any of which is enough; nil if nothing is known of the old
+    /// one.
+    ///
+    /// The period; where the energy is to be least, that; where the time of one item is, that, and
+    /// the period of a plan that takes an item no longer.
     private func costs(
         of old: Plan, _ new: Plan, _ problem: PlanningProblem
-    ) -> (now: Int64, then: Int64)? {
+    ) -> [(now: Int64, then: Int64)]? {
         guard let now = PlanEvaluation.evaluate(old, problem) else { return nil }
-        guard problem.goal.objective == .energy else {
-            return (now.periodMicroseconds, new.predictedPeriodMicroseconds)
+        let periods = (now: now.periodMicroseconds, then: new.predictedPeriodMicroseconds)
+        switch problem.goal.objective {
+        case .throughput: return [periods]
+        case .latency:
+            let latencies = (now: now.latencyMicroseconds, then: new.predictedLatencyMicroseconds)
+            return latencies.then > latencies.now ? [latencies] : [latencies, periods]
+        case .energy:
+            guard now.nanojoules != nil, let then = PlanEvaluation.evaluate(new, problem) else {
+                return nil
+            }
+            return [(problem.goal.cost(now), problem.goal.cost(then))]
         }
-        guard now.nanojoules != nil, let then = PlanEvaluation.evaluate(new, problem) else {
-            return nil
-        }
-        return (problem.goal.cost(now), problem.goal.cost(then))
     }
 
     /// Whether two plans have the same stages in the same modes on the same nodes.
@@ -99,6 +109,12 @@ extension Agreement {
                 "the link from \(name(source)) to \(name(target))"
             case .window: "\(now.bottleneck)"
             }
+        if problem.goal.objective == .latency {
+            return "\(PlanRound.Need.improvement.reason): one item alone takes "
+                + "\(now.latencyMicroseconds) µs by what was measured, "
+                + "\(old.predictedLatencyMicroseconds) µs were expected when the plan was made; "
+                + "the new plan takes \(bundle.primary.plan.predictedLatencyMicroseconds) µs"
+        }
         return "\(PlanRound.Need.improvement.reason): an item takes "
             + "\(now.periodMicroseconds) µs by what was measured, "
             + "\(old.predictedPeriodMicroseconds) µs were expected when the plan was made, "

@@ -109,22 +109,11 @@ struct BranchStages {
         return most > 1 ? 2...most : nil
     }
 
-    /// What the input of branches at the beginning takes longer than to one node alone: it comes in at
-    /// one node, and goes from there to every other one.
-    func entryNanoseconds(of parts: [Planner.StageParts]) -> Int {
-        guard let first = parts.first, first.mode == .branches,
-            let entry = first.fragments.first?.host
-        else { return 0 }
-        let bytes = problem.outline.inputs.reduce(0) {
-            $0 + evaluator.bytes(ofTensor: $1, rows: nil)
-        }
-        return first.fragments.filter { $0.host != entry }
-            .map { evaluator.passage(from: entry, to: $0.host, bytes: bytes) }.max() ?? 0
-    }
-
     private struct Lane {
         var host: NodeBoot
         var time: Int
+        /// What is there already, for a branch that was dealt out before.
+        var inputs: Set<Int> = []
     }
 
     /// A stage of the region's branches; nil if one node is through with them as soon.
@@ -142,10 +131,11 @@ struct BranchStages {
             let range = region.branches[branch]
             let ends = lanes.map { lane in
                 lane.time + time(range, lane.host)
-                    + (lane.host == home ? 0 : travel(range, from: home, to: lane.host))
+                    + (lane.host == home ? 0 : travel(range, from: home, to: lane))
             }
             let best = ends.indices.min { (ends[$0], $0) < (ends[$1], $1) } ?? 0
             lanes[best].time = ends[best]
+            lanes[best].inputs.formUnion(problem.outline.inputTensors(of: range))
             hosts[branch] = best
         }
         guard Set(hosts).count > 1 else { return nil }
@@ -185,11 +175,14 @@ struct BranchStages {
     }
 
     /// The way of a branch's inputs to a node and of its outputs back, and what both take to hand over.
-    private func travel(_ branch: Range<Int>, from home: NodeBoot, to host: NodeBoot) -> Int {
+    private func travel(_ branch: Range<Int>, from home: NodeBoot, to lane: Lane) -> Int {
+        let host = lane.host
         func bytes(_ tensors: [Int]) -> Int {
             tensors.reduce(0) { $0 + evaluator.bytes(ofTensor: $1, rows: nil) }
         }
-        let inputs = problem.outline.inputTensors(of: branch)
+        let inputs = problem.outline.inputTensors(of: branch).filter {
+            !lane.inputs.contains($0)
+        }
         let outputs = problem.outline.outputTensors(of: branch)
         let slices = inputs.count + outputs.count
         return evaluator.passage(from: home, to: host, bytes: bytes(inputs))

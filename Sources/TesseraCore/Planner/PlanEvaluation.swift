@@ -2,7 +2,8 @@
 ///
 /// Right also where one node holds several fragments (its times add up) and where a tensor skips
 /// stages (it goes straight to its reader). The entry is not known: what comes from it and goes to
-/// it costs its ends their processor time and no link.
+/// it costs its ends their processor time and no link, but for one item alone that several nodes
+/// begin with. It comes in at the node of the first fragment, and from there goes to the others.
 public struct PlanEvaluation: Hashable, Sendable {
     /// What sets the period.
     public enum Bottleneck: Hashable, Sendable {
@@ -175,7 +176,8 @@ struct PlanEvaluator {
                 slices: Self.whole(load.endpointSlices[index]),
                 cost: nodes[hosts[index]].capability.handover) + packing.times[index]
         }
-        let (latency, waits) = walkThrough(load, plan, endpoint: endpoint, hosts: hosts)
+        let (latency, waits) = walkThrough(
+            load, plan, endpoint: endpoint, hosts: hosts, bytes: packing.bytes)
         var (period, bottleneck) = busiest(load, endpoint: endpoint, hosts: hosts)
         // Little's law: with at most `window` items under way, each of which takes `latency`.
         let windowPeriod = (latency + plan.window - 1) / plan.window
@@ -279,12 +281,12 @@ struct PlanEvaluator {
     /// A node runs what it has of a stage in the order in which the slices are there, as they stand
     /// in the plan where that is the same.
     private func walkThrough(
-        _ load: Load, _ plan: Plan, endpoint: [Int], hosts: [Int]
+        _ load: Load, _ plan: Plan, endpoint: [Int], hosts: [Int], bytes: [Int]
     ) -> (latency: Int, waits: [Int]) {
         let count = hosts.count
         var finish = [Int](repeating: 0, count: count)
-        var waits = finish
-        var ready = finish
+        var waits = arrivals(plan, bytes: bytes, hosts: hosts)
+        var ready = waits
         var nodeFree = [Int](repeating: 0, count: nodes.count)
         for stage in plan.stages {
             for index in stage.fragments {
@@ -308,6 +310,25 @@ struct PlanEvaluator {
             }
         }
         return (expected(finish, plan), waits)
+    }
+
+    /// When what a request brings is at each fragment, if it comes in at the node of the first one.
+    ///
+    /// Where one of several nodes takes a request, it may have come in at that one.
+    private func arrivals(_ plan: Plan, bytes: [Int], hosts: [Int]) -> [Int] {
+        var result = [Int](repeating: 0, count: hosts.count)
+        guard let first = plan.stages.first, first.mode != .replicas, first.mode != .entry,
+            let home = first.fragments.first
+        else { return result }
+        for (index, route) in plan.routes.enumerated() where route.source == .entry {
+            guard case .fragment(let reader) = route.destination, hosts[reader] != hosts[home]
+            else { continue }
+            let travel =
+                links.latency(from: hosts[home], to: hosts[reader])
+                + links.occupancy(from: hosts[home], to: hosts[reader], bytes: bytes[index])
+            result[reader] = max(result[reader], travel)
+        }
+        return result
     }
 
     /// The time of an item: those that an exit answers end where its output is made.

@@ -34,8 +34,13 @@ extension Planner {
             } else {
                 sketch = search.best().sketch.map { preferringOne($0, search: search) }
             }
-            guard let sketch, let choice = choice(sketch, search: search, model: model) else {
+            guard let sketch, var choice = choice(sketch, search: search, model: model) else {
                 continue
+            }
+            if let alone = alone(instead: sketch, search: search, model: model),
+                isBetter(alone, choice)
+            {
+                choice = alone
             }
             let isBetter = best.map { held in
                 problem.goal.streamCost(choice.evaluation) * Int64(100 + Self.equalPercent)
@@ -44,6 +49,18 @@ extension Planner {
             if isBetter ?? true { best = choice }
         }
         return best
+    }
+
+    /// The plan of the best node alone where one item was to go to several at once: that it has to
+    /// get to them is not in the space, which does not know where it comes in.
+    private func alone(
+        instead sketch: PlanSketch, search: PlanSearch, model: CostModel
+    ) -> Choice? {
+        guard search.goal.objective == .latency, problem.baseline == nil,
+            sketch.nodes.count > 1, let local = search.baseline(.local),
+            search.goal.allows(local)
+        else { return nil }
+        return choice(local, search: search, model: model)
     }
 
     /// Whether the same stages fit on the same nodes.
@@ -140,7 +157,7 @@ extension Planner {
         var best = whole
         for count in stages.nodeCounts.map(Array.init) ?? [] {
             guard let divided = stages.divided(parts, over: count),
-                let choice = choice(divided, of: stages, window: window),
+                let choice = makeChoice(divided, without: nil, window: window),
                 problem.goal.allows(choice.evaluation)
             else { continue }
             if best.map({ isBetter(choice, $0) }) ?? true { best = choice }
@@ -152,18 +169,9 @@ extension Planner {
     private func dealt(_ parts: [StageParts], model: CostModel, window: Int) -> Choice? {
         let stages = BranchStages(
             problem, hosts: model.nodes.map(\.member), evaluator: evaluator)
-        return stages.dealt(parts).flatMap { choice($0, of: stages, window: window) }
-    }
-
-    /// A plan with stages of branches, and what the input takes to those at the beginning.
-    private func choice(
-        _ divided: [StageParts], of stages: BranchStages, window: Int
-    ) -> Choice? {
-        guard var choice = makeChoice(divided, without: nil, window: window) else { return nil }
-        choice.evaluation.latencyMicroseconds += CostArithmetic.microseconds(
-            stages.entryNanoseconds(of: divided))
-        choice.plan.predictedLatencyMicroseconds = choice.evaluation.latencyMicroseconds
-        return choice
+        return stages.dealt(parts).flatMap {
+            makeChoice($0, without: nil, window: window)
+        }
     }
 
     /// Whether one way to compute the same stages meets the goal better than another.
