@@ -291,6 +291,21 @@ import Testing
                 view.problem(mesh.outline, Ballot(round: 2, proposer: mesh.members[0]), nil)))
         let (latency, period) = (now.latencyMicroseconds, now.periodMicroseconds)
         let agreement = Agreement(me: mesh.members[0], generator: SeededGenerator(seed: 1))
+        // A baseline wants all nodes, whatever they take, and else what gains.
+        var based = view
+        based.settings.baseline = .even
+        for (old, new, isExpected) in [
+            (nil, 1, true), (1, nil, false), (1, 2, false),
+        ] as [(Int?, Int?, Bool)] {
+            var model = Agreement.Model()
+            model.considered = Agreement.Look(based)
+            #expect(
+                agreement.isWorthwhile(
+                    try bundle(new, latency: latency * 9, period: period * 9),
+                    than: try bundle(old, latency: 0, period: 0),
+                    Ballot(round: 2, proposer: mesh.members[0]), &model, based) == isExpected,
+                "\(String(describing: old)) to \(String(describing: new))")
+        }
         for (then, isExpected) in [
             ((latency * 8 / 10, period * 2), true), ((latency * 95 / 100, period), false),
             ((latency, period * 8 / 10), true), ((latency + 1, period / 2), false),

@@ -99,6 +99,7 @@ class Bench:
         self.case, self.goal, self.options, self.off = case, goal, options, off
         self.max_drop = max_drop
         self.lab = Lab(f"papers-{os.getpid()}")
+        self.came_in = None
         self.name = "paper"
 
     def __enter__(self):
@@ -187,11 +188,16 @@ class Bench:
 
     def load(self, clients):
         """Clients at the entry; one item alone comes in where the plan begins, as plans expect it."""
-        stages = self.plan().get("stages") if self.goal == "latency" else None
-        agent = self.lab.agent(stages[0]["nodes"][0]) if stages else self.agent
-        return load.Load([agent], self.name, [self.item], clients,
+        self.came_in = self._begins(self.plan())
+        return load.Load([self.lab.agent(self.came_in)], self.name, [self.item], clients,
                          output_name=self.metadata["outputs"][0]["name"],
                          deadline=DEADLINE_SECONDS).start()
+
+    def _begins(self, plan):
+        """The device where items come in: for the time of one alone, that of the first fragment."""
+        if self.goal == "latency" and plan.get("stages"):
+            return plan["stages"][0]["nodes"][0]
+        return self.lab.entry
 
     def _clients(self):
         """So many that the plan always has its window full, and no long queue before it."""
@@ -233,7 +239,8 @@ class Bench:
         raise LabError(f"the plan changed in each of {MEASURE_TRIES} measurements")
 
     def _measure(self):
-        """The same; nothing if another plan was decided meanwhile, or is about to be."""
+        """The same; nothing if another plan was decided meanwhile, or is about to be, or begins where
+        no items came in."""
         is_latency = self.goal == "latency"
         work = self._warmed()
         try:
@@ -249,7 +256,8 @@ class Bench:
         finally:
             records = work.stop()
         plan = self.plan()
-        if plan.get("plan") != served or self.is_staging():
+        if (plan.get("plan") != served or self.is_staging()
+                or self._begins(plan) != self.came_in):
             return None
         # What was refused or came too late is no answer.
         answers = sum(record.error is None and begin <= record.ended < end for record in records)

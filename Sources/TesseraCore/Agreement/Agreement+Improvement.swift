@@ -24,8 +24,9 @@ extension Agreement {
             return covered(bundle).subtracting(covered(current)).isEmpty == false
         }
         // What the operator wants is taken, better or not; a baseline is wanted for all nodes.
-        // The plan that runs may have been made before the last one of them was known.
-        let isBaseline = view.settings.baseline != nil && new.hosts != old.hosts
+        // The plan that runs may have been made before the last one of them was known. One that
+        // uses no more of them follows what was measured, like any other plan.
+        let isBaseline = view.settings.baseline != nil && new.hosts.count > old.hosts.count
         // Other shares of rows or requests alone are no other plan in that sense: they follow each
         // new measurement.
         let isWished = isSetAnew(view, since: model) && !isAlike(new, old)
