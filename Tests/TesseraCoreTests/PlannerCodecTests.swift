@@ -66,6 +66,24 @@ import Testing
             try #require(PlanEvaluation.evaluate(plan, quick)).packing.map(\.codec) == [.float16])
     }
 
+    @Test("what comes in for a second node is counted packed where one item is sooner there")
+    func wayIn() throws {
+        let codecs = allowance(0..<5, lossless: 900, [.int8])
+        var plan = try #require(PlannerInstances.bundle(problem(codecs))).bundle.primary.plan
+        func latency(_ codecs: CodecAllowance?) throws -> Int64 {
+            var problem = problem(codecs)
+            problem.goal.objective = .latency
+            // The second node reads the input too: 1.6 MB, 1,280 ms on the link as it is.
+            problem.outline.tensors[0].descriptor.shape = [400_000]
+            problem.outline.tensors[0].consumers = [0, plan.fragments[1].operators.lowerBound]
+            plan.routes = Plan.routes(for: problem.outline, fragments: plan.fragments)
+            return try #require(PlanEvaluation.evaluate(plan, problem)).latencyMicroseconds
+        }
+        #expect((1_480_000..<1_500_000).contains(try latency(nil)))
+        #expect((1_352_000..<1_400_000).contains(try latency(allowance(0..<5, lossless: 900, []))))
+        #expect((540_000..<600_000).contains(try latency(codecs)))
+    }
+
     @Test("what was measured of packing never makes a plan worse, and the bound holds")
     func neverWorse() throws {
         for seed in 0..<40 {

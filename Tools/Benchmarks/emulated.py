@@ -95,9 +95,9 @@ def pis(count):
 class Bench:
     """A case in a lab of its own."""
 
-    def __init__(self, case, goal, options, off=(), max_drop=""):
+    def __init__(self, case, goal, options, off=(), calibration=None):
         self.case, self.goal, self.options, self.off = case, goal, options, off
-        self.max_drop = max_drop
+        self.calibration = calibration
         self.lab = Lab(f"papers-{os.getpid()}")
         self.came_in = None
         self.name = "paper"
@@ -112,12 +112,11 @@ class Bench:
             self.lab.up(path, off=others)
         try:
             self.add(["--objective", self.goal, "--allow", "single"])
-            if self.max_drop:
+            if self.calibration is not None:
                 with tempfile.TemporaryDirectory(prefix="tessera-papers-") as folder:
                     path = os.path.join(folder, "inputs.npz")
                     compare.write_items(path, self.lab.agent(entry).get(f"/v2/models/{self.name}"))
-                    self.add(["--calibrate", path, "--max-drop", self.max_drop,
-                              "--compare", "relative-error"])
+                    self.add(["--calibrate", path, *self.calibration])
             for name in others:
                 self.lab.provision(entry, name)
                 if name not in self.off:

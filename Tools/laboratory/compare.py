@@ -65,7 +65,7 @@ def write_items(path, metadata, count=4):
             data = item.data * count
             if item.descr == "<f4":
                 data = array.array(
-                    "f", (generator.random() for _ in range(len(data) // 4))).tobytes()
+                    "f", (level / 255 for level in generator.randbytes(len(data) // 4))).tobytes()
             plain = os.path.join(folder, "items.npy")
             kserve.save(plain, kserve.Array(item.descr, (count, *item.shape[1:]), data))
             archive.write(plain, f"{name}.npy")

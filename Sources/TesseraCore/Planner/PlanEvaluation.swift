@@ -176,8 +176,7 @@ struct PlanEvaluator {
                 slices: Self.whole(load.endpointSlices[index]),
                 cost: nodes[hosts[index]].capability.handover) + packing.times[index]
         }
-        let (latency, waits) = walkThrough(
-            load, plan, endpoint: endpoint, hosts: hosts, bytes: packing.bytes)
+        let (latency, waits) = walkThrough(load, plan, endpoint: endpoint, hosts: hosts)
         var (period, bottleneck) = busiest(load, endpoint: endpoint, hosts: hosts)
         // Little's law: with at most `window` items under way, each of which takes `latency`.
         let windowPeriod = (latency + plan.window - 1) / plan.window
@@ -281,11 +280,11 @@ struct PlanEvaluator {
     /// A node runs what it has of a stage in the order in which the slices are there, as they stand
     /// in the plan where that is the same.
     private func walkThrough(
-        _ load: Load, _ plan: Plan, endpoint: [Int], hosts: [Int], bytes: [Int]
+        _ load: Load, _ plan: Plan, endpoint: [Int], hosts: [Int]
     ) -> (latency: Int, waits: [Int]) {
         let count = hosts.count
         var finish = [Int](repeating: 0, count: count)
-        var waits = arrivals(plan, bytes: bytes, hosts: hosts)
+        var waits = arrivals(plan, hosts: hosts)
         var ready = waits
         var nodeFree = [Int](repeating: 0, count: nodes.count)
         for stage in plan.stages {
@@ -315,20 +314,38 @@ struct PlanEvaluator {
     /// When what a request brings is at each fragment, if it comes in at the node of the first one.
     ///
     /// Where one of several nodes takes a request, it may have come in at that one.
-    private func arrivals(_ plan: Plan, bytes: [Int], hosts: [Int]) -> [Int] {
+    private func arrivals(_ plan: Plan, hosts: [Int]) -> [Int] {
         var result = [Int](repeating: 0, count: hosts.count)
         guard let first = plan.stages.first, first.mode != .replicas, first.mode != .entry,
             let home = first.fragments.first
         else { return result }
-        for (index, route) in plan.routes.enumerated() where route.source == .entry {
+        for route in plan.routes where route.source == .entry {
             guard case .fragment(let reader) = route.destination, hosts[reader] != hosts[home]
             else { continue }
-            let travel =
-                links.latency(from: hosts[home], to: hosts[reader])
-                + links.occupancy(from: hosts[home], to: hosts[reader], bytes: bytes[index])
-            result[reader] = max(result[reader], travel)
+            result[reader] = max(
+                result[reader],
+                soonest(route, from: hosts[home], to: hosts[reader]))
         }
         return result
+    }
+
+    /// What a route takes from one node to another, packed if that is known to be sooner.
+    private func soonest(_ route: Route, from source: Int, to target: Int) -> Int {
+        let plain = bytes(ofTensor: route.tensor, rows: route.rows)
+        func occupancy(_ bytes: Int) -> Int {
+            links.occupancy(from: source, to: target, bytes: bytes)
+        }
+        var best = occupancy(plain)
+        if plain >= LinkCodecs.bytesMin, problem.goal.objective == .latency {
+            for (codec, perMille) in problem.packings(ofTensor: route.tensor) {
+                let time = PackingCost.nanoseconds(
+                    codec, bytes: plain, from: nodes[source].capability,
+                    to: nodes[target].capability)
+                let packed = CostArithmetic.scaled(plain, by: perMille, over: 1_000)
+                best = min(best, time.packing + occupancy(packed) + time.unpacking)
+            }
+        }
+        return links.latency(from: source, to: target) + best
     }
 
     /// The time of an item: those that an exit answers end where its output is made.
