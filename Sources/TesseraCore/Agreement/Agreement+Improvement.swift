@@ -41,9 +41,9 @@ extension Agreement {
         let problem = view.problem(outline, ballot, current)
         guard let costs = costs(of: old, new, problem) else { return true }
         if isChanged(view, since: model) {
-            return costs.contains { $0.then * 10 <= $0.now * 9 }
+            return costs.contains { $0.planned * 10 <= $0.running * 9 }
         }
-        guard costs.contains(where: { $0.then * 4 <= $0.now * 3 }) else {
+        guard costs.contains(where: { $0.planned * 4 <= $0.running * 3 }) else {
             model.betterLooks = 0
             return false
         }
@@ -58,14 +58,18 @@ extension Agreement {
     /// the period of a plan that takes an item no longer.
     private func costs(
         of old: Plan, _ new: Plan, _ problem: PlanningProblem
-    ) -> [(now: Int64, then: Int64)]? {
+    ) -> [(running: Int64, planned: Int64)]? {
         guard let now = PlanEvaluation.evaluate(old, problem) else { return nil }
-        let periods = (now: now.periodMicroseconds, then: new.predictedPeriodMicroseconds)
+        let periods = (
+            running: now.periodMicroseconds, planned: new.predictedPeriodMicroseconds
+        )
         switch problem.goal.objective {
         case .throughput: return [periods]
         case .latency:
-            let latencies = (now: now.latencyMicroseconds, then: new.predictedLatencyMicroseconds)
-            return latencies.then > latencies.now ? [latencies] : [latencies, periods]
+            let latencies = (
+                running: now.latencyMicroseconds, planned: new.predictedLatencyMicroseconds
+            )
+            return latencies.planned > latencies.running ? [latencies] : [latencies, periods]
         case .energy:
             guard now.nanojoules != nil, let then = PlanEvaluation.evaluate(new, problem) else {
                 return nil

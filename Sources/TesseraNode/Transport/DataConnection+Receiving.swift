@@ -97,8 +97,9 @@ extension DataConnection {
     private func unpack(_ slice: IncomingSlice, from member: NodeBoot) {
         let transport = transport
         transport.packers.submit { state in
-            defer { transport.budget.giveBack(slice.budgetBytes) }
-            guard case .active = state else { return }
+            guard case .active = state else {
+                return transport.budget.giveBack(slice.budgetBytes)
+            }
             do throws(CodecError) {
                 let begin = NIODeadline.now()
                 let bytes = try TensorCodec.unpack(
@@ -110,8 +111,11 @@ extension DataConnection {
                         slice.codec, plain: bytes.readableBytes, packed: slice.expected,
                         nanoseconds: span)
                 }
+                transport.budget.giveBack(slice.budgetBytes)
                 self.deliver(slice.header, bytes, since: slice.began, from: member)
             } catch {
+                // First: who is told may have the next slice on its way.
+                transport.budget.giveBack(slice.budgetBytes)
                 transport.counters.change { $0.slicesCorrupt += 1 }
                 transport.tell {
                     $0.sliceCorrupt(slice.header, from: member, reason: "\(error)")
