@@ -33,7 +33,7 @@ def inputs_of(metadata):
     """One item for a model, the same at each call.
 
     White noise of 256 levels, as a camera's 8 bits would give it: from 0 to 1 where they are real
-    numbers. No picture leaves less to a lossless codec on the links. Whole numbers are 0 or 1, which
+    numbers. No picture of so many levels is harder to pack. Whole numbers are 0 or 1, which
     every vocabulary and mask has.
     """
     generator = random.Random(1)
