@@ -15,6 +15,13 @@ let strict: [SwiftSetting] =
         .enableUpcomingFeature("MemberImportVisibility"),
     ] + (isFuzzing ? [.unsafeFlags(["-O", "-sanitize=fuzzer"])] : [])
 
+// What computes for long, planner and simulator and their tests, is optimised in debug builds too, with
+// all its assertions: its tests take a fraction of the time.
+let computing: [SwiftSetting] =
+    strict + [
+        .unsafeFlags(["-O", "-assert-config", "Debug"], .when(configuration: .debug))
+    ]
+
 // Where Tools/setup puts OpenVINO's runtime when the system has none, and where a packaged agent
 // finds it beside itself.
 let openVINORunPath: [LinkerSetting] = [
@@ -86,12 +93,12 @@ let package = Package(
         .systemLibrary(name: "CDNSSD"),
 
         // Core: decides everything, does no I/O, depends on nothing.
-        .target(name: "TesseraCore", swiftSettings: strict),
+        .target(name: "TesseraCore", swiftSettings: computing),
 
         // Adapters.
         .target(
             name: "TesseraWire", dependencies: ["TesseraCore", nioCore, crypto],
-            swiftSettings: strict),
+            swiftSettings: computing),
         .target(
             name: "TesseraModel", dependencies: ["TesseraCore", crypto], swiftSettings: strict),
         .target(
@@ -149,7 +156,7 @@ let package = Package(
             exclude: ["inference.proto"]),
         .target(
             name: "TesseraSimulator", dependencies: ["TesseraCore", "TesseraWire", nioCore],
-            swiftSettings: strict),
+            swiftSettings: computing),
 
         // Composition.
         .executableTarget(
@@ -176,7 +183,7 @@ let package = Package(
 
         // Tests.
         .testTarget(
-            name: "TesseraCoreTests", dependencies: ["TesseraCore"], swiftSettings: strict),
+            name: "TesseraCoreTests", dependencies: ["TesseraCore"], swiftSettings: computing),
         .testTarget(
             name: "TesseraWireTests",
             dependencies: ["TesseraWire", "TesseraCore", nioCore, crypto],
@@ -210,7 +217,7 @@ let package = Package(
         .testTarget(
             name: "TesseraSimulatorTests",
             dependencies: ["TesseraSimulator", "TesseraWire", "TesseraCore", nioCore],
-            swiftSettings: strict),
+            swiftSettings: computing),
         .testTarget(
             name: "CommandTests",
             dependencies: [

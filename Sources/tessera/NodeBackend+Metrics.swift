@@ -165,6 +165,8 @@ extension NodeBackend {
             .init("messages_dropped", transport.messagesDropped),
             .init("handshakes_failed", transport.handshakesFailed),
             .init("half_open_refused", transport.halfOpenRefused),
+            .init("peers_refused", transport.peersRefused),
+            .init("connections_broken", transport.connectionsBroken),
         ]
     }
 }

@@ -163,6 +163,8 @@ struct NodeBackend: AgentBackend {
             "datagramsDropped": transport.datagramsDropped,
             "handshakesFailed": transport.handshakesFailed,
             "halfOpenRefused": transport.halfOpenRefused,
+            "peersRefused": transport.peersRefused,
+            "connectionsBroken": transport.connectionsBroken,
         ]
         return counts.mapValues { UInt64(max(0, $0)) }
     }

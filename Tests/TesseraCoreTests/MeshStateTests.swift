@@ -468,8 +468,23 @@ private func digestCount(_ directives: [Directive]) -> Int {
             try catalogue.name(
                 "more", manifest: ManifestID(1, 0, 0, 0), author: member(1).node, now: .zero)
         }
-        #expect(catalogue.merge(entry("more", 1, version: 9_999), now: .zero) == .unchanged)
+        #expect(catalogue.merge(entry("more", 1, version: 9_999), now: .zero) == .full)
         #expect(catalogue.merge(entry("m1", 1, version: .max), now: .zero) == .unchanged)
         #expect(catalogue.merge(entry("../m", 1, version: 5), now: .zero) == .unchanged)
+    }
+
+    @Test("gossiped names that find no room are told as a limit, once for an update")
+    func limitTold() throws {
+        var bench = Bench()
+        bench.connect(member(1))
+        for number in 0..<Catalogue.namesMax { try bench.name("m\(number)", 1) }
+        _ = bench.take()
+        let told = [entry("more", 1, version: 9_999), entry("and more", 1, version: 9_998)]
+        bench.receive(
+            .update(records: [], catalogue: told + [entry("n", 1, version: 1)]), from: member(1))
+        let limits = bench.take().compactMap {
+            if case .report(.limit(let what, let count)) = $0 { "\(what): \(count)" } else { nil }
+        }
+        #expect(limits == ["names of models: 2"])
     }
 }

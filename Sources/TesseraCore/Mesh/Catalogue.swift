@@ -43,6 +43,8 @@ struct Catalogue: Sendable {
     enum Outcome: Hashable {
         /// Nothing new.
         case unchanged
+        /// The name is new, and there are as many as there may be.
+        case full
         /// The entry is the winner now; `loser` is what it beats if both were made without knowing
         /// of each other.
         case changed(loser: CatalogueEntry?)
@@ -116,7 +118,7 @@ struct Catalogue: Sendable {
         }
         clock = max(clock, entry.version)
         guard let place = place(of: entry.name) else {
-            guard items.count < Self.namesMax else { return .unchanged }
+            guard items.count < Self.namesMax else { return .full }
             let place = items.firstIndex { $0.entry.name > entry.name } ?? items.count
             items.insert(Item(entry: entry, since: now), at: place)
             return .changed(loser: nil)

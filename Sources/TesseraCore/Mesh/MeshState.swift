@@ -319,9 +319,11 @@ struct MeshState {
     ) -> [CatalogueEntry] {
         var winners: [CatalogueEntry] = []
         var isChanged = false
+        var refused = 0
         for entry in told.prefix(Catalogue.namesMax) {
             switch catalogue.merge(entry, now: now) {
             case .unchanged: break
+            case .full: refused += 1
             case .changed(let loser):
                 isChanged = true
                 changes.append(.catalogueChanged(entry, loser: loser))
@@ -332,6 +334,7 @@ struct MeshState {
                 winners.append(known)
             }
         }
+        if refused > 0 { directives.append(.report(.limit("names of models", count: refused))) }
         if isChanged { directives.append(.storeCatalogue(catalogue.entries)) }
         return winners
     }

@@ -19,6 +19,17 @@ public final class EventLog: Sendable {
         var nextNumber: UInt64 = 1
         var followers: [UInt64: AsyncStream<LoggedEvent>.Continuation] = [:]
         var nextFollower: UInt64 = 1
+
+        mutating func append(_ report: Report, at time: TimeSpan) {
+            let event = LoggedEvent(number: nextNumber, at: time, report: report)
+            nextNumber += 1
+            events.append(event)
+            tally.note(report)
+            if events.count > 2 * EventLog.eventsMax {
+                events.removeFirst(events.count - EventLog.eventsMax)
+            }
+            for follower in followers.values { follower.yield(event) }
+        }
     }
 
     /// Events kept for those who ask later.
@@ -26,23 +37,17 @@ public final class EventLog: Sendable {
     /// Events that a slow follower may be behind before it misses some.
     private static let followerBacklogMax = 1_024
     /// Followers at once.
-    private static let followersMax = 64
+    static let followersMax = 64
 
+    private let started = MonotonicClock.now
     private let state = Mutex(State())
 
+    /// An empty one; times count from now.
     init() {}
 
-    func append(_ report: Report, at time: TimeSpan) {
-        state.withLock { state in
-            let event = LoggedEvent(number: state.nextNumber, at: time, report: report)
-            state.nextNumber += 1
-            state.events.append(event)
-            state.tally.note(report)
-            if state.events.count > 2 * Self.eventsMax {
-                state.events.removeFirst(state.events.count - Self.eventsMax)
-            }
-            for follower in state.followers.values { follower.yield(event) }
-        }
+    func append(_ report: Report) {
+        let time = MonotonicClock.now - started
+        state.withLock { $0.append(report, at: time) }
     }
 
     /// What all events since the start add up to.
@@ -55,16 +60,20 @@ public final class EventLog: Sendable {
 
     /// The events after `number`, and then each as it happens.
     ///
-    /// A follower that falls far behind misses the oldest; numbers show it.
+    /// A follower that falls far behind misses the oldest; numbers show it. One too many gets what
+    /// there is, the last of it that there are too many, and then the end.
     public func follow(after number: UInt64) -> AsyncStream<LoggedEvent> {
         AsyncStream(bufferingPolicy: .bufferingNewest(Self.eventsMax + Self.followerBacklogMax)) {
             continuation in
             state.withLock { state in
-                for event in state.events where event.number > number { continuation.yield(event) }
-                guard state.followers.count < Self.followersMax else {
-                    continuation.finish()
-                    return
+                let hasRoom = state.followers.count < Self.followersMax
+                if !hasRoom {
+                    state.append(
+                        .limit("followers of events", count: Self.followersMax),
+                        at: MonotonicClock.now - started)
                 }
+                for event in state.events where event.number > number { continuation.yield(event) }
+                guard hasRoom else { return continuation.finish() }
                 let key = state.nextFollower
                 state.nextFollower += 1
                 state.followers[key] = continuation

@@ -39,6 +39,8 @@ extension NodeShell: TransportDelegate {
             logger.warning(
                 "records without a valid signature dropped",
                 metadata: ["from": "\(member.node)", "count": "\(records.count - valid.count)"])
+            log.append(
+                .limit("records without a valid signature", count: records.count - valid.count))
         }
         handle(.received(.mesh(.update(records: valid, catalogue: catalogue)), from: member))
     }
@@ -63,20 +65,20 @@ extension NodeShell: TransportDelegate {
         transport.send(
             .request(.failed(attempt: header.attempt, fragment: nil, reason: .full)),
             to: header.attempt.request.entry)
-        log.append(
-            .limit("bytes of arriving slices", count: 1), at: MonotonicClock.now - started)
+        log.append(.limit("bytes of arriving slices", count: 1))
     }
 
     func sliceCorrupt(_ header: SliceHeader, from member: NodeBoot, reason: String) {
         logger.warning(
             "a packed slice cannot be read",
-            metadata: ["from": "\(member.node)", "reason": "\(reason)"])
+            metadata: [
+                "request": "\(header.attempt.request.text)", "from": "\(member.node)",
+                "reason": "\(reason)",
+            ])
         let failure = RequestMessage.failed(
             attempt: header.attempt, fragment: nil, reason: .malformedSlice)
         tellEntry(failure, of: header.attempt)
-        log.append(
-            .limit("packed slices that cannot be read", count: 1),
-            at: MonotonicClock.now - started)
+        log.append(.limit("packed slices that cannot be read", count: 1))
     }
 
     func peerUnpacks(_ member: NodeBoot) {
@@ -99,9 +101,7 @@ extension NodeShell: TransportDelegate {
         let failure = RequestMessage.failed(
             attempt: header.attempt, fragment: nil, reason: .full)
         tellEntry(failure, of: header.attempt)
-        log.append(
-            .limit("slices queued for \(member.node)", count: 1),
-            at: MonotonicClock.now - started)
+        log.append(.limit("slices queued for \(member.node)", count: 1))
     }
 
     func fetched(_ blob: BlobID, isManifest: Bool, from member: NodeBoot) {

@@ -129,8 +129,7 @@ final class NodeShell: @unchecked Sendable {
         journal?.close()
         journal = nil
         logger.error("the journal ends here", metadata: ["reason": "\(reason)"])
-        log.append(
-            .limit("the journal ends here: \(reason)", count: 1), at: MonotonicClock.now - started)
+        log.append(.limit("the journal ends here: \(reason)", count: 1))
     }
 
     // MARK: Directives
@@ -195,7 +194,7 @@ final class NodeShell: @unchecked Sendable {
             disk.submit { _ in self.deliver(.digested(client, InputDigest(of: buffers))) }
         case .trace(let trace): traces?.note(trace)
         case .report(let report):
-            log.append(report, at: MonotonicClock.now - started)
+            log.append(report)
             logger.debug("event", metadata: ["report": "\(report)"])
         case .leave:
             left.succeed(())
@@ -252,6 +251,12 @@ final class NodeShell: @unchecked Sendable {
                 switch result {
                 case .success(let (outputs, microseconds)):
                     self.traces?.runEnded(attempt, fragment: fragment, failure: nil)
+                    self.logger.debug(
+                        "a fragment ran",
+                        metadata: [
+                            "request": "\(attempt.request.text)", "attempt": "\(attempt.number)",
+                            "fragment": "\(fragment)", "microseconds": "\(microseconds)",
+                        ])
                     self.handle(
                         .executed(
                             attempt: attempt, fragment: fragment,
@@ -320,9 +325,7 @@ final class NodeShell: @unchecked Sendable {
             } catch {
                 self.logger.error("\(what) failed", metadata: ["reason": "\(error)"])
                 self.loop.execute {
-                    self.log.append(
-                        .limit("\(what) failed: \(error)", count: 1),
-                        at: MonotonicClock.now - self.started)
+                    self.log.append(.limit("\(what) failed: \(error)", count: 1))
                 }
             }
         }

@@ -162,6 +162,7 @@ final class ControlConnection: ChannelInboundHandler {
                 if case .closed = state { return }
             }
         } catch {
+            if case .open = state { transport.counters.change { $0.connectionsBroken += 1 } }
             if closeError == nil { closeError = error }
             close(CloseReason.text(error, verdict: verdict))
         }

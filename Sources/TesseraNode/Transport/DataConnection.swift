@@ -151,6 +151,7 @@ final class DataConnection: ChannelInboundHandler, @unchecked Sendable {
                 if case .closed = state { return }
             }
         } catch {
+            if case .open = state { transport.counters.change { $0.connectionsBroken += 1 } }
             fail(error)
         }
     }

@@ -155,7 +155,9 @@ extension PeerTransport {
         if let session = sessions[newcomer.node] {
             guard session.member.boot <= newcomer.boot else { throw .olderRun }
         } else {
-            guard sessions.count < TransportLimits.sessionsMax else { throw .tooManyPeers }
+            guard sessions.count < configuration.sessionsMax else {
+                throw .tooManyPeers(sessions.count)
+            }
         }
     }
 
@@ -164,7 +166,13 @@ extension PeerTransport {
         opening.removeAll { $0 === connection }
         switch connection.origin {
         case .accepted(let host):
-            counters.change { $0.handshakesFailed += 1 }
+            counters.change {
+                if refusal?.reason == .overloaded {
+                    $0.peersRefused += 1
+                } else {
+                    $0.handshakesFailed += 1
+                }
+            }
             tell { $0.refused(host: host, reason: reason) }
         case .dialled(let address):
             // Of a network connection that never came about the dial itself tells the reason.

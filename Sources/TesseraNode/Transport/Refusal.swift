@@ -56,8 +56,9 @@ struct Refusal: Error, Hashable, CustomStringConvertible {
     static let plainNotAllowed = Refusal(
         .protocolError, "a data connection without encryption that was not agreed on")
     /// Too many peers.
-    static let tooManyPeers = Refusal(
-        .overloaded, "the node has \(TransportLimits.sessionsMax) peers already")
+    static func tooManyPeers(_ count: Int) -> Refusal {
+        Refusal(.overloaded, "the node has \(count) peers already")
+    }
     /// The node stops.
     static let leaving = Refusal(.leaving, "the node is leaving")
 

@@ -19,6 +19,8 @@ public struct TransportConfiguration: Sendable {
     /// Off is for benchmarks: both sides must have it off, else the data connection is encrypted
     /// all the same.
     public var dataEncryption: Bool
+    /// Peers with a session at most.
+    var sessionsMax = TransportLimits.sessionsMax
     /// The versions of the protocol that it speaks.
     public var versions = WireVersions.supported
     /// What this release calls itself.

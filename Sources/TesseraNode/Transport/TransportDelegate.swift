@@ -128,6 +128,10 @@ public struct TransportCounters: Hashable, Sendable {
     public var messagesDropped = 0
     /// Connections closed before their hello: garbage, wrong secrets, silence.
     public var handshakesFailed = 0
+    /// Runs that got no session because there are as many as there may be.
+    public var peersRefused = 0
+    /// Connections of known peers that were closed because they broke the protocol.
+    public var connectionsBroken = 0
     /// Connections closed at once because too many were half open.
     public var halfOpenRefused = 0
 }

@@ -55,7 +55,7 @@ final class TestPeer: TransportDelegate, @unchecked Sendable {
         keyring: MeshKeyring, name: String = "test", versions: WireVersions = .supported,
         identity: NodeIdentity = .test(), host: String = "127.0.0.1", port: UInt16 = 0,
         incomingSliceBytesMax: Int = 256 << 20, dataEncryption: Bool = true,
-        blobs: any BlobSource = NoBlobs(), secondsAhead: Int64 = 0
+        blobs: any BlobSource = NoBlobs(), secondsAhead: Int64 = 0, sessionsMax: Int? = nil
     ) throws {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
@@ -64,6 +64,7 @@ final class TestPeer: TransportDelegate, @unchecked Sendable {
             keyring: keyring, incomingSliceBytesMax: incomingSliceBytesMax,
             dataEncryption: dataEncryption, logger: logger)
         configuration.versions = versions
+        if let sessionsMax { configuration.sessionsMax = sessionsMax }
         configuration.release = "\(name) 1.0"
         configuration.timeOfDayMicroseconds = {
             TimeOfDay.microseconds + secondsAhead * 1_000_000

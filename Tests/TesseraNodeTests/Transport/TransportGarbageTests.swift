@@ -40,6 +40,45 @@ struct TransportGarbageTests {
         try two.stop()
     }
 
+    @Test("a peer too many is refused with the reason, and counted")
+    func tooMany() throws {
+        let keys = try MeshKeys.test()
+        let full = try TestPeer(keyring: MeshKeyring(keys), sessionsMax: 1)
+        let (one, two) = (try TestPeer(keys: keys), try TestPeer(keys: keys))
+        try one.join(full)
+        try two.connect(to: full)
+        try two.wait("refusal") {
+            $0.contains { happening in
+                if case .unreachable(_, let reason) = happening {
+                    reason.contains("has 1 peers already")
+                } else {
+                    false
+                }
+            }
+        }
+        try waitUntil("counted") { full.transport.countersSnapshot.peersRefused == 1 }
+        #expect(full.transport.countersSnapshot.handshakesFailed == 0)
+        #expect(full.happenings.connections(to: one.member) == 1)
+        for peer in [full, one, two] { try peer.stop() }
+    }
+
+    @Test("a peer that breaks the protocol loses its connection, and that is counted")
+    func broken() throws {
+        let keys = try MeshKeys.test()
+        let (one, two) = (try TestPeer(keys: keys), try TestPeer(keys: keys))
+        try one.join(two)
+        let (first, second) = (one.member, two.member)
+        try one.run { transport in
+            let connection = transport.sessions[second.node]?.connections.first
+            connection?.send(.hello(transport.greeting(for: .control)))
+        }
+        try two.wait("disconnection") { $0.disconnections(of: first) == 1 }
+        #expect(two.transport.countersSnapshot.connectionsBroken == 1)
+        #expect(one.transport.countersSnapshot.connectionsBroken == 0)
+        try one.stop()
+        try two.stop()
+    }
+
     @Test("whoever says nothing, or half a handshake, is let go after three seconds")
     func silence() throws {
         let peer = try TestPeer(keys: .test())
