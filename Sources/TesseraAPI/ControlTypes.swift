@@ -376,6 +376,8 @@ public struct StatusDocument: Codable, Sendable, Equatable {
     public var discovery: String
     /// Microseconds since it started.
     public var uptimeMicroseconds: Int64
+    /// Addresses that discovery found and where nobody has answered so far; nil if there are none.
+    public var unanswered: [String]?
     /// Whether it takes requests.
     public var isReady: Bool
     /// If not: why.

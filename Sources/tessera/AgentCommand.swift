@@ -140,8 +140,8 @@ struct AgentOptions: ParsableArguments {
             "A YAML file with the same settings (TESSERA_CONFIG).", valueName: "file"))
     var config: String?
 
-    /// The settings of flags, environment and file, checked.
-    func configuration() throws -> AgentConfiguration {
+    /// The settings of flags, environment and file, checked; `otherwise` is the file if none is named.
+    func configuration(otherwise: String? = nil) throws -> AgentConfiguration {
         var flags: [AgentSetting: [String]] = [:]
         let single: [(AgentSetting, String?)] = [
             (.name, name), (.listen, listen), (.api, api), (.grpcPort, grpcPort),
@@ -159,7 +159,7 @@ struct AgentOptions: ParsableArguments {
         return try AgentConfiguration(
             AgentSettings(
                 flags: flags, environment: Environment.value,
-                file: config ?? Environment.value("TESSERA_CONFIG")))
+                file: config ?? Environment.value("TESSERA_CONFIG") ?? otherwise))
     }
 }
 

@@ -62,7 +62,8 @@ enum DiskCheck {
                 name, "other users may change \(folder) (mode \(access.modeText))",
                 next: "run `chmod 700 \(folder)`")
         }
-        guard access.owner == geteuid() else {
+        // Root looks after the folders of others: that of the packaged service is its user's.
+        guard access.owner == geteuid() || geteuid() == 0 else {
             return .warning(
                 name, "\(folder) belongs to user \(access.owner), and you are \(geteuid())",
                 next: "run the agent, and this command, as the user that owns it")

@@ -81,7 +81,9 @@ struct Doctor {
             let text = try await Blocking.run { try TinyModel.run() }
             return .good("OpenVINO", "computes rightly: \(text)")
         } catch {
-            return .failed("OpenVINO", "\(error)", next: "run Tools/setup, or install OpenVINO")
+            return .failed(
+                "OpenVINO", "\(error)",
+                next: "install the package again; from the sources, run Tools/setup")
         }
     }
 

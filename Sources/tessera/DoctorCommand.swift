@@ -74,7 +74,8 @@ struct DoctorCommand: AsyncParsableCommand {
         abstract: "Check what an agent needs on this machine, and say what to do.",
         discussion: """
             Takes the flags of `tessera agent` to look at an agent with other settings, running or \
-            not. What it prints is fit to paste into a report; it shows no secret.
+            not. For root the settings of the packaged service, /etc/tessera/agent.yaml, are the \
+            default. What it prints is fit to paste into a report; it shows no secret.
 
             Exit codes: 0 ok, 1 warning, 2 something failed. 64 wrong usage.
             """)
@@ -85,7 +86,7 @@ struct DoctorCommand: AsyncParsableCommand {
     var isJSON = false
 
     func run() async throws {
-        let configuration = try options.configuration()
+        let configuration = try options.configuration(otherwise: Environment.serviceSettings)
         let document = DoctorDocument(await Doctor(configuration).run())
         if isJSON {
             Console.line(try JSONText.pretty(document))

@@ -45,7 +45,8 @@ struct DoctorMesh {
     /// What can be told without looking at this machine.
     func findings(address: String, mesh: String) -> [DoctorFinding] {
         [ready(address)] + (meshFinding(mesh).map { [$0] } ?? [])
-            + [version, releases, clocks, engines, links, quota, limits].compactMap { $0 } + health
+            + [version, releases, clocks, engines, links, firewall, quota, limits]
+            .compactMap { $0 } + health
     }
 
     private func ready(_ address: String) -> DoctorFinding {
@@ -153,9 +154,25 @@ struct DoctorMesh {
         guard count > 1 else {
             return .warning(
                 "members", "the agent is alone",
-                next: "start agents with the same mesh and secret, or name one with --seed")
+                next: "start agents with the same mesh and secret, or name one with --seed; if "
+                    + "they run, look at the firewalls: agents need TCP and UDP at the port of "
+                    + "\(status.listen), the beacon and mDNS need multicast")
         }
         return .good("members", "\(count) members alive, with connections to all")
+    }
+
+    /// Whether somebody was found whom no connection reaches; nil if nobody was found at all.
+    private var firewall: DoctorFinding? {
+        guard let unanswered = status.unanswered, !unanswered.isEmpty else {
+            return peers.isEmpty
+                ? nil : .good("firewall", "everybody who was found could be reached")
+        }
+        let places = unanswered.joined(separator: ", ")
+        return .warning(
+            "firewall", "found \(places), and no connection comes about",
+            next: "if a device is on there, open the port in its firewall, TCP and UDP, and that "
+                + "of \(status.listen) in this one's (`sudo nft list ruleset` shows its rules); "
+                + "one that is off is forgotten by itself")
     }
 
     private var quota: DoctorFinding? {

@@ -21,6 +21,13 @@ enum Environment {
         return (value("HOME") ?? ".") + "/.local/share/tessera"
     }
 
+    /// The settings of the service that the package installs; nil if there is none, or its data is
+    /// not to be seen by this user.
+    static var serviceSettings: String? {
+        let path = "/etc/tessera/agent.yaml"
+        return geteuid() == 0 && access(path, R_OK) == 0 ? path : nil
+    }
+
     /// The name of this machine up to the first dot: an agent's name if nobody says.
     static var hostName: String {
         var buffer = [CChar](repeating: 0, count: 256)

@@ -133,7 +133,7 @@ struct NodeBackend: AgentBackend {
 
     func status(_ snapshot: MeshSnapshot) -> StatusDocument {
         let readiness = readiness(snapshot)
-        return StatusDocument(
+        var document = StatusDocument(
             release: release, name: node.settings.name, id: node.member.node.hexadecimal,
             mesh: node.settings.mesh, listen: node.address.description,
             discovery: node.discoveryState.summary,
@@ -143,6 +143,9 @@ struct NodeBackend: AgentBackend {
             openRequests: snapshot.openRequests, reservedBytes: snapshot.reservedBytes,
             memoryBytes: node.settings.memoryBytes, counters: counters(snapshot),
             health: health(snapshot))
+        let unanswered = snapshot.unanswered.map(\.description).sorted()
+        document.unanswered = unanswered.isEmpty ? nil : unanswered
+        return document
     }
 
     private func counters(_ snapshot: MeshSnapshot) -> [String: UInt64] {

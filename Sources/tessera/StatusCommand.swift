@@ -20,6 +20,9 @@ struct StatusCommand: AsyncParsableCommand {
             table.add("version", status.release)
             table.add("listens at", status.listen)
             table.add("finds peers by", status.discovery)
+            if let unanswered = status.unanswered {
+                table.add("not reached", unanswered.joined(separator: ", "))
+            }
             table.add("up for", Figures.span(microseconds: status.uptimeMicroseconds))
             table.add("members alive", "\(status.membersAlive)")
             table.add("open requests", "\(status.openRequests)")

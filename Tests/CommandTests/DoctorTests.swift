@@ -1,4 +1,5 @@
 import TesseraAPI
+import TesseraCore
 import Testing
 
 @testable import tessera
@@ -33,10 +34,13 @@ struct DoctorTests {
     }
 
     private func findings(
-        _ members: [MemberDocument], metrics: [String: Double] = [:], health: [String] = []
+        _ members: [MemberDocument], metrics: [String: Double] = [:], health: [String] = [],
+        unanswered: [String]? = nil, release: String = "0.1.0", counters: [String: UInt64] = [:]
     ) -> [String: DoctorFinding] {
-        let mesh = DoctorMesh(
-            status: OperationsFixture.status(health: health), members: members, metrics: metrics)
+        var status = OperationsFixture.status(counters: counters, health: health)
+        status.unanswered = unanswered
+        status.release = release
+        let mesh = DoctorMesh(status: status, members: members, metrics: metrics)
         return Dictionary(
             mesh.findings(address: "http://x", mesh: "home").map { ($0.check, $0) },
             uniquingKeysWith: { $1 })
@@ -64,6 +68,38 @@ struct DoctorTests {
         #expect(apart["members"]?.text == "no connection to b")
         #expect(apart["engines"]?.text.hasPrefix("2 different engines among 2 members") == true)
         #expect(findings([member("a", isSelf: true)])["members"]?.state == .warning)
+    }
+
+    @Test("who was found and does not answer is told, and that a firewall may be why")
+    func firewall() {
+        let alone = findings([member("a", isSelf: true)])
+        #expect(alone["firewall"] == nil)
+        #expect(alone["members"]?.next?.contains("firewalls") == true)
+        let both = [member("a", isSelf: true), member("b")]
+        #expect(findings(both)["firewall"]?.state == .good)
+        let blocked = findings(both, unanswered: ["192.0.2.7:8701", "192.0.2.8:8701"])["firewall"]
+        #expect(blocked?.state == .warning)
+        #expect(
+            blocked?.text
+                == "found 192.0.2.7:8701, 192.0.2.8:8701, and no connection comes about")
+        #expect(blocked?.next?.contains("that of [::1]:8701") == true)
+    }
+
+    @Test("an agent of another version than this program is told")
+    func version() {
+        #expect(findings([], release: Version.current)["versions"]?.state == .good)
+        #expect(findings([], release: "0.0.9")["versions"]?.state == .warning)
+    }
+
+    @Test("limits of the API that were reached are told, and that none was")
+    func limits() {
+        #expect(findings([])["limits"] == nil)
+        let none: [String: UInt64] = ["apiLimit:connections": 0, "slicesSent": 5]
+        #expect(findings([], counters: none)["limits"]?.state == .good)
+        let reached: [String: UInt64] = ["apiLimit:connections": 2, "apiLimit:head_time": 0]
+        let finding = findings([], counters: reached)["limits"]
+        #expect(finding?.state == .warning)
+        #expect(finding?.text == "the API reached connections 2 times")
     }
 
     @Test("peers with other releases are told")

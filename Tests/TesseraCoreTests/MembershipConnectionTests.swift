@@ -45,6 +45,20 @@ private func rumour(
         #expect(bench.membership.candidates.isEmpty)
     }
 
+    @Test("an address is without an answer from the first failure until somebody answers")
+    func unanswered() {
+        var bench = Bench()
+        bench.membership.onDiscovered(address(1), now: bench.now, into: &bench.out)
+        #expect(bench.membership.unanswered.isEmpty)
+        bench.membership.onUnreachable(address(1), now: bench.now, into: &bench.out)
+        #expect(bench.membership.unanswered == [address(1)])
+        bench.wait(20_000)
+        #expect(bench.membership.unanswered == [address(1)])
+        bench.membership.onConnected(
+            member(1), address: address(1), now: bench.now, into: &bench.out)
+        #expect(bench.membership.unanswered.isEmpty)
+    }
+
     @Test("no more than 256 discovered addresses wait, and the rest is counted")
     func discoveryLimit() {
         var bench = Bench()

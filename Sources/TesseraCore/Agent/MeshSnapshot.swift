@@ -51,6 +51,8 @@ public struct MeshSnapshot: Sendable {
     public var own: NodeRecord
     /// Every known member, this node included, ascending.
     public var members: [Member]
+    /// Addresses that discovery found and where nobody has answered so far.
+    public var unanswered: [Address]
     /// The catalogue's models by name.
     public var models: [Model]
     /// Requests that are open at this entry.
@@ -94,7 +96,7 @@ extension Agent {
                 record: mesh.own))
         members.sort { $0.member < $1.member }
         return MeshSnapshot(
-            me: me, own: mesh.own, members: members,
+            me: me, own: mesh.own, members: members, unanswered: membership.unanswered,
             models: mesh.catalogue.models.compactMap { model($0, isDetailed: true) },
             openRequests: requests.openCount, refusals: requests.refusals,
             answers: requests.answers, counts: requests.counts,

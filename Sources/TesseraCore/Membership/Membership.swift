@@ -268,6 +268,11 @@ extension Membership {
         return member.boot < known.member.boot ? .dead : nil
     }
 
+    /// Discovered addresses that were dialled, and where nobody has answered so far.
+    var unanswered: [Address] {
+        candidates.filter { $0.attempts > ($0.dial.patienceEnds == nil ? 0 : 1) }.map(\.address)
+    }
+
     /// This node and every other one that is remembered, ascending.
     var members: [Member] {
         var own = Member(

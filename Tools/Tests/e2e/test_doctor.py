@@ -1,8 +1,10 @@
 """The doctor, where something is wrong and where nothing is."""
 
+import json
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 import unittest
 
@@ -151,6 +153,54 @@ class Doctor(support.Case):
             thread.start()
             self.assert_state("failed", self.run_doctor("--api", place)["agent"])
             thread.join()
+
+    def test_firewall(self):
+        """A firewall that drops what comes for a peer is told, and that it is gone."""
+        if os.geteuid() != 0 or not shutil.which("nft"):
+            self.skipTest("a firewall of one's own needs root and nft")
+        holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        self.addCleanup(holder.wait)
+        self.addCleanup(holder.kill)
+        own = os.readlink("/proc/self/ns/net")
+        mesh.wait(10, "a network of one's own", lambda: os.readlink(
+            f"/proc/{holder.pid}/ns/net") != own)
+        enter = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
+
+        def inside(*command):
+            result = subprocess.run([*enter, *command], capture_output=True, text=True)
+            self.assertEqual(0, result.returncode, result.stderr)
+            return result.stdout
+
+        def finding(state):
+            """The doctor's finding, once it is of this state."""
+            def look():
+                text = subprocess.run(
+                    [*enter, os.path.abspath(mesh.TESSERA), "doctor", *places, "--json"],
+                    env={**os.environ, **WITHOUT_AVAHI}, capture_output=True, text=True).stdout
+                checks = {check["check"]: check for check in json.loads(text)["checks"]}
+                found = checks.get("firewall")
+                return found if found and found["state"] == state else None
+            return mesh.wait(60, f"a firewall that is {state}", look)
+        inside("ip", "link", "set", "lo", "up")
+        inside("nft", "add table inet t; add chain inet t in { type filter hook input priority 0; };"
+               " add rule inet t in tcp dport { 8701, 8711 } drop;"
+               " add rule inet t in udp dport { 8701, 8711 } drop")
+        places = ["--data-dir", self.folder, "--api", "127.0.0.1:8700", "--listen",
+                  "127.0.0.1:8701", "--grpc-port", "off", "--mesh", "test", "--memory", "64M"]
+        agents = []
+        for name, port, other in (("a", 8700, 8711), ("b", 8710, 8701)):
+            folder = os.path.join(self.parent, name)
+            agents.append(subprocess.Popen(
+                [*enter, os.path.abspath(mesh.TESSERA), "agent", "--name", name, "--mesh", "test",
+                 "--data-dir", folder, "--secret-file", self.secret, "--memory", "64M",
+                 "--api", f"127.0.0.1:{port}", "--listen", f"127.0.0.1:{port + 1}", "--grpc-port",
+                 "off", "--discovery", "none", "--seed", f"127.0.0.1:{other}"],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            self.addCleanup(agents[-1].wait)
+            self.addCleanup(agents[-1].terminate)
+        self.assert_state("warning", finding("warning"), "127.0.0.1:8711", "nft list ruleset")
+        inside("nft", "flush", "ruleset")
+        self.assert_state("ok", finding("ok"), "could be reached")
 
     def test_memory(self):
         """More than the machine has."""
