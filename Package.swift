@@ -258,7 +258,7 @@ if isFuzzing {
                     "FuzzTests/Parsers", "FuzzTests/Program",
                     "TesseraWireTests/SampleGenerator.swift",
                     "TesseraWireTests/RandomMessages.swift", "TesseraWireTests/RandomEvents.swift",
-                    "TesseraImageTests/ReferenceImages.swift",
+                    "TesseraImageTests/ReferenceImages.swift", "CommandTests/NpzArchive.swift",
                 ], swiftSettings: strict, linkerSettings: openVINORunPath),
         ]
 }

@@ -54,7 +54,8 @@ struct AccessControl: Sendable {
             metrics.note(.host)
             throw .forbidden(
                 "the Host header names \"\(caller.authority.prefix(100))\", which is neither "
-                    + "loopback nor a host name that this agent's API is configured with")
+                    + "loopback nor a host name that this agent's API is configured with; call by "
+                    + "a loopback name, or give the agent --api-host-name")
         }
         // A browser sends the page's origin; only a page from here itself may call. Of a request
         // without an origin, such as for an image, it still says whose page it comes from. A link

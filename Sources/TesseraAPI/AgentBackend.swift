@@ -54,6 +54,8 @@ public struct InferenceResponse: Sendable {
     /// One tensor for each output of the model, in the model's order; if exits were looked at, that of
     /// the output for which they stand is the answer.
     public var outputs: [InferenceTensor]
+    /// What the request is called in logs and traces of all agents.
+    public var request: String
     /// The plan that the answer was computed under.
     public var plan: PlanID
     /// The name of the node where the request came in.
@@ -67,12 +69,13 @@ public struct InferenceResponse: Sendable {
 
     /// Makes an answer.
     public init(
-        outputs: [InferenceTensor], plan: PlanID, node: String, attempts: Int,
+        outputs: [InferenceTensor], request: String, plan: PlanID, node: String, attempts: Int,
         exit: ExitDetail? = nil, leftOut: [MissingBranch] = []
     ) {
         self.exit = exit
         self.leftOut = leftOut
         self.outputs = outputs
+        self.request = request
         self.plan = plan
         self.node = node
         self.attempts = attempts

@@ -73,6 +73,8 @@ struct InferenceAnswer: Sendable {
         if let id = result.id { members.append(JSONMember(name: "id", value: .string(id))) }
         var parameters = [
             JSONMember(
+                name: "tessera_request", value: .string(result.requests.joined(separator: ","))),
+            JSONMember(
                 name: "tessera_plan", value: .string(result.plans.joined(separator: ","))),
             JSONMember(name: "tessera_node", value: .string(result.node)),
             JSONMember(name: "tessera_attempts", value: .integer(result.attempts)),

@@ -26,6 +26,8 @@ struct InferenceResult: Sendable {
     var id: String?
     /// The outputs, in the order asked for.
     var outputs: [Output]
+    /// By item: what its request is called in logs and traces of all agents.
+    var requests: [String]
     /// The plans that the items were answered under, each once.
     var plans: [String]
     /// The node where the request came in.
@@ -46,6 +48,7 @@ struct InferenceResult: Sendable {
     ) throws(APIError) {
         self.model = model.name
         id = call.id
+        requests = answers.map(\.request)
         plans = []
         for answer in answers where !plans.contains(answer.plan.hexadecimal) {
             plans.append(answer.plan.hexadecimal)

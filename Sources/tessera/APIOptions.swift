@@ -80,7 +80,9 @@ struct APIOptions: ParsableArguments {
         let text = String(decoding: bytes, as: UTF8.self)
         let token = text.filter { !$0.isWhitespace }
         guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-            throw CommandFailure("the token file \(path) holds no token.")
+            throw CommandFailure(
+                "the token file \(path) holds no token; copy the admin.token of the agent's data "
+                    + "folder there, or make one with `tessera token add NAME`.")
         }
         return token
     }

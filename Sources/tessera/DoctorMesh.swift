@@ -91,7 +91,7 @@ struct DoctorMesh {
         return .warning(
             "releases", (others.sorted() + [own]).joined(separator: ", "),
             next: "upgrade the older ones, one device after the other; agents more than one "
-                + "version of the protocol apart refuse each other")
+                + "version of the protocol apart may refuse each other")
     }
 
     /// Requests do not rest on the time of day; whoever reads logs and traces of two devices does.

@@ -111,8 +111,9 @@ struct NodeBackend: AgentBackend {
         return InferenceResponse(
             outputs: zip(request.outputs, outputs).map { descriptor, bytes in
                 InferenceTensor(descriptor: descriptor, bytes: bytes)
-            }, plan: result.detail.attempt.plan, node: node.settings.name,
-            attempts: result.detail.attempts, exit: exit, leftOut: result.detail.leftOut)
+            }, request: result.detail.attempt.request.text, plan: result.detail.attempt.plan,
+            node: node.settings.name, attempts: result.detail.attempts, exit: exit,
+            leftOut: result.detail.leftOut)
     }
 
     // MARK: Reading the mesh

@@ -11,27 +11,6 @@ import Testing
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Tools/models/digits")
 
-    /// An archive as numpy.savez writes it, but for dates and checksums, which are not read.
-    static func archive(_ entries: [(name: String, bytes: [UInt8])], method: UInt8 = 0) -> [UInt8] {
-        func number(_ value: Int, _ count: Int) -> [UInt8] {
-            (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
-        }
-        var file: [UInt8] = []
-        var directory: [UInt8] = []
-        for (name, bytes) in entries {
-            let start = file.count
-            let size = number(bytes.count, 4)
-            let common = [20, 0, 0, 0, method, 0, 0, 0, 0, 0] + number(0, 4) + size + size
-            file += [0x50, 0x4B, 3, 4] + common + number(name.utf8.count, 2) + number(4, 2)
-            file += Array(name.utf8) + [0, 0, 0, 0] + bytes
-            directory += [0x50, 0x4B, 1, 2, 20, 0] + common + number(name.utf8.count, 2)
-            directory += number(0, 12) + number(start, 4) + Array(name.utf8)
-        }
-        let end = number(entries.count, 2) + number(entries.count, 2)
-        return file + directory + [0x50, 0x4B, 5, 6] + number(0, 4) + end
-            + number(directory.count, 4) + number(file.count, 4) + number(0, 2)
-    }
-
     private static func npy(_ values: [Float]) -> [UInt8] {
         NpyArray(
             type: .float32, shape: [values.count],
@@ -41,11 +20,11 @@ import Testing
 
     @Test("arrays come out of an archive by name; what is none is refused at every length")
     func npz() throws {
-        let file = Self.archive([("a.npy", Self.npy([1, 2])), ("b.npy", Self.npy([3]))])
+        let file = NpzArchive.bytes([("a.npy", Self.npy([1, 2])), ("b.npy", Self.npy([3]))])
         let arrays = try NpzFile.arrays(in: file)
         #expect(arrays.map(\.name) == ["a", "b"])
         #expect(arrays.map(\.array.shape) == [[2], [1]])
-        let packed = Self.archive([("a.npy", Self.npy([1]))], method: 8)
+        let packed = NpzArchive.bytes([("a.npy", Self.npy([1]))], method: 8)
         #expect(throws: NpzFile.Fault.compressed("a")) { try NpzFile.arrays(in: packed) }
         for length in 0..<file.count {
             #expect(throws: (any Error).self) { try NpzFile.arrays(in: Array(file[..<length])) }

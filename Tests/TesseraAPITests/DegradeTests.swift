@@ -18,7 +18,7 @@ import Testing
             answers: leftOut.map { names in
                 InferenceResponse(
                     outputs: [InferenceTensor(descriptor: model.outputs[0], bytes: bytes)],
-                    plan: TestBackend.plan, node: "here", attempts: 1,
+                    request: "0a1b2c3d-1-2", plan: TestBackend.plan, node: "here", attempts: 1,
                     leftOut: names.enumerated().map { MissingBranch(tensor: $0, name: $1) })
             })
     }

@@ -74,6 +74,7 @@ private typealias Method = Inference_GRPCInferenceService.Method
             #expect(response.rawOutputContents == request.rawInputContents)
             #expect(response.id == "q-7" && response.modelName == "identity")
             #expect(response.outputs.map(\.shape) == [[1, 4]])
+            #expect(response.parameters["tessera_request"]?.stringParam == "0a1b2c3d-1-2")
             #expect(response.parameters["tessera_node"]?.stringParam == "here")
             let seen = try #require(api.backend.state.withLock { $0.requests.last })
             #expect(seen.deadline == .microseconds(1_500_000))

@@ -32,6 +32,7 @@ import Testing
                 #expect(json["model_version"] == .string("1"))
                 let parameters = json["parameters"]
                 #expect(parameters?["tessera_plan"] == .string(TestBackend.plan.hexadecimal))
+                #expect(parameters?["tessera_request"] == .string("0a1b2c3d-1-2"))
                 #expect(parameters?["tessera_node"] == .string("here"))
                 #expect(parameters?["tessera_attempts"] == .integer(Int64(1)))
                 let output = json["outputs"]?.arrayValue?.first

@@ -102,7 +102,8 @@ final class TestBackend: AgentBackend {
             InferenceTensor(descriptor: output, bytes: input.bytes)
         }
         return InferenceResponse(
-            outputs: outputs, plan: Self.plan, node: "here", attempts: request.inputs.count)
+            outputs: outputs, request: "0a1b2c3d-1-2", plan: Self.plan, node: "here",
+            attempts: request.inputs.count)
     }
 
     func serverInformation() async -> ServerInformation {

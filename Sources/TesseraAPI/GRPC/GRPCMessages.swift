@@ -118,6 +118,7 @@ extension Inference_ModelInferResponse {
         modelVersion = ModelVersion.only
         id = result.id ?? ""
         parameters = [
+            "tessera_request": .with { $0.stringParam = result.requests.joined(separator: ",") },
             "tessera_plan": .with { $0.stringParam = result.plans.joined(separator: ",") },
             "tessera_node": .with { $0.stringParam = result.node },
             "tessera_attempts": .with { $0.int64Param = Int64(result.attempts) },

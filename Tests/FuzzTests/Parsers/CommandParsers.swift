@@ -11,6 +11,13 @@ enum CommandParsers {
         require(attempt { try NpyArray(file: array.file) } == array, "an array does not survive")
     }
 
+    static func npz(_ bytes: [UInt8]) {
+        for entry in attempt({ try NpzFile.arrays(in: bytes) }) ?? [] {
+            let again = attempt { try NpyArray(file: entry.array.file) }
+            require(again == entry.array, "an array of an archive does not survive")
+        }
+    }
+
     static func topology(_ bytes: [UInt8]) {
         guard let text = String(validating: bytes, as: UTF8.self),
             let document = attempt({ try DocumentField.document(text, file: "mesh.yaml") })

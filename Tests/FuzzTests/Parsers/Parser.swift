@@ -19,6 +19,8 @@ enum Parser: String, CaseIterable {
     case manifest
     /// NumPy files.
     case npy
+    /// Archives of them.
+    case npz
     /// Topologies in YAML.
     case topology
     /// Bodies of inference calls over HTTP: JSON with or without binary tensors.
@@ -45,6 +47,7 @@ enum Parser: String, CaseIterable {
         case .ir: ModelParsers.ir(bytes)
         case .manifest: ModelParsers.manifest(bytes)
         case .npy: CommandParsers.npy(bytes)
+        case .npz: CommandParsers.npz(bytes)
         case .topology: CommandParsers.topology(bytes)
         case .tensors: CallParsers.tensors(bytes)
         case .grpc: CallParsers.grpc(bytes)

@@ -172,6 +172,8 @@ enum Seeds {
                 bytes: [UInt8](repeating: 1, count: 2 * type.byteCount)[...])
             seeds.append((.npy, "\(type)", array.file))
         }
+        let files = seeds.prefix(2).map { ("\($0.name).npy", $0.bytes) }
+        seeds.append((.npz, "two", NpzArchive.bytes(files)))
         let topologies = "Topologies"
         for name in try FileManager.default.contentsOfDirectory(atPath: topologies).sorted() {
             guard name.hasSuffix(".yaml") else { continue }

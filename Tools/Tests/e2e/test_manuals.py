@@ -11,7 +11,7 @@ import support
 from support import mesh
 
 COMMANDS = ("agent", "check", "doctor", "drain", "events", "infer", "members", "mesh", "model",
-            "plan", "simulate", "status", "top", "version")
+            "plan", "simulate", "status", "token", "top", "version")
 
 
 class Manuals(support.Case):

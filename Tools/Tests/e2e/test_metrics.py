@@ -12,7 +12,19 @@ DASHBOARD = os.path.join(mesh.ROOT, "Docs", "grafana-dashboard.json")
 NAME = re.compile(r"\b(?:tessera|process)_[a-z0-9_]+")
 # What there is only once something went wrong or has had time to be measured.
 LATER = {"tessera_limit_reached_total", "tessera_link_rate_bytes_per_second",
-         "tessera_plan_predicted_energy_joules", "tessera_processor_energy_joules_total"}
+         "tessera_plan_predicted_energy_joules", "tessera_processor_energy_joules_total",
+         "tessera_node_power_watts", "tessera_trace_spans_total"} | {
+             f"tessera_{name}_total" for name in (
+                 "codec_slices", "codec_plain_bytes", "codec_packed_bytes", "codec_seconds",
+                 "exit_answers", "api_calls_refused", "api_limit_reached")}
+
+
+def in_source():
+    """The names of metrics that stand in the sources as such."""
+    source = os.path.join(mesh.ROOT, "Sources", "TesseraAPI", "Metrics")
+    text = "".join(open(os.path.join(source, name), encoding="utf-8").read()
+                   for name in sorted(os.listdir(source)))
+    return set(re.findall(r'"((?:tessera|process)_[a-z0-9_]+)"', text))
 
 
 class Metrics(support.Case):
@@ -123,11 +135,16 @@ class Metrics(support.Case):
                 self.assertTrue(names, panel["title"])
                 self.assertEqual(set(), set(names) - known - LATER, panel["title"])
         # The names that come only later are those of this build, too.
-        source = os.path.join(mesh.ROOT, "Sources", "TesseraAPI", "Metrics")
-        text = "".join(open(os.path.join(source, name), encoding="utf-8").read()
-                       for name in sorted(os.listdir(source)))
         for name in sorted(LATER):
-            self.assertIn(f'"{name}"', text)
+            self.assertIn(name, in_source())
+
+    def test_dashboard_is_whole(self):
+        """Everything that an agent tells, or can tell, is somewhere in the dashboard."""
+        with open(DASHBOARD, encoding="utf-8") as file:
+            shown = {re.sub("_(?:sum|count|bucket)$", "", name) for name in NAME.findall(file.read())}
+        told = {re.sub("_(?:sum|count|bucket)$", "", name)
+                for name, _ in self.samples(self.agents["a"])}
+        self.assertEqual(set(), (told | in_source()) - shown)
 
 
 if __name__ == "__main__":

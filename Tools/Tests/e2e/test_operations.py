@@ -55,6 +55,25 @@ class WithoutAgent(support.Case):
         self.assertIn("3 unknown", mesh.check("check", "--help").out)
 
 
+class Unwell(support.Case):
+    """An agent to which something is missing."""
+
+    def test_status(self):
+        """The last lines of `status` say what is wrong, and nothing is said where nothing is."""
+        bus = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent/tessera/bus"}
+        with mesh.Mesh("a", discovery="mdns", environment=bus) as agents:
+            def health():
+                lines = mesh.check("status", "--api", agents["a"].api).out.splitlines()
+                return [line for line in lines if line.startswith("#")], lines
+            mesh.wait(20, "a line about mDNS", lambda: health()[0])
+            wrong, lines = health()
+            self.assertRegex(wrong[0], r"^# mDNS: .*")
+            self.assertEqual(wrong, lines[-len(wrong):])
+            self.assertRegex(lines[0], r"^AGENT +a$")
+        with mesh.Mesh("a", discovery="none") as agents:
+            self.assertNotIn("#", mesh.check("status", "--api", agents["a"].api).out)
+
+
 class Watching(support.Case):
     """Commands that only look, against a mesh of two with a model."""
 

@@ -1,6 +1,7 @@
 """The Debian package: what is in it, and that a clean system takes it."""
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -149,6 +150,7 @@ class Package(support.Case):
         with devices.Network(self.folder, root, ["attic", "cellar"]) as (attic, cellar):
             self.join(attic, cellar)
             self.answer(attic, cellar)
+            self.look(attic)
             self.shut_in(attic)
             self.come_back(attic, cellar)
             self.exchange(attic, cellar)
@@ -182,6 +184,15 @@ class Package(support.Case):
             file.write(base64.b64decode(cellar.run("base64", "/tmp/out/logits.npy")))
         logits = [item.data for item in support.kserve.load(path).items()]
         self.assertEqual(support.expected(), logits)
+
+    def look(self, attic):
+        """The doctor, run with all rights, looks at the service and finds what it needs."""
+        found = json.loads(attic.call("tessera", "doctor", "--json").stdout)
+        states = {check["check"]: check["state"] for check in found["checks"]}
+        for name in ("agent", "members", "firewall", "OpenVINO", "mDNS", "peer port", "API port",
+                     "data folder", "mesh secret"):
+            self.assertEqual("ok", states.get(name), found)
+        self.assertNotIn("failed", states.values(), found)
 
     def shut_in(self, attic):
         """The agent runs as its user, without rights, behind the filter of system calls."""

@@ -69,16 +69,19 @@ class Tracing(support.Case):
         return mesh.wait(20, lambda: f"spans of {trace}", complete)
 
     def infer(self, agent, **headers):
-        """One image over HTTP; gives the logits."""
+        """One image over HTTP; gives the JSON of the answer."""
         body, length = self.body()
         client = agent.client()
         try:
-            status, _, answer = client.call(
+            status, fields, answer = client.call(
                 "POST", f"/v2/models/{support.CNN}/infer", body,
                 {"Inference-Header-Content-Length": str(length), **headers})
         finally:
             client.close()
         self.assertEqual(200, status, answer)
+        size = {name.lower(): value for name, value in dict(fields).items()}[
+            "inference-header-content-length"]
+        return json.loads(answer[:int(size)])
 
     @staticmethod
     def body():
@@ -182,13 +185,23 @@ class Tracing(support.Case):
             return [json.loads(line) for line in file.read().splitlines()]
 
     def test_log(self):
-        """Every line is an object, and every line about a request has its name."""
-        self.infer(self.agents["a"])
+        """Every line is an object, and every line about a request has the name that its client
+        got, at its entry and at every host."""
+        name = self.infer(self.agents["a"])["parameters"]["tessera_request"]
+        self.assertRegex(name, r"^[0-9a-f]{8}-\d+-\d+$")
+
+        def named(agent):
+            return {line["message"] for line in self.lines(agent)
+                    if line.get("fields", {}).get("request") == name}
+        mesh.wait(20, "the answer in the entry's log",
+                  lambda: "request answered" in named(self.agents["a"]))
         for agent in self.agents.running:
+            mesh.wait(20, f"its run in the log of {agent.name}",
+                      lambda agent=agent: "a fragment ran" in named(agent))
             for line in self.lines(agent):
                 self.assertEqual(
                     {"time", "level", "label", "message"}, set(line) - {"fields"}, line)
-                if line["message"].startswith("request "):
+                if line["message"].startswith(("request ", "a fragment ")):
                     self.assertRegex(line["fields"]["request"], r"^[0-9a-f]{8}-\d+-\d+$")
 
 
