@@ -1,6 +1,10 @@
 #pragma once
 
 #include <openvino/c/openvino.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#include <stdlib.h>
+#endif
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -27,5 +31,24 @@ static inline const char *_Nonnull tessera_instruction_set(void) {
     return "arm64 neon";
 #else
     return "generic";
+#endif
+}
+
+/// Gives the pages that the C library's allocator keeps, and that nothing is in, back to the system.
+static inline void tessera_give_back_free_memory(void) {
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
+}
+
+/// Sets how many heaps the C library's allocator makes for the threads of this process, unless the
+/// environment does.
+static inline void tessera_limit_heaps(int count) {
+#if defined(__GLIBC__)
+    if (getenv("MALLOC_ARENA_MAX") == NULL) {
+        mallopt(M_ARENA_MAX, count);
+    }
+#else
+    (void)count;
 #endif
 }

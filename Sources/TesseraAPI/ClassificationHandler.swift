@@ -40,15 +40,12 @@ struct ClassificationHandler: Sendable {
         let input = try await reader.withBody(of: request) { body in
             try await tensor(of: body, image, model.inputs[0])
         }
+        let trace = TraceContext(fields: request.headers[values: .traceparent])
         let response = try await ClientWatch.cancelling(on: context.channel) {
-            do throws(RequestError) {
-                return try await service.backend.infer(
-                    InferenceRequest(
-                        model: model.name, manifest: model.manifest, inputs: [input],
-                        outputs: model.outputs, deadline: nil))
-            } catch {
-                throw APIError(error, model: model.name)
-            }
+            try await service.answer(
+                InferenceRequest(
+                    model: model.name, manifest: model.manifest, inputs: [input],
+                    outputs: model.outputs, deadline: nil, trace: trace))
         }
         // Where exits were looked at, what they stand for is the answer.
         let output = response.outputs[response.exit?.answer ?? 0].bytes
@@ -59,7 +56,7 @@ struct ClassificationHandler: Sendable {
                 classes: classes.map {
                     ClassificationDocument.Class(
                         index: $0.index, label: $0.label, probability: $0.probability)
-                }, plan: response.plan.hexadecimal, node: response.node,
+                }, request: response.request, plan: response.plan.hexadecimal, node: response.node,
                 attempts: response.attempts,
                 leftOut: response.leftOut.isEmpty ? nil : response.leftOut.map(\.name),
                 milliseconds: begin.duration(to: .now) / .milliseconds(1)))
@@ -134,6 +131,8 @@ public struct ClassificationDocument: Codable, Sendable, Equatable {
     public var model: String
     /// The likeliest classes, the likeliest first.
     public var classes: [Class]
+    /// What the request is called in logs and traces of all agents.
+    public var request: String?
     /// The plan that the answer was computed under, in hexadecimal.
     public var plan: String
     /// The name of the node where the image came in.
@@ -147,11 +146,13 @@ public struct ClassificationDocument: Codable, Sendable, Equatable {
 
     /// Makes the document.
     public init(
-        model: String, classes: [Class], plan: String, node: String, attempts: Int,
+        model: String, classes: [Class], request: String? = nil, plan: String, node: String,
+        attempts: Int,
         leftOut: [String]? = nil, milliseconds: Double
     ) {
         self.model = model
         self.classes = classes
+        self.request = request
         self.plan = plan
         self.node = node
         self.attempts = attempts

@@ -73,23 +73,28 @@ struct InferenceService: Sendable {
         return model.exits.contains(where: named.contains) ? .none : call.exits
     }
 
+    /// Answers one item, and counts what became of it.
+    func answer(_ request: InferenceRequest) async throws -> InferenceResponse {
+        let begin = ContinuousClock.now
+        do {
+            let response = try await backend.infer(request)
+            metrics.note(.answered, model: request.model, after: .now - begin)
+            return response
+        } catch {
+            let outcome = Task.isCancelled ? .cancelled : RequestOutcome(error)
+            metrics.note(outcome, model: request.model, after: .now - begin)
+            throw APIError(error, model: request.model)
+        }
+    }
+
     /// Infers a call's items, some at once; the first error ends them all.
     func infer(_ call: InferenceCall, model: ModelInformation) async throws -> InferenceResult {
         @Sendable func answer(_ item: Int) async throws -> InferenceResponse {
-            let begin = ContinuousClock.now
-            do {
-                let response = try await backend.infer(
-                    InferenceRequest(
-                        model: model.name, manifest: model.manifest, inputs: call.items[item],
-                        outputs: model.outputs, deadline: call.deadline,
-                        exits: wish(call, model: model), trace: call.trace))
-                metrics.note(.answered, model: model.name, after: .now - begin)
-                return response
-            } catch {
-                let outcome = Task.isCancelled ? .cancelled : RequestOutcome(error)
-                metrics.note(outcome, model: model.name, after: .now - begin)
-                throw APIError(error, model: model.name)
-            }
+            try await self.answer(
+                InferenceRequest(
+                    model: model.name, manifest: model.manifest, inputs: call.items[item],
+                    outputs: model.outputs, deadline: call.deadline,
+                    exits: wish(call, model: model), trace: call.trace))
         }
         guard call.isBatch else {
             return try InferenceResult(model: model, call: call, answers: [try await answer(0)])

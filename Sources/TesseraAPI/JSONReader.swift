@@ -14,6 +14,8 @@ enum JSONError: Error, Hashable, Sendable {
     case doubled(name: String)
     /// `NaN` or `Infinity`, which are not JSON.
     case notFinite(at: Int)
+    /// A number that no 64-bit floating point number comes near.
+    case beyondRange(at: Int)
 }
 
 extension JSONError: CustomStringConvertible {
@@ -30,6 +32,8 @@ extension JSONError: CustomStringConvertible {
         case .doubled(let name): "the name \"\(name.prefix(100))\" stands twice in one object"
         case .notFinite(let offset):
             "NaN and Infinity are not JSON (byte \(offset)); send such values as binary data"
+        case .beyondRange(let offset):
+            "the number at byte \(offset) is beyond the range of 64-bit floating point"
         }
     }
 }
@@ -99,13 +103,16 @@ struct JSONReader {
 
     private mutating func number() throws(JSONError) -> JSONValue {
         let token = try JSONText.number(in: bytes[...], at: offset)
-        let text = bytes[offset..<token.end]
+        let start = offset
+        let text = bytes[start..<token.end]
         offset = token.end
         if token.isInteger {
             if let value = Int64(String(decoding: text, as: UTF8.self)) { return .integer(value) }
             if let value = UInt64(String(decoding: text, as: UTF8.self)) { return .unsigned(value) }
         }
-        return .number(JSONText.double(text))
+        let value = JSONText.double(text)
+        guard value.isFinite else { throw .beyondRange(at: start) }
+        return .number(value)
     }
 
     private mutating func array(depth: Int) throws(JSONError) -> JSONValue {

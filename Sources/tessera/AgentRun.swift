@@ -3,6 +3,7 @@ import NIOCore
 import ServiceLifecycle
 import TesseraAPI
 import TesseraCore
+import TesseraEngine
 import TesseraNode
 import UnixSignals
 
@@ -18,6 +19,7 @@ struct AgentRun {
     }
 
     func run() async throws {
+        ProcessMemory.keepHeapsFew()
         FileLimit.raise()
         let level = configuration.logLevel
         let format = configuration.logFormat

@@ -2,6 +2,8 @@ import Foundation
 import Hummingbird
 import HummingbirdTesting
 import NIOCore
+import Synchronization
+import TesseraCore
 import Testing
 
 @testable import TesseraAPI
@@ -14,10 +16,10 @@ import Testing
 
     private func ask(
         _ api: APIHarness, _ bytes: some Sequence<UInt8>, model: String = "seeing",
-        query: String = ""
+        query: String = "", headers: HTTPFields = [:]
     ) async throws -> TestResponse {
         try await api.client.execute(
-            uri: "/tessera/v1/models/\(model)/classify\(query)", method: .post, headers: [:],
+            uri: "/tessera/v1/models/\(model)/classify\(query)", method: .post, headers: headers,
             body: ByteBuffer(bytes: bytes))
     }
 
@@ -36,6 +38,21 @@ import Testing
             #expect(top.json["classes"]?.arrayValue?.count == 1)
             #expect(try await ask(api, png, query: "?top=0").status == .badRequest)
             #expect(try await ask(api, png, query: "?top=x").status == .badRequest)
+        }
+    }
+
+    @Test("a classification is counted, named and traced as every request is")
+    func counted() async throws {
+        let png = try #require(Self.png)
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        try await APIHarness.run { (api: APIHarness) async throws in
+            let response = try await ask(api, png, headers: [.traceparent: trace])
+            #expect(response.json["request"] == .string("0a1b2c3d-1-2"))
+            let seen = try #require(api.backend.state.withLock { $0.requests.last })
+            #expect(seen.trace == TraceContext(traceparent: trace))
+            let metrics = try await api.send(.get, "/metrics").text
+            let count = "tessera_requests_total{model=\"seeing\",outcome=\"answered\"} 1"
+            #expect(metrics.contains(count))
         }
     }
 

@@ -118,11 +118,14 @@ import Testing
         }
         let bytes = [UInt8](repeating: 0, count: 16)
         try await APIHarness.run { (api: APIHarness) async throws in
-            for size in ["15", "17", "-16", "16.5", "\"16\"", "9223372036854775807", "1e400"] {
+            for size in ["15", "17", "-16", "16.5", "\"16\"", "9223372036854775807", "1e40"] {
                 let response = try await api.infer(request(size), binary: bytes)
                 #expect(response.status == .badRequest, "\(size)")
                 #expect(response.error.contains("binary_data_size"), "\(size): \(response.error)")
             }
+            let beyond = try await api.infer(request("1e400"), binary: bytes)
+            #expect(beyond.status == .badRequest)
+            #expect(beyond.error.contains("beyond the range"), "\(beyond.error)")
             let short = try await api.infer(request("16"), binary: [1, 2, 3])
             #expect(short.status == .badRequest)
             #expect(short.error.contains("the body ends within input x"))

@@ -12,11 +12,11 @@ import kserve
 class Record:
     """One request as its client saw it."""
 
-    __slots__ = ("item", "sent", "ended", "status", "logits")
+    __slots__ = ("item", "sent", "ended", "status", "logits", "retry_after")
 
     def __init__(self, item, sent):
         self.item, self.sent = item, sent
-        self.ended = self.status = self.logits = None
+        self.ended = self.status = self.logits = self.retry_after = None
 
 
 class OpenLoad:
@@ -76,7 +76,7 @@ class OpenLoad:
     async def _request(self, agent, item):
         record = Record(item, time.monotonic())
         try:
-            record.status, record.logits = await asyncio.wait_for(
+            record.status, record.retry_after, record.logits = await asyncio.wait_for(
                 self._call(agent, item), self.deadline_seconds + 10)
         except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.TimeoutError):
             record.status = 0
@@ -101,7 +101,7 @@ class OpenLoad:
             writer.close()
             raise
         idle.append((reader, writer))
-        status = int(head[0].split()[1])
+        status, retry_after = int(head[0].split()[1]), fields.get("retry-after")
         if status != 200:
-            return status, None
-        return status, answer[int(fields[kserve.LENGTH_FIELD.lower()]):]
+            return status, retry_after, None
+        return status, retry_after, answer[int(fields[kserve.LENGTH_FIELD.lower()]):]

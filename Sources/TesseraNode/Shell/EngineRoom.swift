@@ -143,9 +143,17 @@ final class EngineRoom: @unchecked Sendable {
         figures.withLock { $0[key] = $0[key] ?? FragmentFigures(key: key) }
     }
 
+    /// Lets a fragment go; its memory is free before the builder's thread does anything else, unless
+    /// the fragment runs.
     func unload(_ key: FragmentKey) {
-        fragments.removeValue(forKey: key)
         figures.withLock { _ = $0.removeValue(forKey: key) }
+        guard let fragment = fragments.removeValue(forKey: key) else { return }
+        let last = Mutex(Optional(fragment))
+        builder.submit { _ in
+            last.withLock { $0 = nil }
+            // Compiling leaves holes in the allocator's heaps.
+            ProcessMemory.giveBack()
+        }
     }
 
     /// Puts inputs together and runs a compiled fragment for a request, on a runner's thread; `done`

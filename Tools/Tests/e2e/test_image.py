@@ -1,5 +1,6 @@
 """Images from people: at the command line, over HTTP and in the dashboard."""
 
+import base64
 import os
 import struct
 import unittest
@@ -13,6 +14,19 @@ from support import mesh
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 COUNT = 6
+# Drops a picture, as a JPEG, where the page takes one.
+DROP = """(async () => {
+  const bytes = Uint8Array.from(atob("%s"), (letter) => letter.charCodeAt(0));
+  const bitmap = await createImageBitmap(new Blob([bytes], {type: "image/png"}));
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  const blob = await canvas.convertToBlob({type: "image/jpeg", quality: 0.95});
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([blob], "scan.jpg", {type: blob.type}));
+  document.querySelector("#drop").dispatchEvent(
+    new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true}));
+  return blob.type;
+})()"""
 DESCRIPTION = ("--image", "grey", "--image-scale", "255")
 
 
@@ -184,6 +198,13 @@ class Images(support.Case):
                 mesh.wait(20, lambda: f"{word}: {page.text('#answer')}",
                           lambda: page.text("#answer .classes li").startswith(word))
             self.assertTrue(page.evaluate("document.querySelector('#picture').naturalWidth === 64"))
+            # Dropped, and as a JPEG, which the browser makes of it.
+            with open(self.files[2], "rb") as file:
+                dropped = page.evaluate(DROP % base64.b64encode(file.read()).decode())
+            self.assertEqual("image/jpeg", dropped)
+            word = DIGITS[self.labels[2]]
+            mesh.wait(20, lambda: f"{word}: {page.text('#answer')}",
+                      lambda: page.text("#answer .classes li").startswith(word))
             self.choose(page, self.labels_file)
             mesh.wait(20, "a refusal", lambda: "PNG nor a JPEG" in page.text("#answer"))
             page.drain()

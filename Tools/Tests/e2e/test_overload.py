@@ -53,6 +53,9 @@ class Overload(support.Case):
             self.assertLess(grown, GROWTH_BYTES_MAX)
             during = [record for record in records if record.sent < over]
             self.assertTrue(any(record.status == 429 for record in during), "nothing was refused")
+            # Whoever is refused is told when to come again.
+            self.assertEqual([], [record.retry_after for record in records
+                                  if record.status == 429 and not (record.retry_after or "").isdigit()])
             # An overloaded entry says so, and does not break.
             self.assertEqual(set(), {record.status for record in records} - {200, 429, 503, 504})
             after = [record for record in records if record.sent >= over + RECOVERY_SECONDS_MAX]

@@ -20,6 +20,8 @@ from support import mesh
 # More than an agent takes, of zeros that deflate to a thousandth.
 BOMB_BYTES = 300 << 20
 CALLS = 100
+# Items of a call that takes seconds.
+BATCH = 2_000
 
 
 def image(module, images, count=1):
@@ -100,7 +102,7 @@ class Serving(support.Case):
             self.assert_logits(answer.as_numpy("logits"))
 
     def test_grpc_errors(self):
-        """What is wrong has its status and a reason; a deadline holds, a client may go away."""
+        """What is wrong has its status and a reason; a deadline holds."""
         client, model, module = self.client(), support.CNN, tritonclient.grpc
         right = image(module, self.images)
         self.fails("NOT_FOUND", "no model", lambda: client.infer("none", [right]))
@@ -117,13 +119,68 @@ class Serving(support.Case):
         self.fails("DEADLINE_EXCEEDED", "",
                    lambda: client.infer(model, [right], timeout=1))
         self.fails("UNAUTHENTICATED", "admin.token", lambda: client.unload_model(model))
-        calls = [client.async_infer(model, [right], lambda result, error: None)
-                 for _ in range(CALLS)]
-        for call in calls:
-            call.cancel()
-        mesh.wait(20, "the cancelled requests end",
+
+    def assert_ends(self, begin, leave):
+        """A large batch ends everywhere as soon as its client goes away."""
+        def outcomes():
+            text = self.metrics(self.entry)
+            found = dict.fromkeys(("answered", "cancelled"), 0)
+            found.update((name, int(count)) for name, count in re.findall(
+                rf'tessera_requests_total{{model="{support.CNN}",outcome="(\w+)"}} (\d+)', text))
+            return found
+        before = outcomes()
+        begin()
+        mesh.wait(20, "the batch is under way",
+                  lambda: outcomes()["answered"] > before["answered"])
+        leave()
+        mesh.wait(20, "its requests are cancelled",
+                  lambda: outcomes()["cancelled"] > before["cancelled"])
+        mesh.wait(20, "its requests end",
                   lambda: self.entry.get("/tessera/v1/status")["openRequests"] == 0)
-        self.assert_logits(client.infer(model, [right]).as_numpy("logits"))
+        after = outcomes()
+        self.assertLess(after["answered"] - before["answered"], BATCH)
+        for agent in self.agents.running:
+            mesh.wait(20, f"its work at {agent.name} ends", lambda agent=agent: (
+                "\ntessera_open_attempts 0\n" in self.metrics(agent)))
+
+    @staticmethod
+    def metrics(agent):
+        """What an agent answers at /metrics."""
+        client = agent.client()
+        try:
+            return client.call("GET", "/metrics")[2].decode()
+        finally:
+            client.close()
+
+    def test_grpc_cancelled(self):
+        """A call over gRPC that is cancelled ends at every agent."""
+        client, module = self.client(), tritonclient.grpc
+        batch = numpy.concatenate([self.images] * -(-BATCH // len(self.images)))
+        calls = []
+        self.assert_ends(
+            lambda: calls.append(client.async_infer(
+                support.CNN, [image(module, batch, BATCH)], lambda result, error: None)),
+            lambda: calls[0].cancel())
+        self.assert_logits(
+            client.infer(support.CNN, [image(module, self.images)]).as_numpy("logits"))
+
+    def test_http_client_gone(self):
+        """A call over HTTP whose client is killed ends at every agent."""
+        batch = numpy.concatenate([self.images] * -(-BATCH // len(self.images)))[:BATCH]
+        text = json.dumps({"inputs": [{
+            "name": "image", "datatype": "FP32", "shape": list(batch.shape),
+            "parameters": {"binary_data_size": batch.nbytes}}]}).encode()
+        path = os.path.join(self.agents.folder, "batch")
+        with open(path, "wb") as file:
+            file.write(text + batch.tobytes())
+        curls = []
+        self.addCleanup(lambda: [curl.wait() for curl in curls])
+        self.assert_ends(
+            lambda: curls.append(subprocess.Popen(
+                ["curl", "-s", "-o", "/dev/null", "--data-binary", "@" + path,
+                 "-H", f"Inference-Header-Content-Length: {len(text)}",
+                 f"{self.entry.api}/v2/models/{support.CNN}/infer"])),
+            lambda: curls[0].kill())
 
     def test_grpc_token(self):
         """Beyond loopback every call needs the token."""
