@@ -134,6 +134,8 @@ public protocol AgentBackend: Sendable {
     func models() async -> ModelsDocument
     /// How an image becomes a model's input; nil if the model does not say.
     func imageInput(of model: ModelInformation) async -> ImageInput?
+    /// Why an item's inputs cannot be computed with, whatever the model; nil if they can.
+    func fault(of inputs: [InferenceTensor]) -> String?
     /// Answers one item. A cancelled task abandons the request.
     func infer(_ request: InferenceRequest) async throws(RequestError) -> InferenceResponse
 

@@ -75,6 +75,7 @@ struct InferenceService: Sendable {
 
     /// Answers one item, and counts what became of it.
     func answer(_ request: InferenceRequest) async throws -> InferenceResponse {
+        if let fault = backend.fault(of: request.inputs) { throw APIError.badRequest(fault) }
         let begin = ContinuousClock.now
         do {
             let response = try await backend.infer(request)

@@ -1,6 +1,7 @@
 import NIOCore
 import TesseraAPI
 import TesseraCore
+import TesseraEngine
 import TesseraModel
 import TesseraNode
 
@@ -82,6 +83,19 @@ struct NodeBackend: AgentBackend {
                     nodes: model.current?.primary.plan.hosts.count ?? 0,
                     settings: ModelSettingsDocument(model.settings))
             })
+    }
+
+    func fault(of inputs: [InferenceTensor]) -> String? {
+        for input in inputs {
+            let excess = input.bytes.withUnsafeReadableBytes {
+                EngineRange.excess(in: $0, of: input.descriptor.type)
+            }
+            guard let excess else { continue }
+            return "input \(input.descriptor.name) has the number \(excess.value) at place "
+                + "\(excess.index), and the engine computes integers of 64 bits in 32: it would "
+                + "become another one"
+        }
+        return nil
     }
 
     func infer(_ request: InferenceRequest) async throws(RequestError) -> InferenceResponse {

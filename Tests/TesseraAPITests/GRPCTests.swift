@@ -238,6 +238,39 @@ private typealias Method = Inference_GRPCInferenceService.Method
         }
     }
 
+    @Test("inputs that the engine cannot compute with are refused with the reason")
+    func unfit() async throws {
+        try await GRPCHarness.run { (api: GRPCHarness) async throws in
+            var request = GRPCHarness.request()
+            request.rawInputContents = [.init(repeating: 0xFF, count: 16)]
+            let unfit = request
+            let error = await api.error { try await api.infer(unfit) }
+            #expect(error?.code == .invalidArgument && error?.message == "all bits are set")
+            #expect(api.backend.state.withLock { $0.requests.isEmpty })
+        }
+    }
+
+    @Test("of the call's deadline and the parameter timeout the shorter one holds")
+    func shorterDeadline() async throws {
+        try await GRPCHarness.run { (api: GRPCHarness) async throws in
+            for (call, parameter) in [
+                (Duration.seconds(20), Int64(1_500_000)), (.seconds(5), 25_000_000),
+            ] {
+                var options = CallOptions.defaults
+                options.timeout = call
+                var request = GRPCHarness.request()
+                request.parameters["timeout"] = .with { $0.int64Param = parameter }
+                _ = try await api.infer(request, options: options)
+                let seen = try #require(api.backend.state.withLock { $0.requests.last?.deadline })
+                if parameter < 5_000_000 {
+                    #expect(seen == .microseconds(parameter))
+                } else {
+                    #expect(seen > .zero && seen <= .seconds(5))
+                }
+            }
+        }
+    }
+
     @Test("compressed requests are inflated, and only they are answered compressed")
     func compression() async throws {
         try await GRPCHarness.run { (api: GRPCHarness) async throws in

@@ -85,6 +85,11 @@ final class TestBackend: AgentBackend {
             labels: ["left <b>", "right"])
     }
 
+    func fault(of inputs: [InferenceTensor]) -> String? {
+        inputs.first?.bytes.readableBytesView.allSatisfy { $0 == 0xFF } == true
+            ? "all bits are set" : nil
+    }
+
     func infer(_ request: InferenceRequest) async throws(RequestError) -> InferenceResponse {
         state.withLock { $0.requests.append(request) }
         if let error = Self.errors[request.model] { throw error }

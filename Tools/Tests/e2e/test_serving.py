@@ -24,6 +24,49 @@ CALLS = 100
 BATCH = 2_000
 
 
+# NumPy's types by the protocol's and OpenVINO's names; bfloat16 is none of NumPy's.
+TYPES = {
+    "BOOL": ("boolean", "BOOL", numpy.bool_), "INT8": ("i8", "I8", numpy.int8),
+    "INT16": ("i16", "I16", numpy.int16), "INT32": ("i32", "I32", numpy.int32),
+    "INT64": ("i64", "I64", numpy.int64), "UINT8": ("u8", "U8", numpy.uint8),
+    "UINT16": ("u16", "U16", numpy.uint16), "UINT32": ("u32", "U32", numpy.uint32),
+    "UINT64": ("u64", "U64", numpy.uint64), "FP16": ("f16", "FP16", numpy.float16),
+    "FP32": ("f32", "FP32", numpy.float32), "FP64": ("f64", "FP64", numpy.float64)}
+
+
+def write_types(folder):
+    """A model, as OpenVINO's IR, that gives an input of each type back, a dimension less; its path."""
+    def port(number, precision, *shape):
+        sizes = "".join(f"<dim>{size}</dim>" for size in shape)
+        return f'<port id="{number}" precision="{precision}">{sizes}</port>'
+    layers = ['<layer id="0" name="axes" type="Const" version="opset1"><data element_type="i64" '
+              f'shape="1" offset="0" size="8"/><output>{port(0, "I64", 1)}</output></layer>']
+    edges = []
+    for number, (name, (element, precision, _)) in enumerate(TYPES.items()):
+        first = 1 + 3 * number
+        layers += [
+            f'<layer id="{first}" name="x_{name}" type="Parameter" version="opset1"><data '
+            f'shape="1,4" element_type="{element}"/><output>{port(0, precision, 1, 4)}</output>'
+            "</layer>",
+            f'<layer id="{first + 1}" name="y_{name}" type="Squeeze" version="opset1"><input>'
+            f'{port(0, precision, 1, 4)}{port(1, "I64", 1)}</input><output>'
+            f"{port(2, precision, 4)}</output></layer>",
+            f'<layer id="{first + 2}" name="r_{name}" type="Result" version="opset1"><input>'
+            f"{port(0, precision, 4)}</input></layer>"]
+        for start, end in (((first, 0), (first + 1, 0)), ((0, 0), (first + 1, 1)),
+                           ((first + 1, 2), (first + 2, 0))):
+            edges.append(f'<edge from-layer="{start[0]}" from-port="{start[1]}" '
+                         f'to-layer="{end[0]}" to-port="{end[1]}"/>')
+    path = os.path.join(folder, "types.xml")
+    with open(path, "w", encoding="ascii") as file:
+        file.write('<?xml version="1.0"?><net name="types" version="11"><layers>'
+                   + "".join(layers) + "</layers><edges>" + "".join(edges)
+                   + "</edges><rt_info/></net>")
+    with open(os.path.join(folder, "types.bin"), "wb") as file:
+        file.write(bytes(8))
+    return path
+
+
 def image(module, images, count=1):
     """The model's input for one of the clients."""
     data = module.InferInput("image", [count, 1, 64, 64], "FP32")
@@ -181,6 +224,64 @@ class Serving(support.Case):
                  "-H", f"Inference-Header-Content-Length: {len(text)}",
                  f"{self.entry.api}/v2/models/{support.CNN}/infer"])),
             lambda: curls[0].kill())
+
+    def test_types(self):
+        """Every type that both NumPy and the protocol have goes through mesh and engine and back."""
+        self.agents["a"].add("types", write_types(self.agents.folder))
+        self.agents.await_ready("types")
+        told = {one["name"]: one["datatype"]
+                for one in self.entry.get("/v2/models/types")["inputs"]}
+        self.assertEqual({"x_" + name: name for name in TYPES}, told)
+        chance = numpy.random.default_rng(7)
+        for module, place in ((tritonclient.http, f"{self.entry.host}:{self.entry.port}"),
+                              (tritonclient.grpc, self.entry.grpc)):
+            client = module.InferenceServerClient(place)
+            self.addCleanup(client.close)
+            values, inputs = {}, []
+            for name, (_, _, kind) in TYPES.items():
+                # Whole numbers from end to end of what the engine takes.
+                if numpy.issubdtype(kind, numpy.integer):
+                    limits = numpy.iinfo(numpy.int32 if numpy.dtype(kind).itemsize == 8 else kind)
+                    least = 0 if numpy.iinfo(kind).min == 0 else limits.min
+                    value = numpy.array([[least, limits.max, 1, chance.integers(
+                        least, limits.max)]], kind)
+                else:
+                    # Of 64 bits those that 32 hold.
+                    value = chance.normal(size=(1, 4)).astype(numpy.float32).astype(kind)
+                values[name] = value
+                inputs.append(module.InferInput("x_" + name, [1, 4], name))
+                inputs[-1].set_data_from_numpy(value)
+            answer = client.infer("types", inputs)
+            for name, value in values.items():
+                given = answer.as_numpy("y_" + name)
+                self.assertEqual(value.dtype, given.dtype, name)
+                self.assertEqual(value[0].tobytes(), given.tobytes(), (name, value, given))
+        # What would come back as another number is refused, and says where it stands.
+        for kind, number in ((numpy.int64, 1 << 31), (numpy.uint64, (1 << 64) - 1)):
+            name = kind.__name__.upper()
+            wrong = tritonclient.grpc.InferInput("x_" + name, [1, 4], name)
+            wrong.set_data_from_numpy(numpy.array([[1, 2, number, 3]], kind))
+            others = [one for one in inputs if one.name() != "x_" + name]
+            self.fails("INVALID_ARGUMENT", f"x_{name} has the number {number} at place 2",
+                       lambda: client.infer("types", [*others, wrong]))
+        mesh.check("model", "remove", "types", "--api", self.agents["a"].api, "--token-file",
+                   self.agents["a"].token_file)
+
+    def test_grpc_compression(self):
+        """An answer over gRPC is compressed the way its request was, and else not at all."""
+        for coding in ("identity", "gzip", "deflate"):
+            # An empty message, which nobody compresses.
+            result = subprocess.run(
+                ["curl", "-s", "-D", "-", "--http2-prior-knowledge", "--data-binary", "@-",
+                 "-H", "Content-Type: application/grpc", "-H", "TE: trailers",
+                 "-H", f"grpc-encoding: {coding}", "-H", "grpc-accept-encoding: gzip,deflate",
+                 f"http://{self.entry.grpc}/inference.GRPCInferenceService/ServerMetadata"],
+                input=bytes(5), capture_output=True, timeout=30, check=True)
+            head, _, rest = result.stdout.partition(b"\r\n\r\n")
+            fields = dict(line.split(": ", 1) for line in head.decode().splitlines()[1:])
+            self.assertEqual("200", head.decode().split()[1], head)
+            self.assertEqual(coding, fields.get("grpc-encoding", "identity"), fields)
+            self.assertEqual(0 if coding == "identity" else 1, rest[0], coding)
 
     def test_grpc_token(self):
         """Beyond loopback every call needs the token."""
