@@ -42,6 +42,33 @@ def png(pixels):
             + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
+def write_means(folder, layout):
+    """A model, as OpenVINO's IR, that gives the mean of each of three channels; its path."""
+    shape, axes = {"nchw": ((1, 3, 6, 5), (2, 3)), "nhwc": ((1, 6, 5, 3), (1, 2))}[layout]
+
+    def port(number, precision, sizes):
+        sizes = "".join(f"<dim>{size}</dim>" for size in sizes)
+        return f'<port id="{number}" precision="{precision}">{sizes}</port>'
+    path = os.path.join(folder, f"means-{layout}.xml")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(
+            '<?xml version="1.0"?><net name="means" version="11"><layers>'
+            '<layer id="0" name="image" type="Parameter" version="opset1"><data shape="'
+            f'{",".join(map(str, shape))}" element_type="f32"/><output>{port(0, "FP32", shape)}'
+            '</output></layer><layer id="1" name="axes" type="Const" version="opset1"><data '
+            f'element_type="i64" shape="2" offset="0" size="16"/><output>{port(0, "I64", [2])}'
+            '</output></layer><layer id="2" name="means" type="ReduceMean" version="opset1"><data '
+            f'keep_dims="false"/><input>{port(0, "FP32", shape)}{port(1, "I64", [2])}</input>'
+            f'<output>{port(2, "FP32", (1, 3))}</output></layer><layer id="3" name="result" '
+            f'type="Result" version="opset1"><input>{port(0, "FP32", (1, 3))}</input></layer>'
+            '</layers><edges><edge from-layer="0" from-port="0" to-layer="2" to-port="0"/>'
+            '<edge from-layer="1" from-port="0" to-layer="2" to-port="1"/>'
+            '<edge from-layer="2" from-port="2" to-layer="3" to-port="0"/></edges><rt_info/></net>')
+    with open(path.removesuffix("xml") + "bin", "wb") as file:
+        file.write(numpy.array(axes, numpy.int64).tobytes())
+    return path
+
+
 class Images(support.Case):
     """One mesh of two; images come in where the model was not added."""
 
@@ -169,6 +196,35 @@ class Images(support.Case):
                               "--api", agent.api, "--token-file", agent.token_file, *flags)
             self.assertNotEqual(0, result.code)
             self.assertIn(word, result.err)
+
+    def test_preprocess_channels(self):
+        """Each channel has its own mean and scale in the graph, wherever the channels stand."""
+        agent, chance = self.agents["a"], numpy.random.default_rng(5)
+        pixels = chance.integers(0, 256, (4, 6, 5, 3), numpy.uint8)
+        mean, scale = numpy.array([10, 20.5, 30]), numpy.array([2, 4, 0.5])
+        wanted = ((pixels - mean) / scale).mean((1, 2))
+        for layout in ("nchw", "nhwc"):
+            name = "means-" + layout
+            agent.add(name, write_means(self.agents.folder, layout), "--image", "rgb",
+                      "--image-layout", layout, "--image-mean", "10,20.5,30", "--image-scale",
+                      "2,4,0.5", "--preprocess")
+            self.agents.await_ready(name)
+            told = self.entry.get(f"/v2/models/{name}")
+            self.assertEqual("UINT8", told["inputs"][0]["datatype"])
+            array = os.path.join(self.agents.folder, name + ".npy")
+            numpy.save(array, pixels.transpose(0, 3, 1, 2) if layout == "nchw" else pixels)
+            folder, output = os.path.join(self.agents.folder, name), told["outputs"][0]["name"]
+            mesh.check("infer", name, "--input", f"image={array}", "--output-dir", folder,
+                       "--api", self.entry.api)
+            given = numpy.load(os.path.join(folder, output + ".npy"))
+            numpy.testing.assert_allclose(given, wanted, rtol=1e-5, atol=1e-4)
+            mesh.check("model", "remove", name, "--api", agent.api, "--token-file",
+                       agent.token_file)
+        result = mesh.run("model", "add", write_means(self.agents.folder, "nhwc"), "--name", "wrong",
+                          "--api", agent.api, "--token-file", agent.token_file, "--image", "rgb",
+                          "--image-layout", "nchw", "--preprocess")
+        self.assertNotEqual(0, result.code)
+        self.assertIn("3 channels at axis 1", result.err)
 
     def test_restart(self):
         """The description stays with the model when its agent starts again."""
