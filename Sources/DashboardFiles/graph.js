@@ -38,6 +38,7 @@ export class Graph {
     this.keep("flows", flows.flatMap((flow) => this.flow(flow, moves)));
     this.keep("nodes", nodes.map((node) => this.node(node, running, nodes.length)));
     this.keep("words", this.words(overview.links, nodes, flows, width, height));
+    this.clear();
     this.svg.setAttribute("aria-label", description(nodes, running));
   }
 
@@ -156,6 +157,19 @@ export class Graph {
         },
       }];
     });
+  }
+
+  /** Leaves out rates that would lie over other words; the table of links has them. */
+  clear() {
+    const taken = [...this.layers.nodes.querySelectorAll("text")].map((text) => text.getBBox());
+    for (const word of this.layers.words.children) {
+      const box = word.getBBox();
+      const isFree = !taken.some((other) => box.x < other.x + other.width
+        && other.x < box.x + box.width && box.y < other.y + other.height
+        && other.y < box.y + box.height);
+      word.setAttribute("visibility", isFree ? "visible" : "hidden");
+      if (isFree) taken.push(box);
+    }
   }
 
   // Elements live as long as what they stand for, so that nothing flickers or begins to move anew.

@@ -7,17 +7,34 @@ import os
 import threading
 import unittest
 
+import numpy
+
 import browser
 import support
+import test_image
 from support import load, mesh
 
 # Text if it is treated as such; else it would change the page's title.
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 NAMES = ["kitchen", "cellar", "attic", "garage"]
 TOKEN = "a token of 24 characters"
-# Where the pictures of Docs/Dashboard.md go, if they are wanted.
+# Where the pictures of Docs/Dashboard.md go, if they are wanted (Docs/images).
 PICTURES = os.environ.get("TESSERA_PICTURES")
 
+# Pairs of words in the drawing that lie over each other.
+OVERLAPS = """(() => {
+  const texts = [...document.querySelectorAll("#graph svg text")].filter((text) =>
+    text.textContent && getComputedStyle(text).visibility === "visible");
+  const boxes = texts.map((text) => text.getBBox());
+  const found = [];
+  boxes.forEach((one, first) => boxes.slice(first + 1).forEach((other, offset) => {
+    if (one.x < other.x + other.width && other.x < one.x + one.width
+        && one.y < other.y + other.height && other.y < one.y + one.height) {
+      found.push(`${texts[first].textContent} | ${texts[first + 1 + offset].textContent}`);
+    }
+  }));
+  return found;
+})()"""
 # Every text's contrast with what is behind it, as WCAG 2 counts it: those below the ratio for text.
 CONTRASTS = """(() => {
   const parse = (text) => (text.match(/[0-9.]+/g) ?? []).map(Number);
@@ -148,14 +165,14 @@ class Dashboard(support.Case):
         page.drain()
         self.assertEqual([], page.errors)
         self.assertEqual([], page.console)
-        foreign = [url for url in page.requests if not url.startswith(agent.api + "/")
-                   and url != "about:blank"]
+        foreign = [url for url in page.requests if url != "about:blank"
+                   and not url.startswith((agent.api + "/", "blob:" + agent.api + "/"))]
         self.assertEqual([], foreign)
 
     def picture(self, page, name):
         """Keeps what is on the screen, if that is wanted."""
         if PICTURES:
-            page.screenshot(os.path.join(PICTURES, name + ".png"))
+            page.screenshot(os.path.join(PICTURES, f"dashboard-{name}.png"))
 
     def test_live(self):
         """Members, plan, rates and events of a live mesh; then one agent is killed."""
@@ -218,14 +235,21 @@ class Dashboard(support.Case):
         """Desktop and phone, light and dark: nothing is cut off, all is readable and labelled."""
         with mesh.Mesh(NAMES) as agents:
             entry = agents["kitchen"]
-            entry.add(support.CNN, support.file(support.CNN), "--mode", "even")
+            entry.add(support.CNN, support.file(support.CNN), "--mode", "even", "--image", "grey",
+                      "--image-scale", "255")
             agents.await_spread(support.CNN)
+            scan = os.path.join(agents.folder, "scan.png")
+            with open(scan, "wb") as file:
+                pixels = numpy.load(support.IMAGES)[2, 0] * 255
+                file.write(test_image.png(pixels.round().astype(numpy.uint8)))
             work = load.Load([entry], support.CNN, support.images(), 4, per_second=60).start()
             with browser.Browser() as page:
                 page.size(1280, 1000)
                 self.open(page, entry)
                 mesh.wait(20, "figures", lambda: page.text("#time-now").endswith(" ms")
                           and "measured," in page.text(".stages"))
+                test_image.Images.choose(page, scan)
+                mesh.wait(20, "what the model sees", lambda: page.text("#answer .classes li"))
                 grounds = set()
                 for name, width, height, is_dark in (
                         ("light", 1280, 1000, False), ("dark", 1280, 1000, True),
@@ -238,6 +262,7 @@ class Dashboard(support.Case):
                                      f"{name} is wider than its screen")
                     self.assertEqual([], page.evaluate(CONTRASTS), name)
                     self.assertEqual([], page.evaluate(UNLABELLED), name)
+                    self.assertEqual([], page.evaluate(OVERLAPS), name)
                     grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
                     self.picture(page, name)
                 self.assertEqual(2, len(grounds), "light and dark look the same")
