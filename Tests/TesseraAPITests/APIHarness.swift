@@ -153,8 +153,8 @@ final class RawConnection: Sendable {
         }
     }
 
-    /// The same on this thread; with `halfClose` the sending half is closed after the bytes.
-    func exchangeNow(_ bytes: [UInt8], halfClose: Bool, until: String?) -> String {
+    /// Sends bytes; few enough that the system takes them at once.
+    func send(_ bytes: [UInt8]) {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
@@ -163,6 +163,11 @@ final class RawConnection: Sendable {
             if count <= 0 { break }
             sent += count
         }
+    }
+
+    /// Sends and reads on this thread; with `halfClose` the sending half is closed after the bytes.
+    func exchangeNow(_ bytes: [UInt8], halfClose: Bool, until: String?) -> String {
+        send(bytes)
         if halfClose { shutdown(handle, Int32(SHUT_WR)) }
         var received: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4_096)
