@@ -193,13 +193,14 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "TesseraModelTests", dependencies: ["TesseraModel", "TesseraCore", crypto],
-            swiftSettings: strict),
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "TesseraImageTests", dependencies: ["TesseraImage", "TesseraCore"],
             swiftSettings: strict),
         .testTarget(
             name: "TesseraEngineTests",
             dependencies: ["TesseraEngine", "TesseraModel", "TesseraCore", "OpenVINOShim"],
+            exclude: ["Fixtures"],
             swiftSettings: strict, linkerSettings: openVINORunPath),
         .testTarget(
             name: "TesseraNodeTests",

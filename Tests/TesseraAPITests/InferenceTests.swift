@@ -311,6 +311,37 @@ import Testing
         }
     }
 
+    @Test("bodies that ask the repository for what it does not do are refused with the reason")
+    func repositoryBodies() async throws {
+        try await APIHarness.run { (api: APIHarness) async throws in
+            let headers = ControlTests.admin
+            for (body, reason) in [
+                ("[]", "not a JSON object"), ("{", "not valid JSON"),
+                (#"{"parameters":[]}"#, "parameters are not an object"),
+                (#"{"parameters":{"config":"{}"}}"#, "\"config\" of a load is not supported"),
+                (#"{"parameters":{"file:1/model.onnx":""}}"#, "is not supported"),
+                (#"{"parameters":{"manifest":7}}"#, "manifest is not a text"),
+                (#"{"parameters":{"manifest":"7f"}}"#, "not 64 hexadecimal digits"),
+            ] {
+                let answer = try await api.send(
+                    .post, "/v2/repository/models/identity/load", body, headers: headers)
+                #expect(answer.status == .badRequest)
+                #expect(answer.error.contains(reason), "\(body): \(answer.error)")
+            }
+            for (body, reason) in [("7", "not a JSON object"), ("{]", "not valid JSON")] {
+                let answer = try await api.send(
+                    .post, "/v2/repository/models/identity/unload", body, headers: headers)
+                #expect(answer.status == .badRequest)
+                #expect(answer.error.contains(reason), "\(body): \(answer.error)")
+            }
+            let none = try await api.send(
+                .post, "/v2/repository/models/none/unload", "{}", headers: headers)
+            #expect(none.status == .notFound)
+            // Nothing of this took the model away.
+            #expect(try await api.send(.get, "/v2/models/identity/ready").status == .ok)
+        }
+    }
+
     @Test("what an agent cannot know yet is 503 with when to come again, not 404 or 400")
     func notKnownYet() async throws {
         try await APIHarness.run { (api: APIHarness) async throws in

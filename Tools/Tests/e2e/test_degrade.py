@@ -54,19 +54,20 @@ def left_out(agent):
 class Degrade(support.Case):
     """Branches that are left out, on a real mesh."""
 
-    def freeze(self, agents, name):
-        """Freezes an agent under load until the others hold it dead; gives the records."""
+    def lose(self, agents, name, away, back):
+        """Takes an agent away under load until the plan does without it; gives the records, and
+        those without branches."""
         rest = [agent for agent in agents.running if agent.name != name]
         work = load.Load(rest, MODEL, support.images(), 4).start()
         mesh.wait(30, "load", lambda: work.count >= 100)
-        agents[name].process.send_signal(signal.SIGSTOP)
+        away(agents[name])
         try:
             mesh.wait(60, f"a plan without {name}", lambda: all(
                 agent.plan(MODEL) and name not in agent.plan_nodes(MODEL) for agent in rest))
             count = work.count
             mesh.wait(60, "answers under it", lambda: work.count >= count + 50)
         finally:
-            agents[name].process.send_signal(signal.SIGCONT)
+            back(agents[name])
         records = work.stop()
         marked = [record for record in records if record.left_out]
         print(f"  {len(marked)} of {len(records)} answers without branches: "
@@ -74,17 +75,17 @@ class Degrade(support.Case):
         self.assertEqual(len(marked), sum(left_out(agent) for agent in rest))
         return records, marked
 
-    def test_frozen(self):
-        """A frozen agent's branches are left out until it is held dead; all else is as from one."""
+    def check_answers(self, away, back):
+        """A lost agent's branches may be left out until the plan does without it; all else is as
+        from one. Gives the answers without branches."""
         with mesh.Mesh("abc") as agents:
             agents["a"].add(MODEL, support.file(MODEL), "--mode", "lcp-like",
                             "--degrade", "zeros:3")
             agents.await_ready(MODEL)
             mesh.wait(60, "branches on all agents", lambda: all(
                 len(set((branches(agent) or [()])[0])) == 3 for agent in agents.running))
-            records, marked = self.freeze(agents, victim(agents))
+            records, marked = self.lose(agents, victim(agents), away, back)
             self.assertEqual([], load.lost(records)[:1])
-            self.assertGreater(len(marked), 0)
             # Whatever does not say so is the whole model's, bit for bit.
             self.assert_all_right([record for record in records if not record.left_out], MODEL)
             # The same image without the same branches is the same answer.
@@ -93,6 +94,18 @@ class Degrade(support.Case):
                 key = record.item, record.left_out
                 self.assertEqual(answers.setdefault(key, record.logits), record.logits)
                 self.assertNotEqual(support.expected(MODEL)[record.item], record.logits)
+            return marked
+
+    def test_frozen(self):
+        """A frozen agent's branches are late: a clock leaves them out."""
+        self.assertTrue(self.check_answers(
+            lambda agent: agent.process.send_signal(signal.SIGSTOP),
+            lambda agent: agent.process.send_signal(signal.SIGCONT)))
+
+    def test_killed(self):
+        """A killed agent's branches are lost: what waits for them goes on without, at once."""
+        # That is known so soon that perhaps nothing waits just then.
+        self.check_answers(lambda agent: agent.kill(), lambda agent: None)
 
     def test_settings(self):
         """What cannot be left out is refused with the reason; what can be is shown, and ends."""
