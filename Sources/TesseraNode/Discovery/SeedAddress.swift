@@ -23,13 +23,15 @@ public struct SeedAddress: Hashable, Sendable {
             throw .bareIPv6(text)
         }
         guard !host.isEmpty, host.utf8.count <= Self.hostBytesMax,
-            host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F })
+            host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && !Self.brackets.contains($0) })
         else { throw .badHost(text) }
         self.init(host: String(host), port: port)
     }
 
     /// The longest name that the domain name system knows.
     private static let hostBytesMax = 253
+    /// What stands around an IPv6 address, and in no host.
+    private static let brackets = "[]".utf8
 }
 
 extension SeedAddress: CustomStringConvertible {
@@ -45,7 +47,7 @@ public enum SeedAddressError: Error, Hashable, CustomStringConvertible {
     case noPort(String)
     /// The port is not a number from 1 to 65535.
     case badPort(String)
-    /// The host is empty, too long or has blanks in it.
+    /// The host is empty, too long, or has blanks or more brackets in it.
     case badHost(String)
     /// An IPv6 address without brackets: where it ends cannot be told.
     case bareIPv6(String)

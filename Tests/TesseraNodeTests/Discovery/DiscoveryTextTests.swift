@@ -91,7 +91,8 @@ struct DiscoveryTextTests {
             ("host", .noPort("host")), ("host:", .badPort("host:")),
             ("host:0", .badPort("host:0")), ("host:65536", .badPort("host:65536")),
             (":1", .badHost(":1")), ("a b:1", .badHost("a b:1")), ("[]:1", .badHost("[]:1")),
-            ("fd00::2:1", .bareIPv6("fd00::2:1")),
+            ("fd00::2:1", .bareIPv6("fd00::2:1")), ("[[fd00::2]]:1", .badHost("[[fd00::2]]:1")),
+            ("a]b:1", .badHost("a]b:1")),
         ]
         for (text, error) in wrong {
             #expect(throws: error) { try SeedAddress(parsing: text) }
