@@ -238,6 +238,18 @@ private typealias Method = Inference_GRPCInferenceService.Method
         }
     }
 
+    @Test("a client that leaves its deadline to the server is told that it passed")
+    func deadlineAtServer() async throws {
+        try await GRPCHarness.run { (api: GRPCHarness) async throws in
+            // The client keeps no time itself: what it gets is what the server says.
+            let error = await api.error {
+                try await api.infer(
+                    GRPCHarness.request("slow"), metadata: ["grpc-timeout": "250m"])
+            }
+            #expect(error?.code == .deadlineExceeded, "\(String(describing: error))")
+        }
+    }
+
     @Test("inputs that the engine cannot compute with are refused with the reason")
     func unfit() async throws {
         try await GRPCHarness.run { (api: GRPCHarness) async throws in

@@ -88,6 +88,9 @@ final class ClientWatch: ChannelInboundHandler, RemovableChannelHandler, Sendabl
     }
 
     /// Runs `operation` and cancels it when `isGone` returns.
+    ///
+    /// - Throws: What the operation throws; `CancellationError` if it was cancelled, whatever it makes
+    ///   of that.
     static func cancelling<Result: Sendable>(
         when isGone: @escaping @Sendable () async -> Void,
         _ operation: @escaping @Sendable () async throws -> Result
@@ -99,9 +102,16 @@ final class ClientWatch: ChannelInboundHandler, RemovableChannelHandler, Sendabl
                 return nil
             }
             defer { group.cancelAll() }
-            while let result = try await group.next() {
-                if let result { return result }
-                group.cancelAll()
+            var isOver = false
+            while let ended = await group.nextResult() {
+                switch ended {
+                case .success(let result?): return result
+                case .success(nil):
+                    isOver = true
+                    group.cancelAll()
+                case .failure(let error):
+                    throw isOver || Task.isCancelled ? CancellationError() : error
+                }
             }
             throw CancellationError()
         }
